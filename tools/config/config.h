@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The configuration compiler on the host: system.yaml is read into a tree of nodes that remember
+// their line and column, the tree is checked into a struct system, and that is written as a device
+// tree and an archive. Everything lives in one arena of the struct config and dies with it.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+enum {
+    CONFIG_MAX_BYTES = 256 * 1024, // of the YAML file
+    CONFIG_MAX_DEPTH = 12,
+    CONFIG_MAX_NODES = 20000,
+    CONFIG_MAX_ERRORS = 100,
+    MAX_VMS = 16,
+    MAX_VM_CPUS = 1, // the vmm of this version runs one virtual CPU
+    MAX_MACHINE_CPUS = 8,
+    MAX_NAME = 24,      // bytes, without the NUL
+    MAX_CMDLINE = 2047, // bytes, without the NUL: the least that Linux accepts (COMMAND_LINE_SIZE)
+    PRIORITY_CONSOLE = 50,
+    PRIORITY_VM_MIN = 1,
+    PRIORITY_VM_MAX = PRIORITY_CONSOLE - 1,
+    PRIORITY_VM_DEFAULT = 20,
+};
+
+struct mark {
+    unsigned line, column; // from 1; 0: unknown
+};
+
+enum node_kind { NODE_SCALAR, NODE_MAP, NODE_LIST };
+
+struct node {
+    enum node_kind kind;
+    struct mark mark;
+    struct mark key_mark; // of the key that names this value in its map
+    const char *key;      // NULL in a list and at the top
+    const char *text;     // of a scalar
+    bool plain;           // a scalar written without quotes
+    bool bad;             // already reported: later checks stay silent
+    unsigned index;       // place in its list
+    struct node *parent, *first, *next;
+    struct node *last; // of the children, for appending
+};
+
+struct diagnostic {
+    struct mark mark;
+    const char *path, *message;
+    struct diagnostic *next;
+};
+
+// A file that goes into the archive. Several VMs may share one.
+struct image {
+    const char *name; // in the archive
+    const char *path; // on the host
+    const char *kind; // of a kernel: "bzimage" or "multiboot"
+    uint64_t size;
+    struct image *next;
+};
+
+enum vm_clock { CLOCK_PVCLOCK, CLOCK_8254 };
+
+struct vm {
+    const char *name;
+    const struct node *node;
+    const struct node *kernel_node, *initrd_node, *memory_node;
+    const char *kernel, *initrd; // as written; initrd may be NULL
+    struct image *kernel_image, *initrd_image;
+    const char *cmdline;
+    uint64_t memory, pool;
+    unsigned cpus, priority;
+    bool restart, autostart;
+    enum vm_clock clock;
+    const char *const *hide; // CPU features kept from the guest
+    unsigned hide_count;
+};
+
+struct deny {
+    const struct node *node;
+    const char *from, *to;
+};
+
+struct system {
+    const char *name;
+    uint64_t memory; // of the machine, bytes
+    const struct node *memory_node;
+    unsigned cpus;
+    struct vm vms[MAX_VMS];
+    unsigned vm_count;
+    struct deny *deny;
+    unsigned deny_count;
+    struct image *images; // in the order of the archive
+};
+
+struct config {
+    const char *file;  // as the user wrote it: begins each message
+    const char *build; // directory that `build:` names refer to
+    bool check_only;   // what the build makes need not exist yet
+    struct node *root;
+    struct system system;
+    struct diagnostic *errors; // sorted by place
+    unsigned error_count;
+    struct arena_block *arena;
+};
+
+// ---- arena.c: memory that is freed at once by config_free(). Never returns NULL (exits 1). ----
+void *config_alloc(struct config *config, size_t size); // zeroed
+char *config_strdup(struct config *config, const char *text, size_t length);
+__attribute__((format(printf, 2, 3))) char *config_printf(struct config *config, const char *format,
+                                                          ...);
+void config_free(struct config *config);
+
+// ---- diagnostic.c ----
+// Records an error about a node; "path" is computed from its place in the tree. NULL: the file as
+// such.
+__attribute__((format(printf, 3, 4))) void report(struct config *config, const struct node *node,
+                                                  const char *format, ...);
+// The same about the key that names the node.
+__attribute__((format(printf, 3, 4))) void
+report_key(struct config *config, const struct node *node, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void report_at(struct config *config, struct mark mark,
+                                                     const char *format, ...);
+void print_errors(const struct config *config, FILE *out, bool json);
+// The text, shortened, with control characters as \xNN; the second also in single quotes.
+const char *printable(struct config *config, const char *text);
+const char *quoted(struct config *config, const char *text);
+// The candidate nearest to the text, or NULL when none is near. The list ends with NULL.
+const char *nearest(const char *text, const char *const *candidates);
+
+// ---- tree.c ----
+// Reads YAML text into config->root; false when the syntax leaves no tree to check.
+bool tree_read(struct config *config, const char *text, size_t length);
+struct node *tree_find(const struct node *map, const char *key);
+
+// ---- value.c: each reads one node, or reports why not and returns false (the result is left
+// alone) ----
+bool value_name(struct config *config, struct node *node, const char **result);
+bool value_text(struct config *config, struct node *node, size_t max, const char **result);
+bool value_size(struct config *config, struct node *node, uint64_t min, uint64_t max,
+                uint64_t multiple, uint64_t *result);
+bool value_int(struct config *config, struct node *node, unsigned min, unsigned max,
+               const char *why, unsigned *result);
+bool value_bool(struct config *config, struct node *node, bool *result);
+// result: the index in the list of choices, which ends with NULL.
+bool value_choice(struct config *config, struct node *node, const char *const *choices,
+                  unsigned *result);
+bool value_is(struct config *config, struct node *node, enum node_kind kind);
+const char *size_text(struct config *config, uint64_t bytes);
+
+// ---- schema.c ----
+// Checks config->root and fills config->system. Looks at no file.
+void schema_read(struct config *config);
+
+// ---- graph.c: who can reach whom ----
+enum { GRAPH_MAX_NODES = MAX_VMS + 1 };
+
+struct graph {
+    const char *name[GRAPH_MAX_NODES];
+    bool server[GRAPH_MAX_NODES]; // trusted to keep its clients apart: no path leads through it
+    const char *edge[GRAPH_MAX_NODES][GRAPH_MAX_NODES]; // what joins them; NULL: nothing
+    unsigned count;
+};
+
+void graph_build(const struct system *system, struct graph *graph);
+// The nodes of a shortest path, both ends included; 0 when there is none.
+unsigned graph_path(const struct graph *graph, unsigned from, unsigned to,
+                    unsigned path[GRAPH_MAX_NODES]);
+void graph_check(struct config *config);
+void graph_print(const struct system *system, FILE *out);
+
+// ---- files.c ----
+// Finds the files that the configuration names and checks them; fills system.images.
+void files_check(struct config *config);
+
+// ---- kernel_kind.c ----
+struct kernel_info {
+    const char *kind;  // "bzimage", "multiboot", or NULL with the reason in error
+    const char *error; // a phrase that follows the file's name
+    uint64_t needs;    // bytes from guest-physical 0 that it occupies once started; 0: not known
+};
+// head: the first bytes of the file, at most KERNEL_HEAD of them are looked at.
+enum { KERNEL_HEAD = 8192 };
+struct kernel_info kernel_identify(const uint8_t *head, size_t length);
+
+// ---- dtb.c ----
+// The flattened device tree, in the arena. NULL only when it cannot be made (a bug; reported).
+const void *dtb_write(struct config *config, size_t *size);
+
+// ---- archive.c ----
+// Writes the archive through a temporary file; false with a message on stderr when that fails.
+bool archive_write(const struct config *config, const void *dtb, size_t dtb_size, const char *path);
+
+// ---- config.c ----
+// Everything up to a checked struct system; files also looks at the files that it names.
+void config_read(struct config *config, const char *text, size_t length, bool files);

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Writes the checked system as a flattened device tree (Devicetree Specification 0.4, chapter 5)
+// with libfdt's sequential functions. docs/configuration.md lists the nodes and properties; root
+// reads them.
+#include <libfdt.h>
+#include <string.h>
+
+#include "config.h"
+
+enum { CONSOLE_PORT = 0x3F8, CONSOLE_PORTS = 8, CONSOLE_GSI = 4 };
+static const uint64_t console_pool = MIB;
+
+// The first error sticks; what follows it does nothing.
+struct writer {
+    void *blob;
+    int error;
+};
+
+static void begin(struct writer *w, const char *name)
+{
+    if (!w->error)
+        w->error = fdt_begin_node(w->blob, name);
+}
+
+static void end(struct writer *w)
+{
+    if (!w->error)
+        w->error = fdt_end_node(w->blob);
+}
+
+static void text(struct writer *w, const char *name, const char *value)
+{
+    if (!w->error)
+        w->error = fdt_property_string(w->blob, name, value);
+}
+
+static void cell(struct writer *w, const char *name, uint32_t value)
+{
+    if (!w->error)
+        w->error = fdt_property_u32(w->blob, name, value);
+}
+
+static void wide(struct writer *w, const char *name, uint64_t value)
+{
+    if (!w->error)
+        w->error = fdt_property_u64(w->blob, name, value);
+}
+
+static void flag(struct writer *w, const char *name)
+{
+    if (!w->error)
+        w->error = fdt_property(w->blob, name, NULL, 0);
+}
+
+static void text_list(struct writer *w, const char *name, const char *const *values, unsigned count)
+{
+    size_t size = 0;
+    void *space;
+
+    for (unsigned i = 0; i < count; i++)
+        size += strlen(values[i]) + 1;
+    if (w->error)
+        return;
+    w->error = fdt_property_placeholder(w->blob, name, (int)size, &space);
+    for (unsigned i = 0; !w->error && i < count; i++)
+        space = stpcpy(space, values[i]) + 1;
+}
+
+static void write_console(struct writer *w)
+{
+    const fdt32_t ports[2] = {cpu_to_fdt32(CONSOLE_PORT), cpu_to_fdt32(CONSOLE_PORTS)};
+
+    begin(w, "console");
+    text(w, "kind", "console");
+    text(w, "image", "console");
+    cell(w, "priority", PRIORITY_CONSOLE);
+    wide(w, "pool-size", console_pool);
+    if (!w->error)
+        w->error = fdt_property(w->blob, "ports", ports, sizeof(ports));
+    cell(w, "interrupts", CONSOLE_GSI);
+    flag(w, "manager");
+    end(w);
+}
+
+static void write_vm(struct writer *w, const struct vm *vm)
+{
+    begin(w, vm->name);
+    text(w, "kind", "vm");
+    text(w, "image", "vmm");
+    cell(w, "priority", vm->priority);
+    wide(w, "pool-size", vm->pool);
+    wide(w, "memory", vm->memory);
+    cell(w, "cpus", vm->cpus);
+    if (vm->kernel_image) {
+        text(w, "kernel", vm->kernel_image->name);
+        text(w, "kernel-kind", vm->kernel_image->kind);
+    }
+    if (vm->initrd_image)
+        text(w, "initrd", vm->initrd_image->name);
+    text(w, "cmdline", vm->cmdline);
+    text(w, "on-crash", vm->restart ? "restart" : "stop");
+    if (vm->autostart)
+        flag(w, "autostart");
+    if (vm->hide_count)
+        text_list(w, "cpu-hide", vm->hide, vm->hide_count);
+    text(w, "clock", vm->clock == CLOCK_8254 ? "8254" : "pvclock");
+    text(w, "console", "console");
+    end(w);
+}
+
+const void *dtb_write(struct config *config, size_t *size)
+{
+    const struct system *system = &config->system;
+    // A VM takes at most its command line, its CPU features and some 500 bytes of the rest.
+    int space = 4096 + (int)system->vm_count * (MAX_CMDLINE + 2048);
+    struct writer writer = {.blob = config_alloc(config, (size_t)space)}, *w = &writer;
+
+    w->error = fdt_create(w->blob, space);
+    if (!w->error)
+        w->error = fdt_finish_reservemap(w->blob);
+    begin(w, "");
+    text(w, "compatible", "bulkhead,system-1");
+    text(w, "system-name", system->name);
+    begin(w, "tasks");
+    write_console(w);
+    for (unsigned i = 0; i < system->vm_count; i++)
+        write_vm(w, &system->vms[i]);
+    end(w);
+    end(w);
+    if (!w->error)
+        w->error = fdt_finish(w->blob);
+    if (w->error) {
+        report(config, NULL, "the device tree cannot be made: %s", fdt_strerror(w->error));
+        return NULL;
+    }
+    *size = fdt_totalsize(w->blob);
+    return w->blob;
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The keys of system.yaml: one table per map, with the function that reads each value.
+// docs/configuration.md describes the same keys for people. Every error of a file is found in one
+// run: a function that reports goes on with a default.
+#include <string.h>
+
+#include "config.h"
+
+struct field {
+    const char *key;
+    void (*read)(struct config *config, struct node *value, void *into);
+    bool required;
+};
+
+// Names that CPUID calls by a bit, as Linux prints them in /proc/cpuinfo.
+static const char *const cpu_features[] = {
+    "aes",  "avx",    "avx2",   "avx512",  "bmi1",    "bmi2",   "cx16",  "erms",
+    "f16c", "fma",    "fsrm",   "gbpages", "invpcid", "la57",   "movbe", "pclmulqdq",
+    "pcid", "pku",    "popcnt", "rdrand",  "rdseed",  "rdtscp", "sha",   "smap",
+    "smep", "sse4_1", "sse4_2", "umip",    "x2apic",  "xsave",  NULL,
+};
+
+// The keys of the table, for messages; at most 16.
+static const char *const *field_names(struct config *config, const struct field *fields)
+{
+    const char **names = config_alloc(config, 17 * sizeof(*names));
+
+    for (unsigned i = 0; i < 16 && fields[i].key; i++)
+        names[i] = fields[i].key;
+    return names;
+}
+
+static void report_unknown_key(struct config *config, const struct node *child,
+                               const struct field *fields)
+{
+    const char *const *names = field_names(config, fields);
+    const char *near = nearest(child->key, names);
+    const char *list = "";
+
+    if (near) {
+        report_key(config, child, "unknown key; did you mean '%s'?", near);
+        return;
+    }
+    for (unsigned i = 0; names[i]; i++)
+        list = config_printf(config, "%s%s%s", list, i ? ", " : "", names[i]);
+    report_key(config, child, "unknown key; known here: %s", list);
+}
+
+static void read_map(struct config *config, struct node *map, const struct field *fields,
+                     void *into)
+{
+    if (!value_is(config, map, NODE_MAP))
+        return;
+    for (struct node *child = map->first; child; child = child->next) {
+        const struct field *field = fields;
+
+        while (field->key && strcmp(field->key, child->key))
+            field++;
+        if (field->key)
+            field->read(config, child, into);
+        else
+            report_unknown_key(config, child, fields);
+    }
+    for (const struct field *field = fields; field->key; field++)
+        if (field->required && !tree_find(map, field->key))
+            report_key(config, map, "the key '%s' is missing", field->key);
+}
+
+static void vm_kernel(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->kernel_node = value;
+    value_text(config, value, 4096, &vm->kernel);
+}
+
+static void vm_initrd(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->initrd_node = value;
+    value_text(config, value, 4096, &vm->initrd);
+}
+
+static void vm_cmdline(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    if (value->kind == NODE_SCALAR && !value->plain && !value->bad && !*value->text)
+        return; // "" is a command line
+    value_text(config, value, MAX_CMDLINE, &vm->cmdline);
+}
+
+static void vm_memory(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->memory_node = value;
+    value_size(config, value, 2 * MIB, 3 * GIB, 2 * MIB, &vm->memory);
+}
+
+static void vm_pool(struct config *config, struct node *value, void *into)
+{
+    value_size(config, value, 256 * KIB, 64 * MIB, 4 * KIB, &((struct vm *)into)->pool);
+}
+
+static void vm_cpus(struct config *config, struct node *value, void *into)
+{
+    value_int(config, value, 1, MAX_VM_CPUS, "a VM has one CPU in this version",
+              &((struct vm *)into)->cpus);
+}
+
+static void vm_priority(struct config *config, struct node *value, void *into)
+{
+    value_int(config, value, PRIORITY_VM_MIN, PRIORITY_VM_MAX,
+              "0 is for idling, 50 to 63 are for servers and root", &((struct vm *)into)->priority);
+}
+
+static void vm_on_crash(struct config *config, struct node *value, void *into)
+{
+    static const char *const choices[] = {"stop", "restart", NULL};
+    unsigned choice;
+
+    if (value_choice(config, value, choices, &choice))
+        ((struct vm *)into)->restart = choice == 1;
+}
+
+static void vm_autostart(struct config *config, struct node *value, void *into)
+{
+    value_bool(config, value, &((struct vm *)into)->autostart);
+}
+
+static void vm_clock(struct config *config, struct node *value, void *into)
+{
+    static const char *const choices[] = {"pvclock", "8254", NULL};
+    unsigned choice;
+
+    if (value_choice(config, value, choices, &choice))
+        ((struct vm *)into)->clock = choice ? CLOCK_8254 : CLOCK_PVCLOCK;
+}
+
+static void vm_console(struct config *config, struct node *value, void *into)
+{
+    static const char *const choices[] = {"console", NULL};
+    unsigned choice;
+
+    (void)into;
+    value_choice(config, value, choices, &choice);
+}
+
+static void cpu_hide(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+    unsigned count = 0, choice;
+
+    if (!value_is(config, value, NODE_LIST))
+        return;
+    const char **hide =
+        config_alloc(config, sizeof(*hide) * (value->last ? value->last->index + 1 : 1));
+    for (struct node *item = value->first; item; item = item->next) {
+        bool repeated = false;
+
+        if (!value_choice(config, item, cpu_features, &choice))
+            continue;
+        for (unsigned i = 0; i < count; i++)
+            repeated |= hide[i] == cpu_features[choice];
+        if (repeated)
+            report(config, item, "'%s' is already in the list", item->text);
+        else
+            hide[count++] = cpu_features[choice];
+    }
+    vm->hide = hide;
+    vm->hide_count = count;
+}
+
+static void vm_cpu(struct config *config, struct node *value, void *into)
+{
+    static const struct field fields[] = {{"hide", cpu_hide, false}, {0}};
+
+    read_map(config, value, fields, into);
+}
+
+static void read_vm(struct config *config, struct node *node, struct vm *vm)
+{
+    static const struct field fields[] = {
+        {"kernel", vm_kernel, true},
+        {"initrd", vm_initrd, false},
+        {"cmdline", vm_cmdline, false},
+        {"memory", vm_memory, true},
+        {"cpus", vm_cpus, false},
+        {"priority", vm_priority, false},
+        {"on-crash", vm_on_crash, false},
+        {"autostart", vm_autostart, false},
+        {"clock", vm_clock, false},
+        {"cpu", vm_cpu, false},
+        {"console", vm_console, false},
+        {"pool", vm_pool, false},
+        {0},
+    };
+
+    *vm = (struct vm){
+        .name = node->key,
+        .node = node,
+        .cmdline = "",
+        .cpus = 1,
+        .priority = PRIORITY_VM_DEFAULT,
+        .autostart = true,
+    };
+    read_map(config, node, fields, vm);
+    // Kernel objects and the vmm's own tables; then, per GiB of guest memory, a page of table
+    // entries for 2 MiB pages, once for the guest and once for its vmm.
+    if (!vm->pool)
+        vm->pool = 512 * KIB + 2 * 4 * KIB * ((vm->memory + GIB - 1) / GIB);
+}
+
+static void system_vms(struct config *config, struct node *value, void *into)
+{
+    static const char *const reserved[] = {"console", "root", "kernel", "system", "vmm", NULL};
+    struct system *system = into;
+
+    if (!value_is(config, value, NODE_MAP))
+        return;
+    if (!value->first)
+        report_key(config, value, "holds no VM; describe at least one");
+    for (struct node *child = value->first; child; child = child->next) {
+        // A name is checked like a value, at the place of the key.
+        struct node name = {.kind = NODE_SCALAR,
+                            .mark = child->key_mark,
+                            .key = child->key,
+                            .text = child->key,
+                            .parent = value};
+        const char *result;
+
+        if (value_name(config, &name, &result))
+            for (unsigned i = 0; reserved[i]; i++)
+                if (!strcmp(reserved[i], child->key))
+                    report_key(config, child,
+                               "the name '%s' is taken by the system; choose another", child->key);
+        if (system->vm_count == MAX_VMS) {
+            report_key(config, child, "is one VM too many; at most %d are possible", MAX_VMS);
+            return;
+        }
+        read_vm(config, child, &system->vms[system->vm_count++]);
+    }
+}
+
+static void system_name(struct config *config, struct node *value, void *into)
+{
+    value_name(config, value, &((struct system *)into)->name);
+}
+
+static void machine_memory(struct config *config, struct node *value, void *into)
+{
+    struct system *system = into;
+
+    system->memory_node = value;
+    value_size(config, value, 64 * MIB, 64 * GIB, MIB, &system->memory);
+}
+
+static void machine_cpus(struct config *config, struct node *value, void *into)
+{
+    value_int(config, value, 1, MAX_MACHINE_CPUS, NULL, &((struct system *)into)->cpus);
+}
+
+static void system_machine(struct config *config, struct node *value, void *into)
+{
+    static const struct field fields[] = {
+        {"memory", machine_memory, false}, {"cpus", machine_cpus, false}, {0}};
+
+    read_map(config, value, fields, into);
+}
+
+// "open -> secure"
+static void read_deny(struct config *config, struct node *node, struct deny *deny)
+{
+    const char *text, *arrow;
+
+    if (!value_text(config, node, 200, &text))
+        return;
+    arrow = strstr(text, "->");
+    if (!arrow) {
+        report(config, node, "%s is not a rule; write for example \"open -> secure\"",
+               quoted(config, text));
+        return;
+    }
+    size_t from = (size_t)(arrow - text);
+    while (from && text[from - 1] == ' ')
+        from--;
+    arrow += 2;
+    while (*arrow == ' ')
+        arrow++;
+    *deny = (struct deny){node, config_strdup(config, text, from), arrow};
+}
+
+static void system_deny(struct config *config, struct node *value, void *into)
+{
+    struct system *system = into;
+
+    if (!value_is(config, value, NODE_LIST))
+        return;
+    system->deny_count = value->last ? value->last->index + 1 : 0;
+    system->deny = config_alloc(config, sizeof(*system->deny) * (system->deny_count + 1));
+    for (struct node *item = value->first; item; item = item->next)
+        read_deny(config, item, &system->deny[item->index]);
+}
+
+void schema_read(struct config *config)
+{
+    static const struct field fields[] = {
+        {"system", system_name, true},
+        {"machine", system_machine, false},
+        {"vms", system_vms, true},
+        {"deny", system_deny, false},
+        {0},
+    };
+
+    config->system.memory = GIB;
+    config->system.cpus = 1;
+    read_map(config, config->root, fields, &config->system);
+}
