@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The one Makefile: kernel, tasks, host tools, unit tests, fuzz targets, ISO images. `./bulkhead` is the front door; this is underneath.
+#   make [O=build] [CC=gcc|clang] [DEBUG=1] all | iso | unit | fuzz | tests | tools | clean
+O       ?= build
+CC      := gcc
+CLANG   := clang
+OBJCOPY := objcopy
+DEBUG   ?= 1
+
+WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
+FREE    := -std=gnu17 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+           -fno-asynchronous-unwind-tables -fomit-frame-pointer -fno-common -fno-strict-aliasing $(WARN) -MMD -MP -DDEBUG=$(DEBUG)
+KFLAGS  := $(FREE) -mcmodel=kernel -Iinclude -Ikernel
+UFLAGS  := $(FREE) -mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I.
+HFLAGS  := -std=gnu17 -O2 -g $(WARN) -MMD -MP -Iinclude -I.
+LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+
+# ---- sources: every file of a folder belongs to it
+KERNEL_SRC := $(wildcard kernel/*.c kernel/x86/*.c kernel/x86/vmx/*.c kernel/x86/svm/*.c)
+KERNEL_ASM := $(wildcard kernel/x86/*.S kernel/x86/vmx/*.S kernel/x86/svm/*.S)
+LIB_SRC    := $(wildcard lib/*.c)
+LIB_ASM    := $(wildcard lib/*.S)
+ROOT_SRC   := $(wildcard root/*.c)
+VMM_SRC    := $(wildcard vmm/*.c)
+CONSOLE_SRC := $(wildcard servers/console/*.c)
+KTEST_SRC  := $(wildcard tests/kernel/*.c)
+KTEST_ASM  := $(wildcard tests/kernel/*.S)
+KBENCH_SRC := $(wildcard bench/target/*.c)
+
+kobj = $(patsubst %.c,$(O)/k/%.o,$(filter %.c,$(1))) $(patsubst %.S,$(O)/k/%.o,$(filter %.S,$(1)))
+uobj = $(patsubst %.c,$(O)/u/%.o,$(filter %.c,$(1))) $(patsubst %.S,$(O)/u/%.o,$(filter %.S,$(1)))
+
+TASKS := $(O)/root.elf $(O)/vmm.elf $(O)/console.elf
+all: $(O)/bulkhead.elf $(TASKS) tools
+
+# ---- kernel
+$(O)/k/%.o: %.c $(O)/k/offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(KFLAGS) -I$(O)/k -c $< -o $@
+$(O)/k/%.o: %.S $(O)/k/offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(KFLAGS) -D__ASSEMBLER__ -I$(O)/k -c $< -o $@
+# Structure offsets for the assembly files, taken from the compiler.
+$(O)/k/offsets.h: kernel/x86/offsets.c $(wildcard kernel/*.h kernel/x86/*.h include/bulkhead/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(KFLAGS) -S -o - $< | sed -n 's/^.*->\([A-Z0-9_]*\) \$$\?\([-0-9]*\).*$$/#define \1 \2/p' > $@
+# Multiboot2 wants physical addresses; GRUB loads ELF64 as it is.
+$(O)/bulkhead.elf: $(call kobj,$(filter-out kernel/x86/offsets.c,$(KERNEL_SRC)) $(KERNEL_ASM)) kernel/x86/kernel.lds
+	$(CC) $(LDFLAGS) -Wl,-T,kernel/x86/kernel.lds -o $@ $(filter %.o,$^)
+
+# ---- tasks
+$(O)/u/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(UFLAGS) -c $< -o $@
+$(O)/u/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(UFLAGS) -D__ASSEMBLER__ -c $< -o $@
+# .bss becomes file contents, so that root and the kernel map an image as it stands.
+define task
+$(O)/$(1).elf: $(call uobj,$(2) $(LIB_SRC) $(LIB_ASM)) lib/task.lds
+	$(CC) $(LDFLAGS) -Wl,-T,lib/task.lds -o $$@.tmp $$(filter %.o,$$^) $(3)
+	$(OBJCOPY) --set-section-flags .bss=alloc,load,contents $$@.tmp $$@
+	@rm -f $$@.tmp
+endef
+$(eval $(call task,root,$(ROOT_SRC),-lfdt))
+$(eval $(call task,vmm,$(VMM_SRC)))
+$(eval $(call task,console,$(CONSOLE_SRC)))
+$(eval $(call task,ktest,$(KTEST_SRC) $(KTEST_ASM)))
+$(eval $(call task,kbench,$(KBENCH_SRC)))
+
+# ---- host tools: tools/NAME.c is one program, tools/NAME/*.c is one program of several files
+TOOLS := $(patsubst tools/%.c,$(O)/tools/%,$(wildcard tools/*.c)) $(O)/tools/bulkhead-config
+tools: $(TOOLS)
+$(O)/tools/%: tools/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HFLAGS) -o $@ $< $(LDLIBS_$*)
+$(O)/tools/bulkhead-config: $(wildcard tools/config/*.c tools/config/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(HFLAGS)) -Itools/config -o $@ $(filter %.c,$^) -lyaml -lfdt
+
+# ---- unit tests and fuzz targets: the line "// links: a.c b.c" in a test names the sources it needs, "// libs: -lx" libraries
+SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TFLAGS  := -std=gnu17 -g -O1 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I. \
+           -idirafter lib/include -idirafter lib
+links    = $(shell sed -n 's,^// links: *,,p' $(1))
+libs     = $(shell sed -n 's,^// libs: *,,p' $(1))
+UNIT    := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ    := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+.SECONDEXPANSION:
+$(O)/unit/%: tests/unit/%.c $$(call links,tests/unit/%.c) $(wildcard include/bulkhead/*.h kernel/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(TFLAGS) $(SAN) -o $@ $(filter %.c,$^) -lcmocka $(call libs,$<)
+$(O)/fuzz/%: tests/fuzz/%.c $$(call links,tests/fuzz/%.c) $(wildcard include/bulkhead/*.h vmm/*.h lib/include/bulkhead/*.h)
+	@mkdir -p $(@D)
+	$(CLANG) $(TFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(call libs,$<)
+unit-build: $(UNIT)
+fuzz-build: $(FUZZ)
+unit: $(UNIT)
+	@set -e; for t in $(UNIT); do $$t; done
+fuzz: $(FUZZ)
+	@set -e; for t in $(FUZZ); do echo $$t; $$t -max_total_time=3 -seed=1 -verbosity=0; done
+tests: unit-build fuzz-build $(O)/ktest.elf
+
+# ---- images
+iso: all
+	./bulkhead image -o $(O)/bulkhead.iso
+# A kernel with one root task and no system archive: the kernel's own tests and benchmarks.
+$(O)/%.iso: $(O)/bulkhead.elf $(O)/%.elf
+	@rm -rf $(O)/iso-$*; mkdir -p $(O)/iso-$*/boot/grub
+	cp $(O)/bulkhead.elf $(O)/iso-$*/boot/; cp $(O)/$*.elf $(O)/iso-$*/boot/root.elf
+	printf 'set timeout=0\nset default=0\nmenuentry "$*" {\nmultiboot2 /boot/bulkhead.elf\nmodule2 /boot/root.elf root\nboot\n}\n' > $(O)/iso-$*/boot/grub/grub.cfg
+	grub-mkrescue --compress=no -o $@ $(O)/iso-$* 2> $(O)/iso-$*.log || { cat $(O)/iso-$*.log; exit 1; }
+
+clean:
+	rm -rf $(O)
+
+.PHONY: all tools unit unit-build fuzz fuzz-build tests iso clean
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
