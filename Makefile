@@ -31,7 +31,7 @@ kobj = $(patsubst %.c,$(O)/k/%.o,$(filter %.c,$(1))) $(patsubst %.S,$(O)/k/%.o,$
 uobj = $(patsubst %.c,$(O)/u/%.o,$(filter %.c,$(1))) $(patsubst %.S,$(O)/u/%.o,$(filter %.S,$(1)))
 
 TASKS := $(O)/root.elf $(O)/vmm.elf $(O)/console.elf
-all: $(O)/bulkhead.elf $(TASKS) tools
+all: $(O)/bulkhead.elf $(TASKS) $(O)/initrd tools
 
 # ---- kernel
 $(O)/k/%.o: %.c $(O)/k/offsets.h
@@ -102,6 +102,10 @@ fuzz: $(FUZZ)
 tests: unit-build fuzz-build $(O)/ktest.elf
 
 # ---- images
+# The guests' initramfs, which a configuration calls build:initrd.
+$(O)/initrd: tools/mkinitramfs.sh /bin/busybox
+	@mkdir -p $(@D)
+	tools/mkinitramfs.sh $@
 iso: all
 	./bulkhead image -o $(O)/bulkhead.iso
 # A kernel with one root task and no system archive: the kernel's own tests and benchmarks.

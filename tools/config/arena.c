@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The compiler's memory: a list of blocks that is freed at once, so that no error path can leak.
+#define _GNU_SOURCE // vasprintf
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

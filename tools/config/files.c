@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Finds the files that the configuration names and checks what can be checked before anything is
 // built: they exist, can be read, are what they should be, and fit into the memory that is there.
+#define _GNU_SOURCE // strverscmp
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# Sourced by ./bulkhead: from a system.yaml and the build to a bootable ISO.
+
+# Reads name, memory (MiB) and cpus of the machine into variables of these names.
+read_machine() { # YAML
+    local line
+    line=$("$O/tools/bulkhead-config" --build "$O" --machine "$1") || exit 1
+    # shellcheck disable=SC2034 # memory and cpus: used by the caller
+    read -r name memory cpus <<<"$(sed 's/[a-z]*=//g' <<<"$line")"
+}
+
+# An ISO that GRUB boots by itself: kernel, root task, archive. The modules' last word tells them apart.
+write_iso() { # YAML ISO
+    local stage="$O/iso/$name"
+
+    rm -rf "$stage"
+    mkdir -p "$stage/boot/grub" "$(dirname "$2")"
+    "$O/tools/bulkhead-config" --build "$O" -o "$stage/boot/system.cpio" "$1" || return 1
+    cp "$O/bulkhead.elf" "$O/root.elf" "$stage/boot/"
+    cat >"$stage/boot/grub/grub.cfg" <<'GRUB'
+set timeout=0
+multiboot2 /boot/bulkhead.elf
+module2 /boot/root.elf root
+module2 /boot/system.cpio system
+boot
+GRUB
+    # Not compressed: under Bochs, unpacking GRUB's modules takes longer than reading them.
+    grub-mkrescue --compress=no --fonts= --locales= --themes= -o "$2.new" "$stage" || return 1
+    mv "$2.new" "$2"
+    rm -rf "$stage"
+}
+
+# Sets iso (unless it is set) and name, memory, cpus.
+make_image() { # YAML
+    read_machine "$1"
+    iso=${iso:-$O/$name.iso}
+    step image "making $iso" write_iso "$1" "$iso"
+}
