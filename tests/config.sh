@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The cases of tests/config: each file says in its comments which errors bulkhead-config must print for it,
+# all of them, in order and to the letter ("# expect: LINE:COL: ..."); a good-*.yaml must compile. Prints PASS
+# or FAIL for each, like every group script (tests/run.sh). O: the build directory.
+set -u
+cd "$(dirname "$0")/config" || exit 1
+config=$O/tools/bulkhead-config
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp ./*.yaml "$work"
+
+# A Multiboot ELF as far as the host looks, an ELF without that header, the two servers, an empty file.
+printf '\177ELF\0\0\0\0\002\260\255\033\0\0\0\0\376\117\122\344' >"$work/kernel.bin"
+printf '\177ELF\0\0\0\0' >"$work/elf.bin"
+: >"$work/empty.bin"
+echo console >"$work/console.elf"
+echo vmm >"$work/vmm.elf"
+
+pass() { echo "PASS config/$1"; }
+fail() { echo "FAIL config/$1"; sed 's/^/    /' "$work/diff"; }
+
+# For a message that holds "DIR/": the directory of the case.
+expected() { sed -n 's/^# expect: //p' "$1.yaml" | sed -e "s|DIR/|$work/|g" -e "s|^|$work/$1.yaml:|" -e 's|\.yaml:\([a-z]\)|.yaml: \1|'; }
+
+check_good() { # NAME
+    "$config" --build "$work" -o "$work/out.cpio" --dtb "$work/out.dtb" "$work/$1.yaml" >"$work/diff" 2>&1 &&
+        cpio --quiet -it <"$work/out.cpio" >"$work/names" 2>>"$work/diff" &&
+        diff <(printf '%s\n' system.dtb console vmm a/kernel) "$work/names" >>"$work/diff" &&
+        dtc -q -I dtb -O dts "$work/out.dtb" >/dev/null 2>>"$work/diff"
+}
+
+check_bad() { # NAME
+    local status=0
+    rm -f "$work/out.cpio"
+    "$config" --build "$work" -o "$work/out.cpio" "$work/$1.yaml" >"$work/stdout" 2>"$work/stderr" || status=$?
+    local like
+    like=$(sed -n 's/^# expect-like: //p' "$1.yaml")
+    if [ -n "$like" ]; then
+        grep -qF -- "$like" "$work/stderr" || { cat "$work/stderr" >"$work/diff"; return 1; }
+    else
+        diff <(expected "$1") "$work/stderr" >"$work/diff" || return 1
+    fi
+    [ "$status" -eq 1 ] && [ ! -s "$work/stdout" ] && [ ! -e "$work/out.cpio" ] ||
+        { echo "exit status $status, or something was built" >"$work/diff"; return 1; }
+}
+
+for file in *.yaml; do
+    name=${file%.yaml}
+    needs=$(sed -n 's/^# needs: //p' "$file")
+    # shellcheck disable=SC2086 # a pattern
+    if [ -n "$needs" ] && ! ls $needs >/dev/null 2>&1; then
+        echo "SKIP config/$name (there is no $needs)"
+        continue
+    fi
+    kind=bad
+    [[ $name == good-* ]] && kind=good
+    if "check_$kind" "$name"; then pass "$name"; else fail "$name"; fi
+done
+
+# What programs read: JSON lines, one object each; and the default system must be good.
+"$config" --json "$work/sizes.yaml" 2>/dev/null | python3 -c '
+import json, sys
+rows = [json.loads(line) for line in sys.stdin]
+first = [r for r in rows if r["path"] == "vms.a.memory"][0]
+assert first["line"] == 4 and first["column"] == 37 and "not a size" in first["message"], first
+' 2>"$work/diff" && pass json-errors || fail json-errors
+"$config" --check ../../system.yaml >"$work/diff" 2>&1 && pass default-system || fail default-system
+{ "$config" >"$work/diff" 2>&1; [ $? -eq 2 ]; } && pass usage || fail usage
