@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The console's line editor, seen through a model of a dumb terminal: what the user sees must be
-// what the line holds. links: servers/console/line.c servers/console/out.c
+// The console's line editor, seen through a model of a dumb terminal.
+// links: servers/console/line.c servers/console/out.c
 
 #include "servers/console/line.h"
 
