@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the files of the emulator share with each other, and nobody else uses.
+#pragma once
+
+#include "emulate.h"
+
+struct emulation {
+    struct cpu_view *cpu;
+    const struct insn *insn;
+    const struct emulate_ops *ops;
+    void *ctx;
+    struct guest_fault *fault;
+    unsigned size;   // of the operands in bytes
+    uint64_t linear; // of the memory operand
+    uint64_t flags;  // rflags after the instruction, committed when it ends well
+};
+
+// Register `number` as an operand of `size` bytes: without REX, byte registers 4..7 are AH to BH;
+// writing 4 bytes clears the upper half, writing 1 or 2 keeps the rest.
+uint64_t emulate_get(const struct emulation *e, unsigned number, unsigned size);
+void emulate_set(struct emulation *e, unsigned number, unsigned size, uint64_t value);
+
+// Register `number` as an address or counter of `size` bytes: never a high byte register.
+uint64_t emulate_get_address(const struct emulation *e, unsigned number, unsigned size);
+void emulate_set_address(struct emulation *e, unsigned number, unsigned size, uint64_t value);
+
+// MOVS, CMPS, STOS, LODS, SCAS, with and without REP.
+enum emulate_status emulate_string(struct emulation *e);
+
+// The instructions of the 0F and 0F38 maps; the operand size is that of the plain form.
+enum emulate_status emulate_two_byte(struct emulation *e);
+
+// Reads the memory operand, with the rights that `intent` needs, and writes it.
+enum emulate_status emulate_load(struct emulation *e, unsigned size, enum walk_access intent,
+                                 uint64_t *value);
+enum emulate_status emulate_store(struct emulation *e, unsigned size, uint64_t value);
+
+// Like emulate_load and emulate_store, at `offset` in segment `seg`.
+enum emulate_status emulate_read_at(struct emulation *e, unsigned seg, uint64_t offset,
+                                    unsigned size, uint64_t *value);
+enum emulate_status emulate_write_at(struct emulation *e, unsigned seg, uint64_t offset,
+                                     unsigned size, uint64_t value);

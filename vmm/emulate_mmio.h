@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Completes a guest access to device memory from a nested page fault: fetches the instruction
+// through the guest's own page tables, decodes and executes it against RAM and devices.
+#pragma once
+
+#include "emulate.h"
+
+// The machine around the vCPU. All callbacks get the ctx of struct mmio.
+struct mmio_ops {
+    // RAM by guest-physical address: see guest_ram_fn. The emulator also asks for whole 4 KiB
+    // pages.
+    guest_ram_fn *ram;
+    // A device access of 1, 2, 4 or 8 bytes inside one page. Must accept any address; what nothing
+    // answers reads as ones and is dropped when written.
+    uint64_t (*read)(void *ctx, uint64_t gpa, unsigned size);
+    void (*write)(void *ctx, uint64_t gpa, unsigned size, uint64_t value);
+    // Completes the view: rflags, cr0, cr3, cr4, efer, seg, mode and cpl. Called at most once for
+    // an access, and not by the fast path. NULL when the view is always complete.
+    void (*load_state)(void *ctx, struct cpu_view *cpu);
+};
+
+#define MMIO_CODE_PAGES 4
+
+// Translation of a page of 64-bit code. It is used only after all its table entries were compared
+// with what is in memory now, so that it may not go stale; it is dropped by mmio_flush() only.
+struct mmio_code_page {
+    uint64_t page; // linear address; 1 when the slot is empty
+    uint64_t cr3;
+    uint64_t la57;       // the CR4 bit
+    const uint8_t *host; // 4 KiB
+    struct translation translation;
+};
+
+// One per vCPU. Set the first four fields, then call mmio_flush().
+struct mmio {
+    const struct mmio_ops *ops;
+    void *ctx;
+    uint8_t physical_bits; // as struct paging
+    bool no_1g_pages;
+    struct mmio_code_page code[MMIO_CODE_PAGES];
+};
+
+// Forgets kept host addresses: at the start, and whenever the RAM map of the guest changes.
+void mmio_flush(struct mmio *m);
+
+// Executes the instruction at cpu->rip, which accessed device address `gpa`; `write` tells the
+// direction that hardware reported. The fast path, a plain MOV in 64-bit mode above 4 GiB, needs of
+// the view only gpr, rip, cr3 and cr4. rflags is read and written: RF is cleared.
+// Not for faults of instruction fetches, nor for those of the guest's own table walks. The caller
+// clears the interrupt shadow, and raises #DB when TF was set, on EMULATE_OK.
+enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write,
+                                 struct guest_fault *fault);
+
+// Copies up to 15 bytes of the instruction at cpu->rip, as mmio_emulate() would, for exits that
+// need decode_length(). Returns EMULATE_OK and the count in *n, which is below 15 only when the
+// following page cannot be fetched. The view must be complete.
+enum emulate_status mmio_fetch(struct mmio *m, const struct cpu_view *cpu,
+                               uint8_t bytes[INSN_MAX_LENGTH], unsigned *n,
+                               struct guest_fault *fault);
