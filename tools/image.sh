@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables of ./bulkhead
 # Sourced by ./bulkhead: from a system.yaml and the build to a bootable ISO.
 
 # Reads name, memory (MiB) and cpus of the machine into variables of these names.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables of ./bulkhead
 # Sourced by ./bulkhead: finds which packages of tools/packages.txt are missing and installs them.
 
 wanted_packages() {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables of ./bulkhead
 # Sourced by ./bulkhead: starts an ISO in QEMU or Bochs with the serial line on this terminal.
 
 # Prints why KVM cannot be used, or nothing when it can.
