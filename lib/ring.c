@@ -86,12 +86,27 @@ uint32_t ring_write(struct ring_end *end, const void *from, uint32_t n)
     return n;
 }
 
+// With nothing to read, what a hostile or dead peer did to the indices is repaired, so that its
+// successor finds a working ring: an impossible head is taken as the new beginning, and our own
+// index, which the peer can overwrite, is stored again.
+static void put_back(struct ring_end *end)
+{
+    uint32_t head = __atomic_load_n(&end->shared->head, __ATOMIC_ACQUIRE);
+
+    if (head - end->own > end->size)
+        end->own = head;
+    if (__atomic_load_n(&end->shared->tail, __ATOMIC_RELAXED) != end->own)
+        __atomic_store_n(&end->shared->tail, end->own, __ATOMIC_RELEASE);
+}
+
 uint32_t ring_read(struct ring_end *end, void *to, uint32_t n)
 {
     uint32_t used = ring_used(end), before = end->own, at = before & (end->size - 1), first;
 
     if (n > used)
         n = used;
+    if (used == 0)
+        put_back(end);
     if (n == 0)
         return 0;
     first = end->size - at < n ? end->size - at : n;

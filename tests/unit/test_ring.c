@@ -127,6 +127,27 @@ static void opens_on_leftovers(void **state)
     assert_memory_equal(bytes, "xy", 2);
 }
 
+static void recovers_from_a_broken_producer(void **state)
+{
+    struct pair *p = *state;
+    char bytes[SIZE] = {0};
+
+    // Whatever a producer leaves in both indices, its successor can speak again after one look of
+    // the consumer.
+    for (uint32_t head = 0; head < 4 * SIZE; head++) {
+        for (uint32_t tail = 0; tail < 4 * SIZE; tail++) {
+            p->ring->head = head;
+            p->ring->tail = tail;
+            assert_true(ring_open(&p->producer, p->ring, SIZE, RING_PRODUCER));
+            while (ring_read(&p->consumer, bytes, SIZE) != 0)
+                ;
+            assert_int_equal(ring_write(&p->producer, "hello", 5), 5);
+            assert_int_equal(ring_read(&p->consumer, bytes, SIZE), 5);
+            assert_memory_equal(bytes, "hello", 5);
+        }
+    }
+}
+
 static void checks_the_size(void **state)
 {
     struct pair *p = *state;
@@ -144,8 +165,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(keeps_order_across_the_end), TEST(takes_what_fits),    TEST(raises_only_when_needed),
-        TEST(survives_any_index),         TEST(opens_on_leftovers), TEST(checks_the_size),
+        TEST(keeps_order_across_the_end),
+        TEST(takes_what_fits),
+        TEST(raises_only_when_needed),
+        TEST(survives_any_index),
+        TEST(opens_on_leftovers),
+        TEST(checks_the_size),
+        TEST(recovers_from_a_broken_producer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

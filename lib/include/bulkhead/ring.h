@@ -50,7 +50,8 @@ bool ring_open(struct ring_end *end, struct ring *ring, uint32_t size, enum ring
 // Producer: copies up to n bytes in; returns how many there was room for.
 uint32_t ring_write(struct ring_end *end, const void *from, uint32_t n);
 
-// Consumer: takes up to n bytes out; returns how many there were.
+// Consumer: takes up to n bytes out; returns how many there were. Finding none, it repairs indices
+// that a peer broke.
 uint32_t ring_read(struct ring_end *end, void *to, uint32_t n);
 
 // Consumer: bytes that can be read now. Producer: bytes that can be written now. 0 also when the
