@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// RDMSR and WRMSR. The table is cpu_model.def; here are the checks that hardware makes (SDM 4, APM
+// 2 appendix A) and the registers that need code. HAZARD: the index and the value are the guest's:
+// nothing is indexed by either.
+#include "msr.h"
+
+#include <stddef.h>
+
+#include "platform.h"
+
+enum msr_kind { KIND_VALUE, KIND_STORE, KIND_PAGE, KIND_CALL };
+enum msr_cpus { ANY, INTEL, AMD };
+enum msr_check {
+    CHECK_ANY,
+    CHECK_CANONICAL,
+    CHECK_LOW32,    // upper half must be 0
+    CHECK_TRUNCATE, // upper half is dropped
+    CHECK_PAT,
+    CHECK_MTRR,
+    CHECK_EFER,
+};
+
+struct msr {
+    uint8_t kind, cpus, check;
+    uint8_t slot;      // KIND_STORE: in msr_state.stored
+    uint16_t offset;   // KIND_PAGE: in struct vcpu_page
+    uint32_t group;    // KIND_PAGE
+    uint64_t value;    // KIND_VALUE, and KIND_STORE after reset
+    uint64_t writable; // bits in which a write may differ from `value`
+    enum msr_result (*read)(struct msr_state *state, uint64_t *value);
+    enum msr_result (*write)(struct msr_state *state, uint64_t value);
+};
+
+#define EFER_SCE 0x1u
+#define EFER_LME 0x100u
+#define EFER_LMA 0x400u
+#define EFER_NXE 0x800u
+#define CR0_PG   0x80000000u
+
+#define PAT_RESET 0x0007040600070406ull
+
+static enum msr_result read_tsc(struct msr_state *state, uint64_t *value)
+{
+    *value = state->hooks.tsc_read(state->hooks.context);
+    return MSR_OK;
+}
+
+static enum msr_result write_tsc(struct msr_state *state, uint64_t value)
+{
+    state->hooks.tsc_write(state->hooks.context, value);
+    return MSR_OK;
+}
+
+static enum msr_result read_deadline(struct msr_state *state, uint64_t *value)
+{
+    if (!state->model->tsc_deadline)
+        return MSR_GP;
+    *value = state->hooks.deadline_read(state->hooks.context);
+    return MSR_OK;
+}
+
+static enum msr_result write_deadline(struct msr_state *state, uint64_t value)
+{
+    if (!state->model->tsc_deadline)
+        return MSR_GP;
+    state->hooks.deadline_write(state->hooks.context, value);
+    return MSR_OK;
+}
+
+static enum msr_result read_apic_base(struct msr_state *state, uint64_t *value)
+{
+    *value = state->apic_base;
+    return MSR_OK;
+}
+
+// SDM 3A 10.12.5: x2APIC can be entered from xAPIC only, and left by disabling only.
+static enum msr_result write_apic_base(struct msr_state *state, uint64_t value)
+{
+    uint64_t old = state->apic_base;
+    uint64_t modes = APIC_BASE_EN | (state->model->x2apic ? APIC_BASE_EXTD : 0);
+    if ((value ^ old) & ~(modes | APIC_BASE_BSP))
+        return MSR_GP;
+    bool was_x2 = old & APIC_BASE_EXTD, x2 = value & APIC_BASE_EXTD;
+    bool was_on = old & APIC_BASE_EN, on = value & APIC_BASE_EN;
+    if ((x2 && !on) || (was_x2 && on && !x2) || (!was_on && x2))
+        return MSR_GP;
+    value = (value & ~(uint64_t)APIC_BASE_BSP) |
+            (old & APIC_BASE_BSP); // which CPU boots does not change
+    state->apic_base = value;
+    state->model->apic_disabled = !on;
+    state->hooks.apic_base_changed(state->hooks.context, value);
+    return MSR_OK;
+}
+
+static bool has_pvclock(const struct msr_state *state)
+{
+    return state->model->pvclock && state->pvclock;
+}
+
+static enum msr_result read_wall_clock(struct msr_state *state, uint64_t *value)
+{
+    if (!has_pvclock(state))
+        return MSR_GP;
+    *value = state->pvclock->wall_clock;
+    return MSR_OK;
+}
+
+static enum msr_result write_wall_clock(struct msr_state *state, uint64_t value)
+{
+    return has_pvclock(state) && pvclock_write_wall_clock(state->pvclock, value) ? MSR_OK : MSR_GP;
+}
+
+static enum msr_result read_system_time(struct msr_state *state, uint64_t *value)
+{
+    if (!has_pvclock(state))
+        return MSR_GP;
+    *value = state->pvclock->system_time;
+    return MSR_OK;
+}
+
+static enum msr_result write_system_time(struct msr_state *state, uint64_t value)
+{
+    return has_pvclock(state) && pvclock_write_system_time(state->pvclock, value) ? MSR_OK : MSR_GP;
+}
+
+// Numbers the rows of kind MSR_STORE.
+enum {
+#define MSR_STORE(index, name, cpus, value, change, check, reason) SLOT_##index,
+#include "cpu_model.def"
+    STORED
+};
+_Static_assert(STORED <= MSR_STORED_MAX, "raise MSR_STORED_MAX");
+
+// A switch over the indices of the table becomes a search tree: no loop, no index from the guest.
+static const struct msr *find(uint32_t index)
+{
+#define MSR_VALUE(i, name, on, v, accept, reason)                            \
+    case i: {                                                                \
+        static const struct msr m = {                                        \
+            .kind = KIND_VALUE, .cpus = on, .value = v, .writable = accept}; \
+        return &m;                                                           \
+    }
+#define MSR_STORE(i, name, on, v, change, how, reason)    \
+    case i: {                                             \
+        static const struct msr m = {.kind = KIND_STORE,  \
+                                     .cpus = on,          \
+                                     .check = how,        \
+                                     .slot = SLOT_##i,    \
+                                     .value = v,          \
+                                     .writable = change}; \
+        return &m;                                        \
+    }
+#define MSR_PAGE(i, name, field, of, how, reason)                                  \
+    case i: {                                                                      \
+        static const struct msr m = {.kind = KIND_PAGE,                            \
+                                     .check = how,                                 \
+                                     .group = of,                                  \
+                                     .offset = offsetof(struct vcpu_page, field)}; \
+        return &m;                                                                 \
+    }
+#define MSR_CALL(i, name, function, reads, writes, reason)                          \
+    case i: {                                                                       \
+        static const struct msr m = {                                               \
+            .kind = KIND_CALL, .read = read_##function, .write = write_##function}; \
+        return &m;                                                                  \
+    }
+    switch (index) {
+#include "cpu_model.def"
+    default:
+        return NULL;
+    }
+}
+
+static uint64_t *field(const struct msr_state *state, const struct msr *m)
+{
+    return (uint64_t *)((uint8_t *)state->page + m->offset);
+}
+
+static bool present(const struct msr_state *state, const struct msr *m)
+{
+    return m && (m->cpus == ANY || (m->cpus == INTEL) == state->model->intel);
+}
+
+// Memory types: PAT allows UC WC WT WP WB and UC-, MTRRs all but the last (SDM
+// 3A 11.12.2, 11.11.2.1).
+static bool pat_valid(uint64_t value)
+{
+    for (unsigned i = 0; i < 8; i++, value >>= 8) {
+        unsigned type = value & 0xff;
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
+static bool mtrr_type_valid(unsigned type)
+{
+    return type <= 6 && type != 2 && type != 3;
+}
+
+// LMA is the processor's; a write cannot change it and is not refused for it (SDM 3A 2.2.1).
+static bool efer_check(const struct msr_state *state, uint64_t *value)
+{
+    uint64_t old = state->page->efer;
+    uint64_t allowed = EFER_SCE | EFER_LME | EFER_LMA | (state->model->nx ? EFER_NXE : 0);
+    if (*value & ~allowed)
+        return false;
+    if ((*value ^ old) & EFER_LME && state->page->cr0 & CR0_PG)
+        return false;
+    *value = (*value & ~(uint64_t)EFER_LMA) | (old & EFER_LMA);
+    return true;
+}
+
+static bool check(const struct msr_state *state, const struct msr *m, uint64_t *value)
+{
+    switch ((enum msr_check)m->check) {
+    case CHECK_ANY:
+        return true;
+    case CHECK_CANONICAL:
+        return (uint64_t)((int64_t)(*value << 16) >> 16) == *value;
+    case CHECK_LOW32:
+        return *value >> 32 == 0;
+    case CHECK_TRUNCATE:
+        *value &= UINT32_MAX;
+        return true;
+    case CHECK_PAT:
+        return pat_valid(*value);
+    case CHECK_MTRR:
+        return mtrr_type_valid(*value & 0xff);
+    case CHECK_EFER:
+        return efer_check(state, value);
+    }
+    return false;
+}
+
+static enum msr_result unknown(struct msr_state *state, uint32_t index)
+{
+    state->unknown++;
+    state->unknown_last = index;
+    return MSR_GP;
+}
+
+static bool is_x2apic(const struct msr_state *state, uint32_t index)
+{
+    return index >> 8 == 8 && state->apic_base & APIC_BASE_EXTD && state->hooks.x2apic_read;
+}
+
+void msr_init(struct msr_state *state, struct cpu_model *model, struct vcpu_page *page,
+              struct pvclock *pvclock, const struct msr_hooks *hooks)
+{
+    *state = (struct msr_state){
+        .model = model,
+        .page = page,
+        .pvclock = pvclock,
+        .hooks = *hooks,
+        .apic_base = PLATFORM_LAPIC | APIC_BASE_EN | (model->apic_id ? 0 : APIC_BASE_BSP),
+    };
+    model->apic_disabled = false;
+#define MSR_STORE(index, name, cpus, v, change, check, reason) state->stored[SLOT_##index] = v;
+#include "cpu_model.def"
+}
+
+void msr_reset_page(struct vcpu_page *page)
+{
+#define MSR_PAGE(index, name, field, group, check, reason) page->field = 0;
+#include "cpu_model.def"
+    page->pat = PAT_RESET;
+    page->dirty |= GROUP_SEG | GROUP_SYSCALL | GROUP_SYSENTER | GROUP_EFER_PAT;
+}
+
+uint32_t msr_groups(uint32_t index)
+{
+    const struct msr *m = find(index);
+    if (!m || m->kind != KIND_PAGE)
+        return 0;
+    return m->check == CHECK_EFER ? m->group | GROUP_CR : m->group;
+}
+
+enum msr_result msr_read(struct msr_state *state, uint32_t index, uint64_t *value)
+{
+    *value = 0;
+    const struct msr *m = find(index);
+    if (!present(state, m)) {
+        if (is_x2apic(state, index))
+            return state->hooks.x2apic_read(state->hooks.context, index, value) ? MSR_OK : MSR_GP;
+        return unknown(state, index);
+    }
+    switch ((enum msr_kind)m->kind) {
+    case KIND_VALUE:
+        *value = m->value;
+        return MSR_OK;
+    case KIND_STORE:
+        *value = state->stored[m->slot];
+        return MSR_OK;
+    case KIND_PAGE:
+        *value = *field(state, m);
+        return MSR_OK;
+    case KIND_CALL:
+        return m->read(state, value);
+    }
+    return MSR_GP;
+}
+
+enum msr_result msr_write(struct msr_state *state, uint32_t index, uint64_t value)
+{
+    const struct msr *m = find(index);
+    if (!present(state, m)) {
+        if (is_x2apic(state, index) && state->hooks.x2apic_write)
+            return state->hooks.x2apic_write(state->hooks.context, index, value) ? MSR_OK : MSR_GP;
+        return unknown(state, index);
+    }
+    switch ((enum msr_kind)m->kind) {
+    case KIND_VALUE:
+        // A register without a writable bit is read-only: even its own value is refused
+        return m->writable && !((value ^ m->value) & ~m->writable) ? MSR_OK : MSR_GP;
+    case KIND_STORE:
+        if ((value ^ m->value) & ~m->writable || !check(state, m, &value))
+            return MSR_GP;
+        state->stored[m->slot] = value;
+        return MSR_OK;
+    case KIND_PAGE:
+        if (!check(state, m, &value))
+            return MSR_GP;
+        *field(state, m) = value;
+        state->page->dirty |= m->group;
+        return MSR_OK;
+    case KIND_CALL:
+        return m->write(state, value);
+    }
+    return MSR_GP;
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Where the virtual PC's parts are: ports, interrupt lines, physical addresses. Devices, ACPI tables, boot loaders and
+// the documentation take them from here, so that they cannot disagree.
+#pragma once
+
+// Memory map
+#define PLATFORM_LOW_RAM_LIMIT 0xc0000000ull  // RAM above 3 GiB continues at 4 GiB: the hole is for devices
+#define PLATFORM_HIGH_RAM      0x100000000ull // where RAM goes on
+#define PLATFORM_IOAPIC        0xfec00000u
+#define PLATFORM_HPET          0xfed00000u
+#define PLATFORM_LAPIC         0xfee00000u
+#define PLATFORM_ACPI          0xe0000u // ACPI tables, inside the area where an OS looks for the RSDP
+#define PLATFORM_ACPI_SIZE     0x20000u
+
+// Low memory used to start a guest; a guest may reuse all of it but the ACPI tables
+#define PLATFORM_BASE_TOP      0x9fc00u // end of conventional memory as firmware reports it
+#define PLATFORM_BOOT_INFO     0x7000u  // Linux zero page, or Multiboot information (two pages)
+#define PLATFORM_BOOT_GDT      0x6000u
+#define PLATFORM_BOOT_TABLES   0x9000u  // page tables: PML4, PDPT, four page directories
+#define PLATFORM_BOOT_CMDLINE  0x20000u
+#define PLATFORM_BOOT_CMD_SIZE 0x10000u
+
+// Ports
+#define PLATFORM_PIC_MASTER 0x20
+#define PLATFORM_PIC_SLAVE  0xa0
+#define PLATFORM_PIT        0x40
+#define PLATFORM_PORT61     0x61
+#define PLATFORM_RTC        0x70
+#define PLATFORM_COM1       0x3f8
+#define PLATFORM_ELCR       0x4d0
+#define PLATFORM_PM1_EVENT  0x600 // PM1a status and enable, 2 bytes each
+#define PLATFORM_PM1_CTL    0x604 // PM1a control, 2 bytes
+#define PLATFORM_PM_TIMER   0x608 // 4 bytes, 3.579545 MHz
+#define PLATFORM_RESET_PORT 0xcf9
+#define PLATFORM_RESET_VALUE 0x06
+
+// Interrupts: ISA lines, and the global system interrupt that differs from its ISA line
+#define PLATFORM_IRQ_PIT  0
+#define PLATFORM_IRQ_COM1 4
+#define PLATFORM_IRQ_RTC  8
+#define PLATFORM_IRQ_SCI  9
+#define PLATFORM_GSI_PIT  2
+#define PLATFORM_GSI_SCI  9
+#define PLATFORM_IOAPIC_PINS 24
+
+#define PLATFORM_SLP_TYP_S5 5 // SLP_TYP value in PM1 control that means "power off"
+#define PLATFORM_VCPUS_MAX  64 // APIC ids 0..63; the I/O APIC's own id needs no number of its own
