@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The management channel: requests of the operator, which the manager passes on
+// (bulkhead/manage.h). HAZARD: the manager may write anything into its ring at any time: a request
+// is copied out, then looked at.
+#include <stdio.h>
+#include <string.h>
+
+#include "bulkhead/ring.h"
+#include "bulkhead/syscall.h"
+#include "task.h"
+
+static struct ring_end requests, replies;
+static struct manage_request pending; // what has come of the next request
+static unsigned pending_bytes;
+static bool prepared;
+
+// Room that is kept for the answer to one request, which events may not take.
+#define ANSWER_ROOM (TASK_MAX * (uint32_t)sizeof(struct manage_reply))
+
+bool manage_prepare(void)
+{
+    struct task *manager = &tasks[config.manager];
+    uint64_t bytes = manager->rings.size / 2;
+    uint32_t capacity = ring_capacity(bytes);
+
+    if (!task_check(manager,
+                    sys_map(SLOT_TASK, manager->rings.mem, 0, WINDOW_MANAGE, 2 * bytes,
+                            MAP_READ | MAP_WRITE),
+                    "rings"))
+        return false;
+    prepared =
+        ring_open(&replies, (struct ring *)WINDOW_MANAGE, capacity, RING_PRODUCER) &&
+        ring_open(&requests, (struct ring *)(WINDOW_MANAGE + bytes), capacity, RING_CONSUMER);
+    return prepared;
+}
+
+// The caller has made sure that it fits.
+static void send(const struct manage_reply *reply)
+{
+    ring_write(&replies, reply, sizeof(*reply));
+}
+
+static void raise_manager(void)
+{
+    requests.raise = replies.raise = false;
+    sys_raise(tasks[config.manager].signal, 1ull << channel_of_root());
+}
+
+bool manage_event(const char *text)
+{
+    struct manage_reply event = {.tag = 0};
+
+    if (!prepared || tasks[config.manager].state != MANAGE_RUNNING)
+        return false;
+    snprintf(event.message, sizeof(event.message), "%s", text);
+    if (ring_free(&replies) < ANSWER_ROOM + sizeof(event))
+        return true; // dropped
+    send(&event);
+    raise_manager();
+    return true;
+}
+
+static void describe(const struct task *task, struct manage_reply *reply)
+{
+    reply->kind = task->config->kind;
+    snprintf(reply->name, sizeof(reply->name), "%s", task->config->name);
+    reply->state = task->state;
+    reply->priority = task->config->priority;
+    reply->restarts = task->restarts;
+    reply->memory = task_memory(task);
+    if (task->task != CAP_NONE)
+        sys_task_time(task->task, &reply->value);
+    snprintf(reply->message, sizeof(reply->message), "%s", task->message);
+}
+
+static void list(struct manage_reply *reply)
+{
+    for (unsigned i = 0; i < config.count; i++) {
+        reply->more = i + 1 < config.count;
+        reply->value = 0;
+        describe(&tasks[i], reply);
+        if (reply->more)
+            send(reply);
+    }
+}
+
+static void refuse(struct manage_reply *reply, const char *why)
+{
+    reply->status = MANAGE_REFUSED;
+    snprintf(reply->message, sizeof(reply->message), "%s", why);
+}
+
+// MANAGE_START, MANAGE_STOP, MANAGE_RESTART
+static void control(struct task *task, uint32_t op, struct manage_reply *reply)
+{
+    if (task->config->kind != MANAGE_KIND_VM)
+        return refuse(reply, "it is not a VM");
+    if (op == MANAGE_START && task->state == MANAGE_RUNNING)
+        return refuse(reply, "it runs already");
+    if (op == MANAGE_STOP && task->state != MANAGE_RUNNING)
+        return refuse(reply, "it does not run");
+    if (task->state == MANAGE_RUNNING)
+        task_stop(task, MANAGE_STOPPED);
+    task->message[0] = 0;
+    if (op != MANAGE_STOP && !task_start(task))
+        reply->status = MANAGE_FAILED;
+    describe(task, reply);
+}
+
+static void serve(const struct manage_request *request)
+{
+    struct manage_reply reply = {.tag = request->tag, .status = MANAGE_OK};
+    struct task *task = NULL;
+
+    for (unsigned i = 0; i < config.count; i++)
+        if (strncmp(config.tasks[i].name, request->name, TASK_NAME_SIZE) == 0)
+            task = &tasks[i];
+    switch (request->op) {
+    case MANAGE_LIST:
+        list(&reply);
+        break;
+    case MANAGE_SYSTEM:
+        reply.memory = boot->ram_total;
+        reply.value = ram_free_bytes();
+        break;
+    case MANAGE_INFO:
+    case MANAGE_START:
+    case MANAGE_STOP:
+    case MANAGE_RESTART:
+        if (!task)
+            reply.status = MANAGE_UNKNOWN;
+        else if (request->op == MANAGE_INFO)
+            describe(task, &reply);
+        else
+            control(task, request->op, &reply);
+        break;
+    case MANAGE_SHUTDOWN:
+        sys_hw_ctl(SLOT_HW, HW_RESET, 0, NULL, NULL);
+        reply.status = MANAGE_FAILED; // it came back
+        break;
+    case MANAGE_EXIT:
+        sys_hw_ctl(SLOT_HW, HW_EXIT, 0, NULL, NULL);
+        reply.status = MANAGE_FAILED;
+        break;
+    default:
+        reply.status = MANAGE_BAD_REQUEST;
+    }
+    send(&reply);
+}
+
+void manage_serve(void)
+{
+    bool answered = false;
+
+    // Bounded by what the ring holds: a manager that goes on writing while root answers runs itself
+    // out of room for answers.
+    while (prepared && ring_free(&replies) >= ANSWER_ROOM) {
+        pending_bytes += ring_read(&requests, (char *)&pending + pending_bytes,
+                                   (uint32_t)sizeof(pending) - pending_bytes);
+        if (pending_bytes < sizeof(pending))
+            break;
+        pending_bytes = 0;
+        serve(&pending);
+        answered = true;
+    }
+    if (answered || requests.raise)
+        raise_manager();
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the parts of root share: the machine it was given, its address space, its own signal, and
+// how it speaks.
+#pragma once
+
+#include "bulkhead/abi.h"
+
+#define TASK_MAX 20 // tasks that a system may have
+
+// Bits of root's signal.
+#define BIT_FAULT(index) (index) // a thread of the task faulted
+#define BIT_REPORT(index) \
+    (32 + (index)) // the task changed its status page, or wrote to the management ring
+
+// Root's own address space, apart from its image. HAZARD: the windows lie above 32 TiB, where the
+// unit tests may map memory too.
+#define WINDOW_ARCHIVE 0x200000000000ull
+#define WINDOW_RAM \
+    0x210000000000ull // RAM being zeroed or filled; at the offset that its physical address has in
+                      // 1 GiB
+#define WINDOW_STATUS 0x220000000000ull // status page of task n at + n * 4096
+#define WINDOW_MANAGE 0x230000000000ull // the rings of the management channel
+
+#define PAGE 4096ull
+#define MIB  (1ull << 20)
+#define GIB  (1ull << 30)
+
+static inline uint64_t page_up(uint64_t size)
+{
+    return (size + PAGE - 1) & ~(PAGE - 1);
+}
+
+extern const struct boot_info *boot; // set by main before anything else
+extern unsigned root_signal;         // slot
+
+// A line for the operator: an event to the manager while one runs, else a line in the kernel's log.
+void root_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Creates and removes tasks. What a task can reach is decided here and in channel.c and vm.c, and
+// nowhere else: each map and each cap_copy below is one line of that list.
+#include "task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bulkhead/syscall.h"
+#include "caps.h"
+#include "image.h"
+
+struct system_config config;
+struct task tasks[TASK_MAX];
+
+// Kernel objects in a task's pool: task, guest, thread, interrupts.
+enum { POOL_QUOTA = 16 };
+
+bool task_check(struct task *task, enum status status, const char *what)
+{
+    if (status != OK)
+        snprintf(task->message, sizeof(task->message), "%s: %s", what, status_name(status));
+    return status == OK;
+}
+
+// Creates an object in *slot, which is CAP_NONE before and, when it fails, afterwards.
+static bool create(struct task *task, unsigned *slot, unsigned pool, enum object_type type,
+                   const uint64_t w[5], const char *what)
+{
+    enum status status = ERR_SLOT;
+    unsigned fresh = cap_alloc();
+
+    if (fresh != CAP_NONE)
+        status = sys_create(pool, type, fresh, w[0], w[1], w[2], w[3], w[4]);
+    if (status == OK)
+        *slot = fresh;
+    else
+        cap_free(fresh);
+    return task_check(task, status, what);
+}
+
+bool task_prepare(struct task *task)
+{
+    uint64_t address = WINDOW_STATUS + task->index * PAGE;
+
+    task->pool = task->task = task->thread = task->guest = task->signal = CAP_NONE;
+    task->pool_ram = task->pages = task->rings = RAM_NONE;
+    for (unsigned i = 0; i < RAM_BLOCKS; i++)
+        task->ram[i] = RAM_NONE;
+    for (unsigned i = 0; i < TASK_PORT_MAX; i++)
+        task->ports[i] = CAP_NONE;
+    for (unsigned i = 0; i < TASK_IRQ_MAX; i++)
+        task->irqs[i] = CAP_NONE;
+    if (!create(task, &task->signal, SLOT_POOL, OBJ_SIGNAL, (uint64_t[5]){0}, "signal") ||
+        !task_check(task, ram_alloc_zeroed(&task->status_page, PAGE, PAGE), "status page") ||
+        !task_check(
+            task, sys_map(SLOT_TASK, task->status_page.mem, 0, address, PAGE, MAP_READ | MAP_WRITE),
+            "status page"))
+        return false;
+    task->status = (struct task_status *)address;
+    return channels_prepare(task);
+}
+
+static bool give_ports(struct task *task, struct task_info *info)
+{
+    const struct task_config *from = task->config;
+
+    for (unsigned i = 0; i < from->port_count; i++) {
+        unsigned base = from->ports[i].base, count = from->ports[i].count;
+        enum status status = ERR_RANGE;
+
+        for (unsigned m = 0; m < boot->mem_count; m++) {
+            const struct boot_mem *mem = &boot->mem[m];
+
+            if (mem->kind != MEM_PORTS || base < mem->base || base + count > mem->base + mem->size)
+                continue;
+            if (!create(task, &task->ports[i], SLOT_POOL, OBJ_MEM,
+                        (uint64_t[5]){mem->cap, base - mem->base, count}, "ports"))
+                return false;
+            status = sys_map(task->task, task->ports[i], 0, base, count, MAP_READ | MAP_WRITE);
+        }
+        if (!task_check(task, status, "ports"))
+            return false;
+        info->ports[i].base = base;
+        info->ports[i].count = count;
+    }
+    info->port_count = from->port_count;
+    return true;
+}
+
+static bool give_irqs(struct task *task, struct task_info *info)
+{
+    const struct task_config *from = task->config;
+
+    for (unsigned i = 0; i < from->irq_count; i++) {
+        unsigned bit = TASK_IRQ_BIT + i, slot = TASK_SLOT_IRQ + i;
+
+        if (!create(task, &task->irqs[i], task->pool, OBJ_IRQ,
+                    (uint64_t[5]){SLOT_HW, from->irqs[i], task->signal, bit}, "interrupt") ||
+            !task_check(task, sys_cap_copy(SLOT_TASK, task->irqs[i], task->task, slot, RIGHT_CTRL),
+                        "interrupt"))
+            return false;
+        info->irqs[i].gsi = from->irqs[i];
+        info->irqs[i].slot = slot;
+        info->irqs[i].bit = bit;
+    }
+    info->irq_count = from->irq_count;
+    return true;
+}
+
+static void describe(const struct task *task, struct task_info *info)
+{
+    const struct task_config *from = task->config;
+
+    memset(info, 0, sizeof(*info));
+    info->magic = TASK_INFO_MAGIC;
+    info->size = sizeof(*info);
+    snprintf(info->name, sizeof(info->name), "%s", from->name);
+    snprintf(info->system, sizeof(info->system), "%s", config.name);
+    info->tsc_hz = boot->tsc_hz;
+    info->virt = boot->virt;
+    info->cpus = boot->cpus;
+    info->tsc_kernel = boot->tsc_entry;
+    info->tsc_root = boot->tsc_root;
+    info->tsc_created = task->status->tsc_created;
+    info->ram_total = boot->ram_total;
+    info->kernel_text = boot->kernel_text;
+    info->kernel_size = boot->kernel_size;
+    memcpy(info->cpu_name, boot->cpu_name, sizeof(info->cpu_name) - 1);
+    info->priority = from->priority;
+    info->restarts = task->restarts;
+}
+
+// One block of RAM holds the copies of the image's segments, then the stack, then the information
+// page.
+static bool load(struct task *task, struct task_info *info, uint64_t *entry)
+{
+    struct image image;
+    const void *file;
+    uint64_t size, at = 0;
+    const char *error = "the archive has no such file";
+    char *to;
+
+    if (archive_find(task->config->image, &file, &size, NULL))
+        error = image_read(file, size, &image);
+    if (error) {
+        snprintf(task->message, sizeof(task->message), "image %.32s: %s", task->config->image,
+                 error);
+        return false;
+    }
+    *entry = image.entry;
+    if (!task_check(
+            task,
+            ram_alloc_zeroed(&task->pages, image.size + TASK_STACK_SIZE + TASK_INFO_SIZE, PAGE),
+            "image"))
+        return false;
+    info->ram_free = ram_free_bytes();
+    to = ram_open(&task->pages);
+    if (!to)
+        return task_check(task, ERR_MEMORY, "image");
+    for (unsigned i = 0; i < image.count; i++) {
+        memcpy(to + at, (const char *)file + image.segments[i].offset, image.segments[i].file_size);
+        at += image.segments[i].size;
+    }
+    memcpy(to + at + TASK_STACK_SIZE, info, sizeof(*info));
+    ram_close(&task->pages);
+
+    enum status status = OK;
+    at = 0;
+    for (unsigned i = 0; i < image.count && status == OK; i++) {
+        const struct image_segment *segment = &image.segments[i];
+
+        status = sys_map(task->task, task->pages.mem, at, segment->address, segment->size,
+                         segment->rights);
+        at += segment->size;
+    }
+    if (status == OK)
+        status = sys_map(task->task, task->pages.mem, at, TASK_STACK_TOP - TASK_STACK_SIZE,
+                         TASK_STACK_SIZE, MAP_READ | MAP_WRITE);
+    if (status == OK)
+        status = sys_map(task->task, task->pages.mem, at + TASK_STACK_SIZE, TASK_INFO_ADDRESS,
+                         TASK_INFO_SIZE, MAP_READ);
+    return task_check(task, status, "image");
+}
+
+// The thread and the capabilities that every task has.
+static bool create_thread(struct task *task)
+{
+    unsigned kind = task->guest == CAP_NONE ? THREAD_ACTIVE : THREAD_VCPU; // on CPU 0
+
+    return create(task, &task->thread, task->pool, OBJ_THREAD,
+                  (uint64_t[5]){task->task, kind, task->config->priority, task->guest,
+                                VCPU_PAGE_ADDRESS},
+                  "thread") &&
+           task_check(
+               task,
+               sys_cap_copy(SLOT_TASK, task->thread, task->task, TASK_SLOT_THREAD, RIGHT_CTRL),
+               "thread") &&
+           task_check(task,
+                      sys_cap_copy(SLOT_TASK, task->signal, task->task, TASK_SLOT_SIGNAL,
+                                   RIGHT_WAIT | RIGHT_RAISE),
+                      "signal") &&
+           task_check(task,
+                      sys_cap_copy(SLOT_TASK, root_signal, task->task, TASK_SLOT_SUPERVISOR,
+                                   RIGHT_RAISE | RIGHT_BIT(BIT_REPORT(task->index))),
+                      "signal");
+}
+
+static bool create_all(struct task *task, uint64_t *entry)
+{
+    static struct task_info info;
+    const struct task_config *from = task->config;
+
+    describe(task, &info);
+    if (!task_check(task, ram_alloc(&task->pool_ram, from->pool_size, PAGE), "pool") ||
+        !create(task, &task->pool, SLOT_POOL, OBJ_POOL,
+                (uint64_t[5]){task->pool_ram.mem, POOL_QUOTA}, "pool") ||
+        !create(task, &task->task, task->pool, OBJ_TASK,
+                (uint64_t[5]){root_signal, BIT_FAULT(task->index), from->priority}, "task"))
+        return false;
+    return task_check(task,
+                      sys_map(task->task, task->status_page.mem, 0, TASK_STATUS_ADDRESS, PAGE,
+                              MAP_READ | MAP_WRITE),
+                      "status page") &&
+           (from->kind != MANAGE_KIND_VM || vm_create(task, &info)) &&
+           channels_create(task, &info) && give_ports(task, &info) && give_irqs(task, &info) &&
+           load(task, &info, entry) && create_thread(task);
+}
+
+bool task_start(struct task *task)
+{
+    uint64_t entry, stale;
+
+    task->message[0] = 0;
+    sys_poll(task->signal, &stale); // what the run before left
+    memset(task->status, 0, sizeof(*task->status));
+    task->status->tsc_created = task_tsc();
+    if (create_all(task, &entry)) {
+        task->status->tsc_started = task_tsc();
+        if (task_check(task,
+                       sys_thread_start(task->thread, entry, TASK_STACK_TOP, TASK_INFO_ADDRESS),
+                       "start")) {
+            task->state = MANAGE_RUNNING;
+            return true;
+        }
+    }
+    task_stop(task, MANAGE_STOPPED);
+    return false;
+}
+
+void task_stop(struct task *task, enum manage_state state)
+{
+    task->state = state;
+    cap_destroy(&task->pool); // and all that lives in it: the capabilities below are stale then
+    cap_free(task->task);
+    cap_free(task->thread);
+    cap_free(task->guest);
+    task->task = task->thread = task->guest = CAP_NONE;
+    for (unsigned i = 0; i < TASK_IRQ_MAX; i++) {
+        cap_free(task->irqs[i]);
+        task->irqs[i] = CAP_NONE;
+    }
+    for (unsigned i = 0; i < TASK_PORT_MAX; i++)
+        cap_destroy(&task->ports[i]);
+    for (unsigned i = 0; i < RAM_BLOCKS; i++)
+        ram_free(&task->ram[i]);
+    ram_free(&task->pages);
+    ram_free(&task->pool_ram);
+}
+
+uint64_t task_memory(const struct task *task)
+{
+    uint64_t sum = task->pool_ram.size + task->pages.size;
+
+    for (unsigned i = 0; i < RAM_BLOCKS; i++)
+        sum += task->ram[i].size;
+    return sum;
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a VM has beyond a task: a guest with its RAM, which its vmm sees too, and the files that it
+// boots from.
+#include <stdio.h>
+#include <string.h>
+
+#include "bulkhead/syscall.h"
+#include "caps.h"
+#include "task.h"
+
+// Guest-physical addresses from 3 to 4 GiB are devices: RAM that does not fit below goes on at 4
+// GiB.
+#define RAM_LOW_END  (3 * GIB)
+#define RAM_HIGH     (4 * GIB)
+#define GUEST_RIGHTS (MAP_READ | MAP_WRITE | MAP_EXEC)
+#define LARGE        (2 * MIB)
+
+// Maps a block into the guest and the vmm; `offset` counts the RAM before it.
+static enum status map_ram(const struct task *task, const struct ram_block *block, uint64_t offset)
+{
+    uint64_t low = offset < RAM_LOW_END ? RAM_LOW_END - offset : 0;
+    enum status status =
+        sys_map(task->task, block->mem, 0, RAM_ADDRESS + offset, block->size, MAP_READ | MAP_WRITE);
+
+    if (low > block->size)
+        low = block->size;
+    if (status == OK && low > 0)
+        status = sys_map(task->guest, block->mem, 0, offset, low, GUEST_RIGHTS);
+    if (status == OK && low < block->size)
+        status = sys_map(task->guest, block->mem, low, offset + low - RAM_LOW_END + RAM_HIGH,
+                         block->size - low, GUEST_RIGHTS);
+    return status;
+}
+
+// One piece when there is one that large, else the largest ones.
+static bool give_ram(struct task *task)
+{
+    uint64_t wanted = task->config->memory, offset = 0;
+
+    for (unsigned i = 0; i < RAM_BLOCKS && offset < wanted; i++) {
+        uint64_t size = ram_largest(LARGE) & ~(LARGE - 1);
+
+        if (size > wanted - offset)
+            size = wanted - offset;
+        if (size == 0)
+            break;
+        if (!task_check(task, ram_alloc_zeroed(&task->ram[i], size, LARGE), "guest RAM") ||
+            !task_check(task, map_ram(task, &task->ram[i], offset), "guest RAM"))
+            return false;
+        offset += size;
+    }
+    if (offset == wanted)
+        return true;
+    snprintf(task->message, sizeof(task->message), "it wants %llu MiB of RAM, there are %llu",
+             (unsigned long long)(wanted / MIB),
+             (unsigned long long)((offset + ram_free_bytes()) / MIB));
+    return false;
+}
+
+// Maps a file of the archive read-only into the vmm.
+static bool give_file(struct task *task, const char *name, uint64_t address, uint64_t *info_address,
+                      uint64_t *info_size)
+{
+    uint64_t size, offset;
+
+    if (!name)
+        return true;
+    if (!archive_find(name, NULL, &size, &offset) || size == 0 || offset % PAGE) {
+        snprintf(task->message, sizeof(task->message), "%.60s: not in the archive", name);
+        return false;
+    }
+    *info_address = address;
+    *info_size = size;
+    return task_check(
+        task, sys_map(task->task, SLOT_SYSTEM, offset, address, page_up(size), MAP_READ), name);
+}
+
+bool vm_create(struct task *task, struct task_info *info)
+{
+    const struct task_config *from = task->config;
+    enum status status;
+
+    if (boot->virt == VIRT_NONE) {
+        snprintf(task->message, sizeof(task->message),
+                 "this processor has neither SVM nor VT-x that could be used");
+        return false;
+    }
+    task->guest = cap_alloc();
+    status = task->guest == CAP_NONE ? ERR_SLOT : sys_create_guest(task->pool, task->guest);
+    if (!task_check(task, status, "guest") || !give_ram(task) ||
+        !give_file(task, from->kernel, KERNEL_ADDRESS, &info->kernel_address,
+                   &info->kernel_file_size) ||
+        !give_file(task, from->initrd, INITRD_ADDRESS, &info->initrd_address,
+                   &info->initrd_file_size))
+        return false;
+    info->ram_size = from->memory;
+    info->ram_below_4g = from->memory < RAM_LOW_END ? from->memory : RAM_LOW_END;
+    info->kernel_kind = from->kernel_kind;
+    info->guest_cpus = from->cpus;
+    info->hide = from->hide;
+    info->clock = from->clock;
+    snprintf(info->cmdline, sizeof(info->cmdline), "%s", from->cmdline);
+    return true;
+}
