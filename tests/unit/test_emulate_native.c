@@ -22,7 +22,7 @@
 
 #define ROUNDS 400000
 #define BUFFER 4096
-#define ARITH (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+#define ARITH  (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 // Which flags an instruction leaves undefined.
 enum undefined { NOTHING, LOGIC, SHIFT, BIT, MULTIPLY, DOUBLE_SHIFT };
@@ -37,7 +37,8 @@ enum {
     BIG_ENDIAN_MOVE = 64,
 };
 
-struct template {
+struct template
+{
     uint8_t map; // 0, 1 = 0F, 2 = 0F38
     uint8_t first, last;
     uint8_t step;
@@ -62,16 +63,16 @@ static const struct template templates[] = {
     {0, 0x2a, 0x2b, 1, -1, -1, NO_IMM, NOTHING, 0},
     {0, 0x30, 0x31, 1, -1, -1, NO_IMM, LOGIC, LOCKABLE}, // XOR
     {0, 0x32, 0x33, 1, -1, -1, NO_IMM, LOGIC, 0},
-    {0, 0x38, 0x3b, 1, -1, -1, NO_IMM, NOTHING, 0},  // CMP
-    {0, 0x63, 0x63, 1, -1, -1, NO_IMM, NOTHING, 0},  // MOVSXD
-    {0, 0x69, 0x69, 1, -1, -1, IMMZ, MULTIPLY, 0},   // IMUL
+    {0, 0x38, 0x3b, 1, -1, -1, NO_IMM, NOTHING, 0}, // CMP
+    {0, 0x63, 0x63, 1, -1, -1, NO_IMM, NOTHING, 0}, // MOVSXD
+    {0, 0x69, 0x69, 1, -1, -1, IMMZ, MULTIPLY, 0},  // IMUL
     {0, 0x6b, 0x6b, 1, -1, -1, IMM8, MULTIPLY, 0},
     {0, 0x80, 0x80, 1, 0, 7, IMM8, LOGIC, 0},
     {0, 0x81, 0x81, 1, 0, 7, IMMZ, LOGIC, 0},
     {0, 0x83, 0x83, 1, 0, 7, IMM8, LOGIC, 0},
     {0, 0x80, 0x80, 1, 0, 6, IMM8, LOGIC, LOCKABLE},
     {0, 0x83, 0x83, 1, 0, 6, IMM8, LOGIC, LOCKABLE},
-    {0, 0x84, 0x85, 1, -1, -1, NO_IMM, LOGIC, 0}, // TEST
+    {0, 0x84, 0x85, 1, -1, -1, NO_IMM, LOGIC, 0},          // TEST
     {0, 0x86, 0x87, 1, -1, -1, NO_IMM, NOTHING, LOCKABLE}, // XCHG
     {0, 0x88, 0x8b, 1, -1, -1, NO_IMM, NOTHING, 0},        // MOV
     {0, 0x8f, 0x8f, 1, 0, 0, NO_IMM, NOTHING, STACK},      // POP
@@ -84,24 +85,24 @@ static const struct template templates[] = {
     {0, 0xc7, 0xc7, 1, 0, 0, IMMZ, NOTHING, 0},
     {0, 0xf6, 0xf6, 1, 0, 1, IMM8, LOGIC, 0}, // TEST
     {0, 0xf7, 0xf7, 1, 0, 1, IMMZ, LOGIC, 0},
-    {0, 0xf6, 0xf7, 1, 2, 3, NO_IMM, NOTHING, LOCKABLE}, // NOT, NEG
-    {0, 0xf6, 0xf7, 1, 4, 5, NO_IMM, MULTIPLY, 0},       // MUL, IMUL
-    {0, 0xfe, 0xff, 1, 0, 1, NO_IMM, NOTHING, LOCKABLE}, // INC, DEC
-    {0, 0xff, 0xff, 1, 6, 6, NO_IMM, NOTHING, STACK},    // PUSH
-    {1, 0x40, 0x4f, 1, -1, -1, NO_IMM, NOTHING, 0},      // CMOV
-    {1, 0x90, 0x9f, 1, 0, 0, NO_IMM, NOTHING, 0},        // SETcc
-    {1, 0xa3, 0xbb, 24, -1, -1, NO_IMM, BIT, BIT_OFFSET}, // BT, BTC
+    {0, 0xf6, 0xf7, 1, 2, 3, NO_IMM, NOTHING, LOCKABLE},            // NOT, NEG
+    {0, 0xf6, 0xf7, 1, 4, 5, NO_IMM, MULTIPLY, 0},                  // MUL, IMUL
+    {0, 0xfe, 0xff, 1, 0, 1, NO_IMM, NOTHING, LOCKABLE},            // INC, DEC
+    {0, 0xff, 0xff, 1, 6, 6, NO_IMM, NOTHING, STACK},               // PUSH
+    {1, 0x40, 0x4f, 1, -1, -1, NO_IMM, NOTHING, 0},                 // CMOV
+    {1, 0x90, 0x9f, 1, 0, 0, NO_IMM, NOTHING, 0},                   // SETcc
+    {1, 0xa3, 0xbb, 24, -1, -1, NO_IMM, BIT, BIT_OFFSET},           // BT, BTC
     {1, 0xab, 0xb3, 8, -1, -1, NO_IMM, BIT, BIT_OFFSET | LOCKABLE}, // BTS, BTR
     {1, 0xba, 0xba, 1, 4, 7, IMM8, BIT, 0},
     {1, 0xba, 0xba, 1, 5, 7, IMM8, BIT, LOCKABLE},
     {1, 0xa4, 0xac, 8, -1, -1, IMM8, DOUBLE_SHIFT, 0}, // SHLD, SHRD
     {1, 0xa5, 0xad, 8, -1, -1, NO_IMM, DOUBLE_SHIFT, 0},
-    {1, 0xaf, 0xaf, 1, -1, -1, NO_IMM, MULTIPLY, 0}, // IMUL
-    {1, 0xb0, 0xb1, 1, -1, -1, NO_IMM, NOTHING, LOCKABLE}, // CMPXCHG
-    {1, 0xb6, 0xb7, 1, -1, -1, NO_IMM, NOTHING, 0},        // MOVZX
-    {1, 0xbe, 0xbf, 1, -1, -1, NO_IMM, NOTHING, 0},        // MOVSX
-    {1, 0xc0, 0xc1, 1, -1, -1, NO_IMM, NOTHING, LOCKABLE}, // XADD
-    {1, 0xc3, 0xc3, 1, -1, -1, NO_IMM, NOTHING, NO_66},    // MOVNTI
+    {1, 0xaf, 0xaf, 1, -1, -1, NO_IMM, MULTIPLY, 0},             // IMUL
+    {1, 0xb0, 0xb1, 1, -1, -1, NO_IMM, NOTHING, LOCKABLE},       // CMPXCHG
+    {1, 0xb6, 0xb7, 1, -1, -1, NO_IMM, NOTHING, 0},              // MOVZX
+    {1, 0xbe, 0xbf, 1, -1, -1, NO_IMM, NOTHING, 0},              // MOVSX
+    {1, 0xc0, 0xc1, 1, -1, -1, NO_IMM, NOTHING, LOCKABLE},       // XADD
+    {1, 0xc3, 0xc3, 1, -1, -1, NO_IMM, NOTHING, NO_66},          // MOVNTI
     {1, 0xc7, 0xc7, 1, 1, 1, NO_IMM, NOTHING, NO_66 | LOCKABLE}, // CMPXCHG8B
     {1, 0x18, 0x18, 1, 0, 3, NO_IMM, NOTHING, 0},                // PREFETCH
     {1, 0x1f, 0x1f, 1, 0, 0, NO_IMM, NOTHING, 0},                // NOP
@@ -115,8 +116,8 @@ struct state {
     uint64_t host_rsp;
 };
 
-static uint8_t *code;         // one page of code, one page holding struct state
-static uint8_t *buffer;       // the operands; below 2 GiB
+static uint8_t *code;          // one page of code, one page holding struct state
+static uint8_t *buffer;        // the operands; below 2 GiB
 static uint8_t shadow[BUFFER]; // what the emulator works on instead of `buffer`
 static struct state *state;
 
@@ -330,7 +331,9 @@ static void generate(struct round *r, const uint8_t *at)
     bool wide = rex && *rex & REX_W;
     r->size = r->opcode & 1 || (t->map == 1 && (r->opcode < 0x90 || (r->opcode >> 4) == 0xa)) ||
                       (t->map == 1 && r->opcode == 0xba) || t->map == 2
-                  ? wide ? 8 : operand16 ? 2 : 4
+                  ? wide        ? 8
+                    : operand16 ? 2
+                                : 4
                   : 1;
     if (t->map)
         r->bytes[r->n++] = 0x0f;
