@@ -359,7 +359,6 @@ void cpuid_init(struct cpu_model *model, const struct cpu_options *options, uint
     *model = (struct cpu_model){
         .xcr0 = XCR0_X87,
         .pvclock = !options->hide_pvclock,
-        .tsc_deadline = options->tsc_deadline,
         .x2apic = options->x2apic,
         .vcpus = options->vcpus,
         .apic_id = options->apic_id,

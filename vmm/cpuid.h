@@ -21,12 +21,13 @@ struct cpu_options {
     bool tsc_deadline; // the APIC timer's TSC-deadline mode
     bool x2apic;
     bool invpcid; // VM-execution control "enable INVPCID" is on (always true on SVM)
-    bool rdtscp;  // control "enable RDTSCP" is on and TSC_AUX belongs to the guest
+    bool rdtscp;  // likewise "enable RDTSCP", for RDTSCP and RDPID
     bool hide_cx16;
     bool hide_pcid;
     bool hide_pvclock;       // the guest has to find the TSC's frequency with the 8254
     bool hide_invariant_tsc; // the guest must not trust the TSC across idle
-    uint64_t xcr0; // components that the kernel switches, such as 7 (x87, SSE, AVX); 0 hides XSAVE
+    uint64_t
+        xcr0; // components to offer, UINT64_MAX: all that the host and this model know; 0: no XSAVE
     cpuid_host_fn *host; // NULL: the CPUID instruction
 };
 
@@ -53,7 +54,7 @@ struct cpu_model {
     bool intel;   // else AMD or Hygon
     bool nx;      // EFER.NXE may be set
     bool pvclock; // KVM's clock is shown
-    bool tsc_deadline, x2apic;
+    bool x2apic;
     uint64_t xcr0_supported; // 0: no XSAVE
     uint8_t vcpus, apic_id;
 

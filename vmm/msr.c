@@ -6,8 +6,6 @@
 
 #include <stddef.h>
 
-#include "platform.h"
-
 enum msr_kind { KIND_VALUE, KIND_STORE, KIND_PAGE, KIND_CALL };
 enum msr_cpus { ANY, INTEL, AMD };
 enum msr_check {
@@ -27,8 +25,8 @@ struct msr {
     uint32_t group;    // KIND_PAGE
     uint64_t value;    // KIND_VALUE, and KIND_STORE after reset
     uint64_t writable; // bits in which a write may differ from `value`
-    enum msr_result (*read)(struct msr_state *state, uint64_t *value);
-    enum msr_result (*write)(struct msr_state *state, uint64_t value);
+    enum msr_result (*read)(struct msr_state *state, uint32_t index, uint64_t *value);
+    enum msr_result (*write)(struct msr_state *state, uint32_t index, uint64_t value);
 };
 
 #define EFER_SCE 0x1u
@@ -37,58 +35,38 @@ struct msr {
 #define EFER_NXE 0x800u
 #define CR0_PG   0x80000000u
 
+#define APIC_BASE    0x1bu
+#define APIC_BASE_EN 0x800u
+#define X2APIC_RANGE 8u // index >> 8
+
 #define PAT_RESET 0x0007040600070406ull
 
-static enum msr_result read_tsc(struct msr_state *state, uint64_t *value)
+static enum msr_result read_tsc(struct msr_state *state, uint32_t index, uint64_t *value)
 {
+    (void)index;
     *value = state->hooks.tsc_read(state->hooks.context);
     return MSR_OK;
 }
 
-static enum msr_result write_tsc(struct msr_state *state, uint64_t value)
+static enum msr_result write_tsc(struct msr_state *state, uint32_t index, uint64_t value)
 {
+    (void)index;
     state->hooks.tsc_write(state->hooks.context, value);
     return MSR_OK;
 }
 
-static enum msr_result read_deadline(struct msr_state *state, uint64_t *value)
+// The Local APIC checks what it is told. CPUID shows whether it is enabled.
+static enum msr_result read_apic(struct msr_state *state, uint32_t index, uint64_t *value)
 {
-    if (!state->model->tsc_deadline)
-        return MSR_GP;
-    *value = state->hooks.deadline_read(state->hooks.context);
-    return MSR_OK;
+    return state->hooks.apic_read(state->hooks.context, index, value) ? MSR_OK : MSR_GP;
 }
 
-static enum msr_result write_deadline(struct msr_state *state, uint64_t value)
+static enum msr_result write_apic(struct msr_state *state, uint32_t index, uint64_t value)
 {
-    if (!state->model->tsc_deadline)
+    if (!state->hooks.apic_write(state->hooks.context, index, value))
         return MSR_GP;
-    state->hooks.deadline_write(state->hooks.context, value);
-    return MSR_OK;
-}
-
-static enum msr_result read_apic_base(struct msr_state *state, uint64_t *value)
-{
-    *value = state->apic_base;
-    return MSR_OK;
-}
-
-// SDM 3A 10.12.5: x2APIC can be entered from xAPIC only, and left by disabling only.
-static enum msr_result write_apic_base(struct msr_state *state, uint64_t value)
-{
-    uint64_t old = state->apic_base;
-    uint64_t modes = APIC_BASE_EN | (state->model->x2apic ? APIC_BASE_EXTD : 0);
-    if ((value ^ old) & ~(modes | APIC_BASE_BSP))
-        return MSR_GP;
-    bool was_x2 = old & APIC_BASE_EXTD, x2 = value & APIC_BASE_EXTD;
-    bool was_on = old & APIC_BASE_EN, on = value & APIC_BASE_EN;
-    if ((x2 && !on) || (was_x2 && on && !x2) || (!was_on && x2))
-        return MSR_GP;
-    value = (value & ~(uint64_t)APIC_BASE_BSP) |
-            (old & APIC_BASE_BSP); // which CPU boots does not change
-    state->apic_base = value;
-    state->model->apic_disabled = !on;
-    state->hooks.apic_base_changed(state->hooks.context, value);
+    if (index == APIC_BASE)
+        state->model->apic_disabled = !(value & APIC_BASE_EN);
     return MSR_OK;
 }
 
@@ -97,29 +75,33 @@ static bool has_pvclock(const struct msr_state *state)
     return state->model->pvclock && state->pvclock;
 }
 
-static enum msr_result read_wall_clock(struct msr_state *state, uint64_t *value)
+static enum msr_result read_wall_clock(struct msr_state *state, uint32_t index, uint64_t *value)
 {
+    (void)index;
     if (!has_pvclock(state))
         return MSR_GP;
     *value = state->pvclock->wall_clock;
     return MSR_OK;
 }
 
-static enum msr_result write_wall_clock(struct msr_state *state, uint64_t value)
+static enum msr_result write_wall_clock(struct msr_state *state, uint32_t index, uint64_t value)
 {
+    (void)index;
     return has_pvclock(state) && pvclock_write_wall_clock(state->pvclock, value) ? MSR_OK : MSR_GP;
 }
 
-static enum msr_result read_system_time(struct msr_state *state, uint64_t *value)
+static enum msr_result read_system_time(struct msr_state *state, uint32_t index, uint64_t *value)
 {
+    (void)index;
     if (!has_pvclock(state))
         return MSR_GP;
     *value = state->pvclock->system_time;
     return MSR_OK;
 }
 
-static enum msr_result write_system_time(struct msr_state *state, uint64_t value)
+static enum msr_result write_system_time(struct msr_state *state, uint32_t index, uint64_t value)
 {
+    (void)index;
     return has_pvclock(state) && pvclock_write_system_time(state->pvclock, value) ? MSR_OK : MSR_GP;
 }
 
@@ -242,7 +224,7 @@ static enum msr_result unknown(struct msr_state *state, uint32_t index)
 
 static bool is_x2apic(const struct msr_state *state, uint32_t index)
 {
-    return index >> 8 == 8 && state->apic_base & APIC_BASE_EXTD && state->hooks.x2apic_read;
+    return index >> 8 == X2APIC_RANGE && state->model->x2apic;
 }
 
 void msr_init(struct msr_state *state, struct cpu_model *model, struct vcpu_page *page,
@@ -253,7 +235,6 @@ void msr_init(struct msr_state *state, struct cpu_model *model, struct vcpu_page
         .page = page,
         .pvclock = pvclock,
         .hooks = *hooks,
-        .apic_base = PLATFORM_LAPIC | APIC_BASE_EN | (model->apic_id ? 0 : APIC_BASE_BSP),
     };
     model->apic_disabled = false;
 #define MSR_STORE(index, name, cpus, v, change, check, reason) state->stored[SLOT_##index] = v;
@@ -265,7 +246,8 @@ void msr_reset_page(struct vcpu_page *page)
 #define MSR_PAGE(index, name, field, group, check, reason) page->field = 0;
 #include "cpu_model.def"
     page->pat = PAT_RESET;
-    page->dirty |= GROUP_SEG | GROUP_SYSCALL | GROUP_SYSENTER | GROUP_EFER_PAT;
+    page->xcr0 = 1;
+    page->dirty |= GROUP_SEG | GROUP_SYSCALL | GROUP_SYSENTER | GROUP_EFER_PAT | GROUP_XSTATE;
 }
 
 uint32_t msr_groups(uint32_t index)
@@ -282,7 +264,7 @@ enum msr_result msr_read(struct msr_state *state, uint32_t index, uint64_t *valu
     const struct msr *m = find(index);
     if (!present(state, m)) {
         if (is_x2apic(state, index))
-            return state->hooks.x2apic_read(state->hooks.context, index, value) ? MSR_OK : MSR_GP;
+            return read_apic(state, index, value);
         return unknown(state, index);
     }
     switch ((enum msr_kind)m->kind) {
@@ -296,7 +278,7 @@ enum msr_result msr_read(struct msr_state *state, uint32_t index, uint64_t *valu
         *value = *field(state, m);
         return MSR_OK;
     case KIND_CALL:
-        return m->read(state, value);
+        return m->read(state, index, value);
     }
     return MSR_GP;
 }
@@ -305,8 +287,8 @@ enum msr_result msr_write(struct msr_state *state, uint32_t index, uint64_t valu
 {
     const struct msr *m = find(index);
     if (!present(state, m)) {
-        if (is_x2apic(state, index) && state->hooks.x2apic_write)
-            return state->hooks.x2apic_write(state->hooks.context, index, value) ? MSR_OK : MSR_GP;
+        if (is_x2apic(state, index))
+            return write_apic(state, index, value);
         return unknown(state, index);
     }
     switch ((enum msr_kind)m->kind) {
@@ -325,7 +307,7 @@ enum msr_result msr_write(struct msr_state *state, uint32_t index, uint64_t valu
         state->page->dirty |= m->group;
         return MSR_OK;
     case KIND_CALL:
-        return m->write(state, value);
+        return m->write(state, index, value);
     }
     return MSR_GP;
 }
