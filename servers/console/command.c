@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The commands of the prompt, their completion, and what is said about a wrong one.
+
+#include "console.h"
+
+#include <string.h>
+
+#define WORDS_MAX    3
+#define DISTANCE_MAX 2 // typing errors up to which a name is suggested
+
+enum operand { NO_NAME, VM_NAME, ANY_NAME };
+
+struct command {
+    const char *name;
+    enum operand operand;
+    const char *help;
+    void (*run)(struct console *c, struct vm *vm, const char *name);
+};
+
+static void run_help(struct console *c, struct vm *vm, const char *name);
+
+static void run_list(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm, (void)name;
+    console_request(c, LISTING, MANAGE_LIST, NULL);
+}
+
+static void run_top(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm, (void)name;
+    console_request(c, TOP_FIRST, MANAGE_LIST, NULL);
+}
+
+static void run_console(struct console *c, struct vm *vm, const char *name)
+{
+    (void)name;
+    console_attach(c, vm);
+}
+
+static void run_log(struct console *c, struct vm *vm, const char *name)
+{
+    (void)name;
+    console_log(c, vm);
+}
+
+static void run_info(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm;
+    console_request(c, INFO, MANAGE_INFO, name);
+}
+
+static void run_start(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm;
+    console_request(c, ACTION, MANAGE_START, name);
+}
+
+static void run_stop(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm;
+    console_request(c, ACTION, MANAGE_STOP, name);
+}
+
+static void run_restart(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm;
+    console_request(c, ACTION, MANAGE_RESTART, name);
+}
+
+static void run_boot(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm, (void)name;
+    view_boot(c);
+    console_prompt(c);
+}
+
+static void run_time(struct console *c, struct vm *vm, const char *name)
+{
+    uint64_t ms = console_ms(c, c->now - c->info->tsc_kernel);
+
+    (void)vm, (void)name;
+    out_print(&c->out, "up %u days %u:%02u:%02u.%03u\n", (unsigned)(ms / 86400000),
+              (unsigned)(ms / 3600000 % 24), (unsigned)(ms / 60000 % 60),
+              (unsigned)(ms / 1000 % 60), (unsigned)(ms % 1000));
+    console_prompt(c);
+}
+
+static void run_shutdown(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm, (void)name;
+    console_request(c, ACTION, MANAGE_EXIT, NULL);
+}
+
+static void run_reboot(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm, (void)name;
+    console_request(c, ACTION, MANAGE_SHUTDOWN, NULL);
+}
+
+static const struct command commands[] = {
+    {"help", NO_NAME, "this list", run_help},
+    {"list", NO_NAME, "all tasks: state, memory, CPU time since their start", run_list},
+    {"top", NO_NAME, "the same, with the CPU time of one second", run_top},
+    {"console", VM_NAME, "attach to a VM; leave with Enter ~ . or ^]", run_console},
+    {"log", VM_NAME, "what a VM printed last", run_log},
+    {"info", ANY_NAME, "more about one task: boot times, exits by cause", run_info},
+    {"start", VM_NAME, "start a stopped VM", run_start},
+    {"stop", VM_NAME, "stop a VM at once; its memory is given back", run_stop},
+    {"restart", VM_NAME, "stop it and start it afresh", run_restart},
+    {"boot", NO_NAME, "chart of the boot times", run_boot},
+    {"time", NO_NAME, "how long the machine is up", run_time},
+    {"reboot", NO_NAME, "reset the machine", run_reboot},
+    {"shutdown", NO_NAME, "end the emulator; a real machine is reset", run_shutdown},
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void run_help(struct console *c, struct vm *vm, const char *name)
+{
+    (void)vm, (void)name;
+    for (unsigned i = 0; i < COMMAND_COUNT; i++)
+        out_print(&c->out, "  %-8s %-5s %s\n", commands[i].name,
+                  commands[i].operand == NO_NAME ? "" : "NAME", commands[i].help);
+    out_text(&c->out, "Tab completes; the cursor keys edit and bring back earlier lines.\n");
+    console_prompt(c);
+}
+
+// The i-th word that can stand first on a line, or be an operand; NULL behind the last.
+static const char *candidate(const struct console *c, bool first, unsigned i)
+{
+    if (first)
+        return i < COMMAND_COUNT ? commands[i].name : NULL;
+    return i < c->vm_count ? c->vms[i].name : NULL;
+}
+
+// Levenshtein distance, in one row of the table; words longer than the row count as far away.
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned row[TASK_NAME_SIZE + 1], length = (unsigned)strlen(b);
+
+    if (length > TASK_NAME_SIZE)
+        return DISTANCE_MAX + 1;
+    for (unsigned k = 0; k <= length; k++)
+        row[k] = k;
+    for (unsigned i = 1; a[i - 1] != '\0'; i++) {
+        unsigned corner = row[0];
+
+        row[0] = i;
+        for (unsigned k = 1; k <= length; k++) {
+            unsigned best = corner + (a[i - 1] != b[k - 1]);
+
+            corner = row[k];
+            best = best < row[k] + 1 ? best : row[k] + 1;
+            row[k] = best < row[k - 1] + 1 ? best : row[k - 1] + 1;
+        }
+    }
+    return row[length];
+}
+
+static void suggest(struct console *c, bool first, const char *word)
+{
+    const char *best = NULL, *other;
+    unsigned best_distance = DISTANCE_MAX + 1;
+
+    for (unsigned i = 0; (other = candidate(c, first, i)) != NULL; i++) {
+        unsigned d = distance(word, other);
+
+        // One letter apart says little about words of two.
+        if (d < best_distance && d < strlen(other)) {
+            best = other;
+            best_distance = d;
+        }
+    }
+    if (best)
+        out_print(&c->out, " Did you mean `%s`?", best);
+}
+
+static void name_vms(struct console *c)
+{
+    out_text(&c->out, c->vm_count == 0 ? " There is no VM in system.yaml." : " VMs:");
+    for (unsigned i = 0; i < c->vm_count; i++)
+        out_print(&c->out, " %s", c->vms[i].name);
+    out_text(&c->out, "\n");
+}
+
+static unsigned split(char *text, char *words[WORDS_MAX])
+{
+    unsigned n = 0;
+
+    while (n < WORDS_MAX) {
+        while (*text == ' ')
+            *text++ = '\0';
+        if (*text == '\0')
+            break;
+        words[n++] = text;
+        while (*text != ' ' && *text != '\0')
+            text++;
+    }
+    return n;
+}
+
+void command_run(struct console *c, char *text)
+{
+    const struct command *command = NULL;
+    char *words[WORDS_MAX];
+    unsigned n = split(text, words);
+    struct vm *vm = n > 1 ? console_find(c, words[1]) : NULL;
+
+    for (unsigned i = 0; n > 0 && i < COMMAND_COUNT; i++)
+        if (strcmp(words[0], commands[i].name) == 0)
+            command = &commands[i];
+    if (n == 0) {
+        console_prompt(c);
+        return;
+    }
+    if (!command) {
+        out_print(&c->out, "There is no command `%s`.", words[0]);
+        suggest(c, true, words[0]);
+        out_text(&c->out, " `help` shows all.\n");
+    } else if (n > (command->operand == NO_NAME ? 1u : 2u)) {
+        out_print(&c->out, "`%s` takes %s.\n", command->name,
+                  command->operand == NO_NAME ? "nothing behind it" : "one name");
+    } else if (command->operand != NO_NAME && n < 2) {
+        out_print(&c->out, "`%s` needs a name: %s NAME.", command->name, command->name);
+        name_vms(c);
+    } else if (command->operand == VM_NAME && !vm) {
+        out_print(&c->out, "There is no VM `%s`.", words[1]);
+        suggest(c, false, words[1]);
+        name_vms(c);
+    } else {
+        command->run(c, vm, n > 1 ? words[1] : NULL);
+        return;
+    }
+    console_prompt(c);
+}
+
+void command_complete(struct console *c)
+{
+    struct line *line = &c->line;
+    unsigned start = line->cursor, matches = 0, common = 0, length;
+    const char *match = NULL, *other;
+    bool first;
+
+    while (start > 0 && line->text[start - 1] != ' ')
+        start--;
+    length = line->cursor - start;
+    first = start == 0;
+    for (unsigned i = 0; (other = candidate(c, first, i)) != NULL; i++) {
+        if (strncmp(other, line->text + start, length) != 0)
+            continue;
+        if (matches++ == 0) {
+            match = other;
+            common = (unsigned)strlen(other);
+        }
+        for (unsigned k = 0; k < common; k++)
+            if (match[k] != other[k])
+                common = k;
+    }
+    if (matches == 0)
+        return;
+    line_insert(line, &c->out, match + length, common - length);
+    if (matches == 1 && first)
+        line_insert(line, &c->out, " ", 1);
+    if (matches == 1 || common > length)
+        return;
+    out_text(&c->out, "\n");
+    for (unsigned i = 0; (other = candidate(c, first, i)) != NULL; i++)
+        if (strncmp(other, line->text + start, length) == 0)
+            out_print(&c->out, "%s  ", other);
+    out_text(&c->out, "\n");
+    line_draw(line, &c->out);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The console task: between the serial port, the signals and the console proper. The terminal is
+// served by interrupts; where none ever comes (no interrupt given, or a board that routes it
+// elsewhere) the port is polled.
+
+#include <stddef.h>
+
+#include "bulkhead/syscall.h"
+#include "bulkhead/task.h"
+#include "console.h"
+#include "uart.h"
+
+#define POLL_MS    20   // until the first interrupt
+#define SAFETY_MS  1000 // after it: an edge that was lost costs at most this
+#define CAUSES_MAX 16   // interrupt causes served in one turn
+
+static struct console console;
+static uint8_t scroll[8 * CONSOLE_SCROLL_MAX];
+
+static void raise(unsigned peer_slot)
+{
+    sys_raise(peer_slot, 1);
+}
+
+static void receive(void)
+{
+    uint8_t bytes[64];
+    uint32_t n;
+
+    do {
+        n = uart_receive(bytes, sizeof(bytes));
+        console_type(&console, bytes, n);
+    } while (n == sizeof(bytes));
+}
+
+static void transmit(void)
+{
+    uint32_t room = uart_room();
+    uint8_t bytes[16];
+
+    while (room > 0 && console_has_output(&console)) {
+        uint32_t n = console_output(&console, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+
+        uart_send(bytes, n);
+        room -= n;
+    }
+    uart_want_room(console_has_output(&console));
+}
+
+static uint64_t next_deadline(const struct task_info *info, bool interrupts)
+{
+    uint64_t now = task_tsc();
+    uint64_t own = now + console_ticks(&console, interrupts ? SAFETY_MS : POLL_MS);
+    uint64_t wanted = console_deadline(&console);
+
+    if (!interrupts && console_has_output(&console))
+        own = now + info->tsc_hz / 1000; // the transmit FIFO lasts 1.4 ms
+    return wanted != 0 && wanted < own ? wanted : own;
+}
+
+int main(const struct task_info *info)
+{
+    const uint64_t irq_bit = info->irq_count > 0 ? 1ull << info->irqs[0].bit : 0;
+    bool interrupts = false, more;
+    uint64_t bits;
+
+    if (!uart_init())
+        task_fail("no serial port answers at 0x3f8");
+    console_init(&console, info, task_tsc(), scroll, sizeof(scroll), raise);
+    task_status()->tsc_ready = task_tsc();
+    task_status()->state = TASK_READY;
+    for (;;) {
+        for (unsigned i = 0; i < CAUSES_MAX; i++) {
+            receive();
+            transmit();
+            if (!uart_interrupt())
+                break;
+        }
+        more = console_turn(&console, task_tsc());
+        transmit();
+        if (more || (console_has_output(&console) && uart_room() > 0))
+            sys_poll(TASK_SLOT_SIGNAL, &bits);
+        else
+            sys_wait(TASK_SLOT_SIGNAL, next_deadline(info, interrupts), &bits);
+        if ((bits & irq_bit) != 0) {
+            interrupts = true;
+            sys_irq_ctl(info->irqs[0].slot, IRQ_ACK);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests to root and what comes back.
+
+#include "manager.h"
+
+#include <stdio.h>
+#include <string.h>
+
+uint32_t manager_send(struct manager *manager, enum manage_op op, const char *name)
+{
+    struct manage_request request = {.op = op};
+
+    if (!manager->present || ring_free(&manager->tx) < sizeof(request))
+        return 0;
+    if (++manager->tag == 0)
+        manager->tag = 1;
+    request.tag = manager->tag;
+    if (name)
+        snprintf(request.name, sizeof(request.name), "%s", name);
+    ring_write(&manager->tx, &request, sizeof(request));
+    manager->tx.raise = true; // root serves many: tell it each time
+    return request.tag;
+}
+
+bool manager_receive(struct manager *manager, struct manage_reply *reply)
+{
+    if (!manager->present)
+        return false;
+    manager->received += ring_read(&manager->rx, (uint8_t *)&manager->reply + manager->received,
+                                   sizeof(manager->reply) - manager->received);
+    if (manager->received < sizeof(manager->reply))
+        return false;
+    manager->received = 0;
+    *reply = manager->reply;
+    reply->name[sizeof(reply->name) - 1] = '\0';
+    reply->message[sizeof(reply->message) - 1] = '\0';
+    return true;
+}

@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The whole console but its hardware, between a model of root, two VMs and a terminal.
+// clang-format off
+// links: servers/console/console.c servers/console/command.c servers/console/view.c servers/console/manager.c servers/console/line.c servers/console/escape.c servers/console/scroll.c servers/console/out.c lib/ring.c
+// clang-format on
+
+#include "servers/console/console.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RING_BYTES 4096u
+#define HZ         1000000000ull
+#define MS         1000000ull
+#define SCROLL     4096u // of each VM here
+
+struct peer {
+    struct ring *rx, *tx; // as the console sees them
+    struct ring_end out, in;
+    unsigned raised;
+};
+
+static struct task_info info;
+static struct task_status status[2];
+static struct peer peers[3]; // open, secure, root
+static struct console c;
+static uint8_t scroll[2 * SCROLL];
+static uint64_t now;
+static char shown[1 << 18];
+static size_t shown_length;
+static uint32_t state[2];
+static bool root_answers;
+
+static void raise(unsigned slot)
+{
+    assert_in_range(slot, TASK_SLOT_PEER, TASK_SLOT_PEER + 2);
+    peers[slot - TASK_SLOT_PEER].raised++;
+}
+
+static void reply(uint32_t tag, uint32_t more, const char *name, uint32_t st, const char *message)
+{
+    struct manage_reply r = {.tag = tag,
+                             .more = more,
+                             .kind = MANAGE_KIND_VM,
+                             .state = st,
+                             .memory = 256 << 20,
+                             .value = now / 4};
+
+    snprintf(r.name, sizeof(r.name), "%s", name);
+    snprintf(r.message, sizeof(r.message), "%s", message);
+    // In two parts, as a ring may deliver it.
+    ring_write(&peers[2].out, &r, 50);
+    console_turn(&c, now);
+    assert_int_equal(ring_write(&peers[2].out, (char *)&r + 50, sizeof(r) - 50), sizeof(r) - 50);
+}
+
+static void serve(const struct manage_request *q)
+{
+    int vm = strcmp(q->name, "open") == 0 ? 0 : 1;
+
+    switch (q->op) {
+    case MANAGE_LIST:
+        reply(q->tag, 1, "open", state[0], "");
+        reply(q->tag, 0, "secure", state[1], "");
+        break;
+    case MANAGE_STOP:
+        state[vm] = MANAGE_STOPPED;
+        reply(q->tag, 0, q->name, state[vm], "stopped, 256M given back");
+        break;
+    case MANAGE_INFO:
+        reply(q->tag, 0, q->name, state[vm], "");
+        break;
+    case MANAGE_SYSTEM: {
+        struct manage_reply r = {.tag = q->tag, .memory = 1 << 30, .value = 512 << 20};
+
+        ring_write(&peers[2].out, &r, sizeof(r));
+        break;
+    }
+    default:
+        reply(q->tag, 0, q->name, state[vm], "");
+    }
+}
+
+// Runs until all is quiet; the terminal takes everything.
+static void run(void)
+{
+    struct manage_request q;
+    bool busy = true;
+
+    for (unsigned i = 0; busy; i++) {
+        uint8_t bytes[16];
+        uint32_t n;
+
+        assert_true(i < 100000);
+        busy = console_turn(&c, now);
+        while (root_answers && ring_used(&peers[2].in) >= sizeof(q)) {
+            ring_read(&peers[2].in, &q, sizeof(q));
+            serve(&q);
+            busy = true;
+        }
+        while ((n = console_output(&c, bytes, sizeof(bytes))) > 0) {
+            memcpy(shown + shown_length, bytes, n);
+            shown_length += n;
+            busy = true;
+        }
+        shown[shown_length] = '\0';
+    }
+}
+
+static void type(const char *keys)
+{
+    shown_length = 0;
+    for (; *keys != '\0'; keys++) {
+        console_type(&c, (const uint8_t *)keys, 1);
+        run();
+    }
+}
+
+static void expect(const char *text)
+{
+    if (!strstr(shown, text))
+        fail_msg("missing \"%s\" in:\n%s", text, shown);
+}
+
+static void expect_not(const char *text)
+{
+    if (strstr(shown, text))
+        fail_msg("unexpected \"%s\" in:\n%s", text, shown);
+}
+
+static void print(unsigned vm, const char *text)
+{
+    assert_int_equal(ring_write(&peers[vm].out, text, (uint32_t)strlen(text)), strlen(text));
+}
+
+static const char *received(unsigned vm)
+{
+    static char text[RING_BYTES];
+
+    text[ring_read(&peers[vm].in, text, sizeof(text) - 1)] = '\0';
+    return text;
+}
+
+static void channel(unsigned i, const char *name, uint32_t kind)
+{
+    struct task_channel *ch = &info.channels[i];
+
+    peers[i].rx = aligned_alloc(4096, RING_BYTES);
+    peers[i].tx = aligned_alloc(4096, RING_BYTES);
+    memset(peers[i].rx, 0, RING_BYTES);
+    memset(peers[i].tx, 0, RING_BYTES);
+    ring_open(&peers[i].out, peers[i].rx, ring_capacity(RING_BYTES), RING_PRODUCER);
+    ring_open(&peers[i].in, peers[i].tx, ring_capacity(RING_BYTES), RING_CONSUMER);
+    snprintf(ch->peer, sizeof(ch->peer), "%s", name);
+    ch->kind = kind;
+    ch->ring_bytes = RING_BYTES;
+    ch->rx = (uintptr_t)peers[i].rx;
+    ch->tx = (uintptr_t)peers[i].tx;
+    ch->peer_slot = TASK_SLOT_PEER + i;
+    ch->status = i < 2 ? (uintptr_t)&status[i] : 0;
+}
+
+static int start(void **s)
+{
+    (void)s;
+    memset(&info, 0, sizeof(info));
+    memset(status, 0, sizeof(status));
+    info.tsc_hz = HZ;
+    info.cpus = 1;
+    info.virt = VIRT_SVM;
+    info.tsc_kernel = 0;
+    info.tsc_root = 10 * MS;
+    info.tsc_created = 30 * MS;
+    info.ram_total = 1 << 30;
+    snprintf(info.name, sizeof(info.name), "console");
+    snprintf(info.system, sizeof(info.system), "demo");
+    snprintf(info.cpu_name, sizeof(info.cpu_name), "Test CPU");
+    info.channel_count = 3;
+    channel(0, "open", CHANNEL_CONSOLE);
+    channel(1, "secure", CHANNEL_CONSOLE);
+    channel(2, "root", CHANNEL_MANAGEMENT);
+    for (unsigned i = 0; i < 2; i++) {
+        status[i].state = TASK_RUNNING;
+        status[i].tsc_created = 40 * MS;
+        status[i].tsc_started = (60 + i) * MS;
+        status[i].tsc_first_entry = 70 * MS;
+        status[i].tsc_first_output = 100 * MS;
+        state[i] = MANAGE_RUNNING;
+    }
+    now = 200 * MS;
+    shown_length = 0;
+    root_answers = true;
+    console_init(&c, &info, now, scroll, sizeof(scroll), raise);
+    run();
+    return 0;
+}
+
+static int start_prompt(void **s)
+{
+    start(s);
+    status[0].tsc_ready = status[1].tsc_ready = 250 * MS;
+    status[0].state = status[1].state = TASK_READY;
+    now = 500 * MS;
+    run();
+    return 0;
+}
+
+static int stop(void **s)
+{
+    (void)s;
+    for (unsigned i = 0; i < 3; i++) {
+        free(peers[i].rx);
+        free(peers[i].tx);
+    }
+    return 0;
+}
+
+static void narrow(void)
+{
+    unsigned column = 0;
+
+    for (size_t i = 0; i < shown_length; i++) {
+        column = shown[i] == '\r' || shown[i] == '\n' ? 0 : column + 1;
+        assert_true(column < 80);
+    }
+}
+
+static void waits_for_the_vms(void **s)
+{
+    (void)s;
+    expect("Bulkhead");
+    expect("demo, 2 VMs");
+    expect("AMD SVM");
+    expect_not(LINE_PROMPT);
+    status[0].tsc_ready = 300 * MS;
+    now = 800 * MS;
+    run();
+    expect_not(LINE_PROMPT);
+    status[1].tsc_ready = 700 * MS;
+    now = 1200 * MS;
+    run();
+    expect("first instruction    0.070 ");
+    expect("0.700");
+    expect("NAME ");
+    expect("memory: 512M of 1024M free");
+    expect("\r\n" LINE_PROMPT);
+    narrow();
+    assert_int_equal(console_deadline(&c), 0);
+}
+
+static void starts_without_all(void **s)
+{
+    (void)s;
+    type("li\x1b[0nst\r"); // typed ahead, with the terminal's answer in between
+    expect("\x1b[32m#");
+    expect(LINE_PROMPT "list\r\n");
+    expect("EXITS");
+    expect("256M");
+}
+
+static void gives_up_waiting(void **s)
+{
+    (void)s;
+    root_answers = false;
+    for (unsigned i = 0; i < 200; i++, now += 200 * MS)
+        run();
+    expect(LINE_PROMPT);
+}
+
+static void attaches(void **s)
+{
+    (void)s;
+    print(0, "login: ");
+    print(1, "secret");
+    type("console open\r");
+    expect("[attached to open; leave with Enter ~ . or ^] ]\r\nlogin: ");
+    expect_not("secret");
+    type("root\r~~~.x");
+    assert_string_equal(received(0), "root\r~~.x");
+    assert_string_equal(received(1), "");
+    print(0, "\x1b[2Jhello\xff");
+    type("\r~.");
+    expect("\x1b[2Jhello\xff");
+    expect("[detached from open]\r\n" LINE_PROMPT);
+    type("console secure\r");
+    expect("secret");
+    type("\x1d");
+    expect("[detached from secure]");
+    assert_true(peers[0].raised > 0);
+}
+
+static void bounds_a_flood(void **s)
+{
+    char line[64];
+    unsigned in = 0, out = 0;
+
+    (void)s;
+    type("console open\r");
+    shown_length = 0;
+    // The terminal takes one byte a turn: nothing may be lost, and the other VM goes on.
+    for (unsigned turn = 0; turn < 30000; turn++) {
+        uint8_t byte;
+
+        while (snprintf(line, sizeof(line), "%07u\n", in) == 8 && ring_free(&peers[0].out) >= 8) {
+            ring_write(&peers[0].out, line, 8);
+            in++;
+        }
+        print(1, "x");
+        console_turn(&c, now);
+        if (console_output(&c, &byte, 1) == 1)
+            shown[shown_length++] = (char)byte;
+    }
+    shown[shown_length] = '\0';
+    for (char *p = strchr(shown, '0'); p + 8 <= shown + shown_length; p += 8)
+        assert_int_equal(strtoul(p, NULL, 10), out++);
+    assert_true(out > 3000);
+    assert_int_equal(c.vms[1].scroll.head, 30000);
+    type("\x1d");
+    expect("[detached from open]");
+    // Not attached, it is drained, a quota a turn.
+    assert_int_equal(ring_used(&c.vms[0].rx), 0);
+}
+
+static void prints_the_log(void **s)
+{
+    (void)s;
+    for (unsigned i = 0; i < 1000; i++) {
+        print(1, "some line\r\n");
+        run();
+    }
+    type("log secure\r");
+    expect("some line\r\n");
+    expect("[end of the log of secure]\r\n" LINE_PROMPT);
+    assert_true(shown_length > SCROLL);
+}
+
+static void answers_commands(void **s)
+{
+    (void)s;
+    type("help\r");
+    expect("console  NAME");
+    narrow();
+    type("list\r");
+    expect("open             vm     ready       256M");
+    narrow();
+    type("info secure\r");
+    expect("secure: vm, ready");
+    type("stop secure\r");
+    expect("secure: done: stopped, 256M given back");
+    type("list\r");
+    expect("secure           vm     stopped");
+    type("time\r");
+    expect("up 0 days 0:00:00.500");
+    type("boot\r");
+    expect("first output");
+    type("top\r");
+    expect_not("NAME");
+    now += 1001 * MS;
+    run();
+    expect("25.0"); // the model of root counts a quarter of the time
+}
+
+static void explains_errors(void **s)
+{
+    (void)s;
+    type("lsit\r");
+    expect("There is no command `lsit`. Did you mean `list`?");
+    type("frobnicate\r");
+    expect("There is no command `frobnicate`. `help`");
+    type("console opne\r");
+    expect("There is no VM `opne`. Did you mean `open`? VMs: open secure");
+    type("stop\r");
+    expect("`stop` needs a name: stop NAME. VMs: open secure");
+    type("list open\r");
+    expect("takes nothing");
+    type("stop open now\r");
+    expect("takes one name");
+    type("   \r");
+    expect_not("There");
+    root_answers = false;
+    type("list\r");
+    expect_not(LINE_PROMPT);
+    now += 6000 * MS;
+    run();
+    expect("did not answer");
+    type("list\r\x03");
+    expect(LINE_PROMPT);
+}
+
+static void completes(void **s)
+{
+    (void)s;
+    type("cons\to\t");
+    assert_string_equal(c.line.text, "console open");
+    type("\x15re\t");
+    expect("restart  reboot  ");
+    type("s\t");
+    assert_string_equal(c.line.text, "restart ");
+    type("zzz\t");
+    assert_string_equal(c.line.text, "restart zzz");
+}
+
+static void announces(void **s)
+{
+    (void)s;
+    type("he");
+    state[1] = MANAGE_CRASHED;
+    reply(0, 0, "secure", MANAGE_CRASHED, "triple fault");
+    run();
+    expect("[secure: triple fault]\r\n" LINE_PROMPT "he");
+    type("\x03");
+    type("console open\r");
+    print(0, "last words");
+    reply(0, 0, "open", MANAGE_CRASHED, "page fault at 0x0");
+    run();
+    expect("last words\r\n[open: page fault at 0x0]");
+    expect("[detached from open]");
+    type("console open\r");
+    reply(0, 0, "secure", MANAGE_RUNNING, "started again");
+    run();
+    expect("[secure: started again]");
+    expect_not("detached");
+}
+
+static void survives_full_queues(void **s)
+{
+    (void)s;
+    root_answers = false;
+    for (unsigned i = 0; i < 100; i++)
+        type("list\r\x03");
+    expect("takes no requests now");
+    type("console secure\r");
+    for (unsigned i = 0; i < 5000; i++)
+        console_type(&c, (const uint8_t *)"y", 1), run();
+    expect("\a");
+    type("\x1d");
+    expect("[detached from secure]");
+    for (unsigned i = 0; i < 100000; i++)
+        console_type(&c, (const uint8_t *)"help\r", 5), console_turn(&c, now);
+    assert_true(out_used(&c.out) <= OUT_SIZE);
+}
+
+int main(void)
+{
+#define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(waits_for_the_vms, start),
+        TEST(starts_without_all, start),
+        TEST(gives_up_waiting, start),
+        TEST(attaches, start_prompt),
+        TEST(bounds_a_flood, start_prompt),
+        TEST(prints_the_log, start_prompt),
+        TEST(answers_commands, start_prompt),
+        TEST(explains_errors, start_prompt),
+        TEST(completes, start_prompt),
+        TEST(announces, start_prompt),
+        TEST(survives_full_queues, start_prompt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
