@@ -7,7 +7,7 @@ read_machine() { # YAML
     local line
     line=$("$O/tools/bulkhead-config" --build "$O" --machine "$1") || exit 1
     # shellcheck disable=SC2034 # memory and cpus: used by the caller
-    read -r name memory cpus <<<"$(sed 's/[a-z]*=//g' <<<"$line")"
+    IFS=' =' read -r _ name _ memory _ cpus <<<"$line"
 }
 
 # An ISO that GRUB boots by itself: kernel, root task, archive. The modules' last word tells them apart.

@@ -56,16 +56,16 @@ ensure_packages() {
             echo "sudo may ask for your password to install them." >&2
             become=(sudo)
         else
-            echo "bulkhead: packages are missing, and installing them needs an administrator. Run:" >&2
-            echo "    sudo sh -c '$command'" >&2
+            echo "bulkhead: packages are missing, and installing them needs an administrator. Run as root:" >&2
+            echo "    $command" >&2
             exit 1
         fi
         # Asked for here, because the step below sends its output to a log.
-        "${become[@]}" true || { echo "bulkhead: run as an administrator: $command" >&2; exit 1; }
+        "${become[@]}" true || { echo "bulkhead: run as root: $command" >&2; exit 1; }
     fi
     # shellcheck disable=SC2086
     if ! step packages "installing $missing" install_missing $missing; then
-        echo "bulkhead: the packages could not be installed. Run as an administrator:" >&2
+        echo "bulkhead: the packages could not be installed. Run as root:" >&2
         echo "    $command" >&2
         exit 1
     fi
