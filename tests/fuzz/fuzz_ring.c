@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Both ends of the ring against a peer that overwrites the indices between any two operations. The
-// sanitizer watches the memory. links: lib/ring.c
+// Both ends of the ring against a peer that overwrites the indices between any two operations.
+// links: lib/ring.c
 
 #include "bulkhead/ring.h"
 
