@@ -10,113 +10,58 @@
 
 enum operand { NO_NAME, VM_NAME, ANY_NAME };
 
+// A command is a request to root, or, when `run` is set, done here.
 struct command {
     const char *name;
     enum operand operand;
     const char *help;
-    void (*run)(struct console *c, struct vm *vm, const char *name);
+    enum activity activity;
+    enum manage_op op;
+    void (*run)(struct console *c, struct vm *vm);
 };
 
-static void run_help(struct console *c, struct vm *vm, const char *name);
+static void run_help(struct console *c, struct vm *vm);
 
-static void run_list(struct console *c, struct vm *vm, const char *name)
-{
-    (void)vm, (void)name;
-    console_request(c, LISTING, MANAGE_LIST, NULL);
-}
-
-static void run_top(struct console *c, struct vm *vm, const char *name)
-{
-    (void)vm, (void)name;
-    console_request(c, TOP_FIRST, MANAGE_LIST, NULL);
-}
-
-static void run_console(struct console *c, struct vm *vm, const char *name)
-{
-    (void)name;
-    console_attach(c, vm);
-}
-
-static void run_log(struct console *c, struct vm *vm, const char *name)
-{
-    (void)name;
-    console_log(c, vm);
-}
-
-static void run_info(struct console *c, struct vm *vm, const char *name)
+static void run_boot(struct console *c, struct vm *vm)
 {
     (void)vm;
-    console_request(c, INFO, MANAGE_INFO, name);
-}
-
-static void run_start(struct console *c, struct vm *vm, const char *name)
-{
-    (void)vm;
-    console_request(c, ACTION, MANAGE_START, name);
-}
-
-static void run_stop(struct console *c, struct vm *vm, const char *name)
-{
-    (void)vm;
-    console_request(c, ACTION, MANAGE_STOP, name);
-}
-
-static void run_restart(struct console *c, struct vm *vm, const char *name)
-{
-    (void)vm;
-    console_request(c, ACTION, MANAGE_RESTART, name);
-}
-
-static void run_boot(struct console *c, struct vm *vm, const char *name)
-{
-    (void)vm, (void)name;
     view_boot(c);
     console_prompt(c);
 }
 
-static void run_time(struct console *c, struct vm *vm, const char *name)
+static void run_time(struct console *c, struct vm *vm)
 {
     uint64_t ms = console_ms(c, c->now - c->info->tsc_kernel);
 
-    (void)vm, (void)name;
+    (void)vm;
     out_print(&c->out, "up %u days %u:%02u:%02u.%03u\n", (unsigned)(ms / 86400000),
               (unsigned)(ms / 3600000 % 24), (unsigned)(ms / 60000 % 60),
               (unsigned)(ms / 1000 % 60), (unsigned)(ms % 1000));
     console_prompt(c);
 }
 
-static void run_shutdown(struct console *c, struct vm *vm, const char *name)
-{
-    (void)vm, (void)name;
-    console_request(c, ACTION, MANAGE_EXIT, NULL);
-}
-
-static void run_reboot(struct console *c, struct vm *vm, const char *name)
-{
-    (void)vm, (void)name;
-    console_request(c, ACTION, MANAGE_SHUTDOWN, NULL);
-}
-
+// clang-format off
 static const struct command commands[] = {
-    {"help", NO_NAME, "this list", run_help},
-    {"list", NO_NAME, "all tasks: state, memory, CPU time since their start", run_list},
-    {"top", NO_NAME, "the same, with the CPU time of one second", run_top},
-    {"console", VM_NAME, "attach to a VM; leave with Enter ~ . or ^]", run_console},
-    {"log", VM_NAME, "what a VM printed last", run_log},
-    {"info", ANY_NAME, "more about one task: boot times, exits by cause", run_info},
-    {"start", VM_NAME, "start a stopped VM", run_start},
-    {"stop", VM_NAME, "stop a VM at once; its memory is given back", run_stop},
-    {"restart", VM_NAME, "stop it and start it afresh", run_restart},
-    {"boot", NO_NAME, "chart of the boot times", run_boot},
-    {"time", NO_NAME, "how long the machine is up", run_time},
-    {"reboot", NO_NAME, "reset the machine", run_reboot},
-    {"shutdown", NO_NAME, "end the emulator; a real machine is reset", run_shutdown},
+    {"help",     NO_NAME,  "this list", 0, 0, run_help},
+    {"list",     NO_NAME,  "all tasks: state, memory, CPU time since their start", LISTING, MANAGE_LIST, NULL},
+    {"top",      NO_NAME,  "the same, with the CPU time of one second", TOP_FIRST, MANAGE_LIST, NULL},
+    {"console",  VM_NAME,  "attach to a VM; leave with Enter ~ . or ^]", 0, 0, console_attach},
+    {"log",      VM_NAME,  "what a VM printed last", 0, 0, console_log},
+    {"info",     ANY_NAME, "more about one task: why it ended, exits by cause", INFO, MANAGE_INFO, NULL},
+    {"start",    VM_NAME,  "start a stopped VM", ACTION, MANAGE_START, NULL},
+    {"stop",     VM_NAME,  "stop a VM at once; its memory is given back", ACTION, MANAGE_STOP, NULL},
+    {"restart",  VM_NAME,  "stop it and start it afresh", ACTION, MANAGE_RESTART, NULL},
+    {"boot",     NO_NAME,  "chart of the boot times", 0, 0, run_boot},
+    {"time",     NO_NAME,  "how long the machine is up", 0, 0, run_time},
+    {"reboot",   NO_NAME,  "reset the machine", ACTION, MANAGE_SHUTDOWN, NULL},
+    {"shutdown", NO_NAME,  "end the emulator; a real machine is reset", ACTION, MANAGE_EXIT, NULL},
 };
+// clang-format on
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static void run_help(struct console *c, struct vm *vm, const char *name)
+static void run_help(struct console *c, struct vm *vm)
 {
-    (void)vm, (void)name;
+    (void)vm;
     for (unsigned i = 0; i < COMMAND_COUNT; i++)
         out_print(&c->out, "  %-8s %-5s %s\n", commands[i].name,
                   commands[i].operand == NO_NAME ? "" : "NAME", commands[i].help);
@@ -227,7 +172,10 @@ void command_run(struct console *c, char *text)
         suggest(c, false, words[1]);
         name_vms(c);
     } else {
-        command->run(c, vm, n > 1 ? words[1] : NULL);
+        if (command->run)
+            command->run(c, vm);
+        else
+            console_request(c, command->activity, command->op, n > 1 ? words[1] : "");
         return;
     }
     console_prompt(c);

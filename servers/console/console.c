@@ -3,6 +3,7 @@
 
 #include "console.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "bulkhead/math.h"
@@ -92,9 +93,10 @@ void console_prompt(struct console *c)
 void console_request(struct console *c, enum activity activity, enum manage_op op, const char *name)
 {
     c->row_count = op == MANAGE_LIST ? 0 : c->row_count;
+    snprintf(c->request_name, sizeof(c->request_name), "%s", name);
     c->tag = manager_send(&c->manager, op, name);
     if (c->tag != 0 && op == MANAGE_LIST)
-        c->tag = manager_send(&c->manager, MANAGE_SYSTEM, NULL);
+        c->tag = manager_send(&c->manager, MANAGE_SYSTEM, "");
     if (c->tag == 0 && activity != STARTING) {
         out_text(&c->out, "The manager (root) takes no requests now. Try again in a moment.\n");
         console_prompt(c);
@@ -113,10 +115,10 @@ void console_attach(struct console *c, struct vm *vm)
     c->activity = ATTACHED;
     c->deadline = 0;
     c->shown = vm;
-    c->ended = false;
     c->position = scroll_last_lines(&vm->scroll, REPLAY_LINES);
     c->end = UINT64_MAX;
     c->escape.state = ESCAPE_LINE_START;
+    c->tag = manager_send(&c->manager, MANAGE_INFO, vm->name); // does it run at all?
 }
 
 static void detach(struct console *c)
@@ -174,10 +176,10 @@ static void check_deadline(struct console *c)
         else if (c->tag != 0)
             c->deadline = c->now + console_ticks(c, START_POLL); // not yet answered
         else
-            console_request(c, STARTING, MANAGE_LIST, NULL);
+            console_request(c, STARTING, MANAGE_LIST, "");
         break;
     case TOP_PAUSE:
-        console_request(c, TOP_SECOND, MANAGE_LIST, NULL);
+        console_request(c, TOP_SECOND, MANAGE_LIST, "");
         break;
     default:
         out_print(&c->out, "The manager (root) did not answer within %u s.\n", ANSWER_MS / 1000);
@@ -187,43 +189,39 @@ static void check_deadline(struct console *c)
 
 // ---- Records of root
 
-static void print_message(struct console *c, const struct manage_reply *reply)
-{
-    out_colour(&c->out, reply->state == MANAGE_CRASHED ? OUT_RED : OUT_CYAN);
-    out_print(&c->out, "[%s%s%s]", reply->name,
-              reply->name[0] != '\0' && reply->message[0] != '\0' ? ": " : "", reply->message);
-    out_colour(&c->out, OUT_PLAIN);
-    out_text(&c->out, "\n");
-}
-
 static void event(struct console *c, const struct manage_reply *reply)
 {
-    if (c->activity == ATTACHED && strcmp(reply->name, c->shown->name) == 0 &&
-        reply->state != MANAGE_RUNNING) {
-        c->ended = true; // its last words come first
-        c->ending = *reply;
-        return;
-    }
-    if (c->activity == ATTACHED && strcmp(reply->name, c->shown->name) == 0)
-        c->ended = false; // started again
     if (c->activity == IDLE)
         line_wipe(&c->line, &c->out);
-    else if (c->activity == ATTACHED)
+    else
         out_text(&c->out, "\n");
-    print_message(c, reply);
+    out_colour(&c->out, OUT_YELLOW);
+    out_print(&c->out, "[%s]", reply->message);
+    out_colour(&c->out, OUT_PLAIN);
+    out_text(&c->out, "\n");
     if (c->activity == IDLE)
         line_draw(&c->line, &c->out);
+    else if (c->activity == ATTACHED) // was it about this VM?
+        c->tag = manager_send(&c->manager, MANAGE_INFO, c->shown->name);
 }
 
 static void complete(struct console *c, const struct manage_reply *reply)
 {
-    static const char *const result[] = {"done", "there is no such task (`list` shows all)",
-                                         "refused", "failed", "root does not know this request"};
+    static const char *const result[] = {"", "there is no such task; `list` shows all", "refused",
+                                         "failed", "root does not know this request"};
+    const char *text = reply->status <= MANAGE_BAD_REQUEST ? result[reply->status] : "failed";
 
     switch (c->activity) {
     case STARTING:
         if (all_ready(c))
             end_start(c);
+        return;
+    case ATTACHED:
+        if (reply->status != MANAGE_OK || reply->state == MANAGE_RUNNING)
+            return;
+        out_print(&c->out, "\n[%s is %s; `start %s` starts it]", c->shown->name,
+                  view_state(reply, NULL), c->shown->name);
+        detach(c);
         return;
     case LISTING:
     case TOP_SECOND:
@@ -236,16 +234,14 @@ static void complete(struct console *c, const struct manage_reply *reply)
         c->activity = TOP_PAUSE;
         c->deadline = c->now + console_ticks(c, TOP_MS);
         return;
-    case INFO:
-        if (reply->status == MANAGE_OK) {
-            view_info(c, reply);
-            break;
-        }
-        // fall through
     default:
-        out_print(&c->out, "%s: %s%s%s\n", reply->name,
-                  reply->status <= MANAGE_BAD_REQUEST ? result[reply->status] : "unknown answer",
-                  reply->message[0] != '\0' ? ": " : "", reply->message);
+        if (reply->status != MANAGE_OK)
+            out_print(&c->out, "%s: %s%s%s\n", c->request_name, text,
+                      reply->message[0] != '\0' ? ": " : "", reply->message);
+        else if (c->activity == INFO)
+            view_info(c, reply);
+        else
+            out_print(&c->out, "%s: %s\n", c->request_name, view_state(reply, NULL));
     }
     console_prompt(c);
 }
@@ -255,6 +251,10 @@ static bool receive(struct console *c)
     struct manage_reply reply;
 
     for (unsigned i = 0; i < RECORDS_MAX; i++) {
+        // What an attached VM printed last comes before the news that it ended.
+        if (c->activity == ATTACHED &&
+            (c->position < c->shown->scroll.head || ring_used(&c->shown->rx) > 0))
+            return false;
         if (!out_has_room(&c->out) || !manager_receive(&c->manager, &reply))
             return false;
         if (reply.tag == 0) {
@@ -396,12 +396,6 @@ bool console_turn(struct console *c, uint64_t now)
     check_deadline(c);
     for (unsigned i = 0; i < c->vm_count; i++)
         more |= pump(c, &c->vms[i]);
-    if (c->activity == ATTACHED && c->ended && c->position >= c->shown->scroll.head &&
-        ring_used(&c->shown->rx) == 0) {
-        out_text(&c->out, "\n");
-        print_message(c, &c->ending);
-        detach(c);
-    }
     tell_peers(c);
     return more;
 }

@@ -59,13 +59,12 @@ struct console {
     unsigned vm_count;
 
     enum activity activity;
-    uint64_t deadline;      // of the activity, 0: none
-    uint64_t start_end;     // STARTING: when it is given up
-    uint32_t tag;           // of the reply that completes the activity
+    uint64_t deadline;  // of the activity, 0: none
+    uint64_t start_end; // STARTING: when it is given up
+    uint32_t tag;       // of the reply that completes the activity, 0: none is awaited
+    char request_name[TASK_NAME_SIZE];
     struct vm *shown;       // LOG, ATTACHED
-    uint64_t position, end; // in its scrollback; end: LOG stops there
-    bool ended;             // ATTACHED: the VM ended; detach when all is shown
-    struct manage_reply ending;
+    uint64_t position, end; // in its scrollback; LOG stops at the end
 
     struct manage_reply rows[CONSOLE_TASKS]; // the last list of tasks
     uint64_t ticks_before[CONSOLE_TASKS];    // TOP: of the first list
@@ -111,4 +110,5 @@ void view_banner(struct console *c);
 void view_boot(struct console *c); // the bar chart of boot times
 void view_table(struct console *c,
                 bool since_before); // `since_before`: CPU time since ticks_before
+const char *view_state(const struct manage_reply *row, const struct task_status *status);
 void view_info(struct console *c, const struct manage_reply *row);

@@ -15,8 +15,7 @@ uint32_t manager_send(struct manager *manager, enum manage_op op, const char *na
     if (++manager->tag == 0)
         manager->tag = 1;
     request.tag = manager->tag;
-    if (name)
-        snprintf(request.name, sizeof(request.name), "%s", name);
+    snprintf(request.name, sizeof(request.name), "%s", name);
     ring_write(&manager->tx, &request, sizeof(request));
     manager->tx.raise = true; // root serves many: tell it each time
     return request.tag;

@@ -14,7 +14,7 @@ struct manager {
     uint32_t received;         // bytes of it
 };
 
-// Gives the request's tag, or 0 when there is no channel or no room in it. `name` may be NULL.
+// Gives the request's tag, or 0 when there is no channel or no room in it. `name` may be empty.
 uint32_t manager_send(struct manager *manager, enum manage_op op, const char *name);
 
 // True when *reply is the next whole record, its texts terminated.

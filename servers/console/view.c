@@ -138,6 +138,7 @@ void view_boot(struct console *c)
     static const char *const stages[] = {"created", "first instruction", "first output", "ready"};
     const struct task_info *info = c->info;
     uint64_t times[TASK_CHANNEL_MAX][4] = {0}, whole = 1, latest = info->tsc_created;
+    uint64_t root_end = info->tsc_created; // until it created the first task
 
     for (unsigned i = 0; i < c->vm_count; i++) {
         const struct task_status *status = c->vms[i].status;
@@ -154,9 +155,12 @@ void view_boot(struct console *c)
     }
     if (latest > info->tsc_kernel)
         whole = latest - info->tsc_kernel + 1;
+    for (unsigned i = 0; i < c->vm_count; i++)
+        if (c->vms[i].status && load(&c->vms[i].status->tsc_created) < root_end)
+            root_end = load(&c->vms[i].status->tsc_created);
     out_print(&c->out, "\n  %-28s %8s\n", "Boot", "seconds");
     bar(c, "kernel", "", info->tsc_kernel, info->tsc_root, whole);
-    bar(c, "root", "", info->tsc_root, info->tsc_created, whole);
+    bar(c, "root", "", info->tsc_root, root_end, whole);
     for (unsigned i = 0; i < c->vm_count; i++) {
         uint64_t from = c->vms[i].status ? load(&c->vms[i].status->tsc_created) : 0;
 
@@ -170,7 +174,7 @@ void view_boot(struct console *c)
 
 // ---- Tasks
 
-static const char *state_text(const struct manage_reply *row, const struct task_status *status)
+const char *view_state(const struct manage_reply *row, const struct task_status *status)
 {
     if (row->state == MANAGE_STOPPED)
         return "stopped";
@@ -216,7 +220,7 @@ static void table_row(struct console *c, const struct manage_reply *row, uint64_
         snprintf(exits, sizeof(exits), "%llu", (unsigned long long)exits_of(status));
     out_print(&c->out, "%-16.16s %-6s ", row->name, row->kind == MANAGE_KIND_VM ? "vm" : "server");
     out_colour(&c->out, !runs ? OUT_YELLOW : OUT_GREEN);
-    out_print(&c->out, "%-8s", state_text(row, status));
+    out_print(&c->out, "%-8s", view_state(row, status));
     out_colour(&c->out, OUT_PLAIN);
     out_print(&c->out, " %7s %6s %9s %11s %8u\n", memory_text(memory, row->memory), cpu, uptime,
               exits, row->restarts);
@@ -256,7 +260,7 @@ void view_info(struct console *c, const struct manage_reply *row)
     uint64_t sum;
 
     out_print(&c->out, "%s: %s, %s, priority %u, %s of memory, %u restarts\n", row->name,
-              row->kind == MANAGE_KIND_VM ? "vm" : "server", state_text(row, status), row->priority,
+              row->kind == MANAGE_KIND_VM ? "vm" : "server", view_state(row, status), row->priority,
               memory_text(memory, row->memory), row->restarts);
     if (row->message[0] != '\0')
         out_print(&c->out, "  %s\n", row->message);

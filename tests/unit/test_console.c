@@ -52,7 +52,7 @@ static void reply(uint32_t tag, uint32_t more, const char *name, uint32_t st, co
                              .memory = 256 << 20,
                              .value = now / 4};
 
-    snprintf(r.name, sizeof(r.name), "%s", name);
+    snprintf(r.name, sizeof(r.name), "%s", tag == 0 ? "" : name);
     snprintf(r.message, sizeof(r.message), "%s", message);
     // In two parts, as a ring may deliver it.
     ring_write(&peers[2].out, &r, 50);
@@ -71,8 +71,11 @@ static void serve(const struct manage_request *q)
         break;
     case MANAGE_STOP:
         state[vm] = MANAGE_STOPPED;
-        reply(q->tag, 0, q->name, state[vm], "stopped, 256M given back");
+        reply(q->tag, 0, q->name, state[vm], "");
         break;
+    case MANAGE_START:
+        state[vm] = MANAGE_RUNNING;
+        // fall through
     case MANAGE_INFO:
         reply(q->tag, 0, q->name, state[vm], "");
         break;
@@ -352,7 +355,7 @@ static void answers_commands(void **s)
     type("info secure\r");
     expect("secure: vm, ready");
     type("stop secure\r");
-    expect("secure: done: stopped, 256M given back");
+    expect("secure: stopped\r\n");
     type("list\r");
     expect("secure           vm     stopped");
     type("time\r");
@@ -411,18 +414,23 @@ static void announces(void **s)
     (void)s;
     type("he");
     state[1] = MANAGE_CRASHED;
-    reply(0, 0, "secure", MANAGE_CRASHED, "triple fault");
+    reply(0, 0, "secure", MANAGE_CRASHED, "secure: triple fault");
     run();
     expect("[secure: triple fault]\r\n" LINE_PROMPT "he");
     type("\x03");
     type("console open\r");
     print(0, "last words");
-    reply(0, 0, "open", MANAGE_CRASHED, "page fault at 0x0");
+    state[0] = MANAGE_CRASHED;
+    reply(0, 0, "open", MANAGE_CRASHED, "open: page fault at 0x0");
     run();
     expect("last words\r\n[open: page fault at 0x0]");
-    expect("[detached from open]");
+    expect("[open is crashed; `start open` starts it]\r\n[detached from open]");
     type("console open\r");
-    reply(0, 0, "secure", MANAGE_RUNNING, "started again");
+    expect("last words\r\n[open is crashed");
+    type("start open\r");
+    expect("open: running\r\n");
+    type("console open\r");
+    reply(0, 0, "secure", MANAGE_RUNNING, "secure: started again");
     run();
     expect("[secure: started again]");
     expect_not("detached");
