@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the kernel core needs from the architecture: a contract of functions. x86 fulfils it in kernel/x86/, the host unit tests with
+// a model of their own (tests/unit/arch_host.c).
+#pragma once
+
+#include "thread.h"
+
+extern const struct ptab_format *arch_task_format, *arch_guest_format;
+
+void *phys_to_virt(uint64_t physical); // only for memory that is in the window
+uint64_t virt_to_phys(const void *address);
+// Shows or hides a physical range in the window. Tables for it were set aside at boot, so it cannot fail.
+void arch_window_map(uint64_t base, uint64_t size);
+void arch_window_unmap(uint64_t base, uint64_t size);
+
+uint64_t arch_time(void); // TSC
+struct cpu *this_cpu(void);
+unsigned arch_cpu_count(void);
+struct cpu *arch_cpu(unsigned number); // NULL when there is none
+void arch_timer_arm(uint64_t deadline); // one-shot, absolute TSC; TIMER_NONE stops it
+// True when an interrupt is pending, after taking it: a preemption point. All invariants must hold at the call.
+void arch_preempt_point(void);
+
+enum status arch_task_init(struct task *task);   // kernel half of the tables, PCID
+void arch_task_release(struct task *task);       // no CPU holds its CR3, tag or bitmap afterwards
+enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, bool allow);
+enum status arch_guest_init(struct guest *guest);
+void arch_guest_release(struct guest *guest);
+void arch_space_flush(struct space *space);      // after rights were taken away
+
+enum status arch_thread_init(struct thread *thread);
+void arch_thread_release(struct thread *thread); // FPU and debug ownership, VMCS, vCPU memory
+enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address);
+enum status arch_thread_fpu(struct thread *thread, bool use);
+// Makes `thread` the current one and returns to user mode; does not come back.
+_Noreturn void arch_return(struct thread *thread);
+_Noreturn void arch_idle(void);
+// The calling thread's vcpu_run. Sets the thread's result.
+void arch_vcpu_run(struct thread *thread);
+// A signal bound to the thread's vCPU was raised.
+void arch_vcpu_kick(struct thread *thread);
+// The signal bound to it was destroyed, or the vCPU is: the binding ends on both sides.
+void arch_vcpu_unbind(struct thread *thread);
+struct signal;
+enum status arch_vcpu_bind(struct thread *thread, struct signal *signal); // ERR_STATE: not a vCPU; ERR_BUSY: bound already
+
+enum status arch_irq_bind(unsigned gsi, uint32_t flags, void *irq); // irq = NULL releases
+void arch_irq_mask(unsigned gsi, bool mask);
+enum status arch_hw_ctl(uint64_t op, uint64_t words[6]);
+void arch_log(const char *bytes, size_t n);
+_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Gates and calls, all that entry.S leaves to C: busy workers, helping, dead and cancelled parties.
+#include "ipc.h"
+#include "sched.h"
+
+struct thread dead_worker = {.state = STATE_DEAD};
+
+enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge, struct gate **out)
+{
+    struct gate *gate = pool_alloc(pool, sizeof(*gate));
+
+    if (!gate)
+        return ERR_MEMORY;
+    enum status status = object_register(&gate->obj, OBJ_GATE, pool);
+    if (status != OK) {
+        pool_free(pool, gate, sizeof(*gate));
+        return status;
+    }
+    gate->worker = worker;
+    gate->badge = badge;
+    gate->next = worker->gates;
+    if (worker->gates)
+        worker->gates->prev = gate;
+    worker->gates = gate;
+    *out = gate;
+    return OK;
+}
+
+void gate_destroy(struct gate *gate)
+{
+    struct pool *pool = gate->obj.pool;
+
+    // Helpers find the gate gone when they are scheduled next; those that wait for the worker are told now.
+    if (gate->worker != &dead_worker) {
+        if (gate->next)
+            gate->next->prev = gate->prev;
+        if (gate->prev)
+            gate->prev->next = gate->next;
+        else
+            gate->worker->gates = gate->next;
+        sched_release_waiters(gate->worker);
+    }
+    object_unregister(&gate->obj);
+    pool_free(pool, gate, sizeof(*gate));
+}
+
+static void copy_message(struct thread *to, const struct thread *from)
+{
+    to->regs.rsi = from->regs.rsi;
+    to->regs.rdx = from->regs.rdx;
+    to->regs.r10 = from->regs.r10;
+    to->regs.r8 = from->regs.r8;
+    to->regs.r9 = from->regs.r9;
+    to->regs.r12 = from->regs.r12;
+    to->regs.r13 = from->regs.r13;
+}
+
+void ipc_deliver(struct thread *caller, struct gate *gate)
+{
+    struct thread *worker = gate->worker;
+
+    thread_result(worker, OK);
+    copy_message(worker, caller);
+    worker->regs.rdi = gate->badge;
+    worker->caller = caller;
+    worker->depth = caller->depth + 1;
+    caller->callee = worker;
+    caller->helping = 0;
+    caller->state = STATE_CALLING | (caller->state & ~STATE_MASK);
+}
+
+enum status ipc_call(struct thread *caller, struct gate *gate)
+{
+    struct thread *worker = gate->worker;
+
+    if (worker == &dead_worker)
+        return ERR_DEAD;
+    if (caller->depth >= CALL_DEPTH_MAX)
+        return ERR_DEPTH;
+    if (caller->state & FLAG_CANCEL) {
+        caller->state &= ~FLAG_CANCEL;
+        return ERR_CANCELLED;
+    }
+    if ((worker->state & STATE_MASK) == STATE_RECEIVE) {
+        ipc_deliver(caller, gate);
+        return OK;
+    }
+    caller->helping = object_cap(&gate->obj, 0);
+    caller->state = STATE_HELPING | (caller->state & ~STATE_MASK);
+    return OK;
+}
+
+enum status ipc_reply_wait(struct thread *worker)
+{
+    struct thread *caller = worker->caller;
+
+    if (worker->kind != THREAD_WORKER)
+        return ERR_STATE;
+    worker->caller = NULL;
+    worker->depth = 0;
+    worker->state &= ~FLAG_HELPED;
+    if (caller) {
+        caller->callee = NULL;
+        thread_result(caller, OK);
+        copy_message(caller, worker);
+    }
+    sched_remove(worker); // it may have run on its own time
+    if (worker->state & FLAG_CANCEL) {
+        worker->state &= ~FLAG_CANCEL;
+        sched_enqueue(worker);
+        return ERR_CANCELLED;
+    }
+    worker->state = STATE_RECEIVE | (worker->state & ~STATE_MASK);
+    sched_release_waiters(worker);
+    return OK;
+}
+
+void ipc_orphan(struct thread *worker)
+{
+    worker->caller = NULL;
+    worker->depth = 0;
+    if ((worker->state & STATE_MASK) != STATE_RUNNING)
+        return; // blocked: it is queued when it wakes
+    worker->state |= FLAG_HELPED;
+    sched_enqueue(worker);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Interrupt objects.
+#include "irq.h"
+#include "arch.h"
+#include "signal.h"
+
+enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsigned bit, struct irq **out)
+{
+    struct irq *irq = pool_alloc(pool, sizeof(*irq));
+
+    if (!irq)
+        return ERR_MEMORY;
+    irq->gsi = gsi_flags & 0xffff;
+    irq->flags = gsi_flags & (IRQ_LEVEL | IRQ_LOW);
+    irq->signal = signal;
+    irq->bit = bit;
+    enum status status = object_register(&irq->obj, OBJ_IRQ, pool);
+    if (status == OK) {
+        status = arch_irq_bind(irq->gsi, irq->flags, irq);
+        if (status != OK)
+            object_unregister(&irq->obj);
+    }
+    if (status != OK)
+        pool_free(pool, irq, sizeof(*irq));
+    *out = irq;
+    return status;
+}
+
+void irq_destroy(struct irq *irq)
+{
+    struct pool *pool = irq->obj.pool;
+
+    arch_irq_bind(irq->gsi, 0, NULL);
+    object_unregister(&irq->obj);
+    pool_free(pool, irq, sizeof(*irq));
+}
+
+static void irq_mask(struct irq *irq, bool mask)
+{
+    irq->masked = mask;
+    arch_irq_mask(irq->gsi, mask);
+}
+
+enum status irq_ctl(struct irq *irq, uint64_t op)
+{
+    switch (op) {
+    case IRQ_ACK:
+        if (irq->masked && irq->flags & IRQ_LEVEL)
+            irq_mask(irq, false);
+        return OK;
+    case IRQ_MASK:
+    case IRQ_UNMASK:
+        irq_mask(irq, op == IRQ_MASK);
+        return OK;
+    default:
+        return ERR_ARG;
+    }
+}
+
+void irq_deliver(struct irq *irq)
+{
+    // HAZARD: a level line stays asserted until its driver has run; unmasked it would interrupt for ever.
+    if (irq->flags & IRQ_LEVEL)
+        irq_mask(irq, true);
+    irq->count++;
+    signal_raise_ref(irq->signal, irq->bit);
+}

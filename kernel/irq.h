@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Interrupt objects: a GSI bound to a signal bit. A level line stays masked from delivery until IRQ_ACK.
+#pragma once
+
+#include "object.h"
+
+struct irq {
+    struct object obj;
+    uint32_t gsi, flags; // IRQ_LEVEL, IRQ_LOW
+    cap_t signal;
+    uint8_t bit;
+    bool masked;
+    uint64_t count;
+};
+
+enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsigned bit, struct irq **out);
+void irq_destroy(struct irq *irq);
+enum status irq_ctl(struct irq *irq, uint64_t op);
+void irq_deliver(struct irq *irq);

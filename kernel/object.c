@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The object table: slots with generations, set aside at boot and never handed out.
+#include "object.h"
+#include "pool.h"
+#include "space.h"
+
+static struct slot *slots;
+static uint32_t slot_count, slot_fresh, slot_free; // slots from slot_fresh on were never used; slot_free: list head, 0 = empty
+
+void object_table_init(struct slot *table, uint32_t count)
+{
+    slots = table;
+    slot_count = count;
+    slot_fresh = 1; // slot 0 stays empty, so that a capability word of 0 is never valid
+    slot_free = 0;
+}
+
+enum status object_register(struct object *object, enum object_type type, struct pool *pool)
+{
+    uint32_t index = slot_free;
+
+    if (!pool->slots_left || (!index && slot_fresh == slot_count))
+        return ERR_QUOTA;
+    if (index)
+        slot_free = slots[index].reserved;
+    else
+        index = slot_fresh++;
+    struct slot *slot = &slots[index];
+    if (!slot->generation)
+        slot->generation = 1;
+    slot->object = object;
+    pool->slots_left--;
+    object->type = type;
+    object->slot = index;
+    object->pool = pool;
+    struct object *head = pool->objects;
+    if (head) {
+        object->next = head;
+        object->prev = head->prev;
+        head->prev->next = object;
+        head->prev = object;
+    } else {
+        object->next = object->prev = object;
+    }
+    pool->objects = object;
+    return OK;
+}
+
+void object_unregister(struct object *object)
+{
+    struct slot *slot = &slots[object->slot];
+    struct pool *pool = object->pool;
+
+    slot->object = NULL;
+    if (slot->generation != UINT32_MAX) {
+        slot->generation++;
+        slot->reserved = slot_free;
+        slot_free = object->slot;
+    } // else: retired, a stale capability could match again
+    pool->slots_left++;
+    object->type = OBJ_NONE;
+    object->next->prev = object->prev;
+    object->prev->next = object->next;
+    if (pool->objects == object)
+        pool->objects = object->next == object ? NULL : object->next;
+}
+
+cap_t object_cap(const struct object *object, unsigned rights)
+{
+    return cap_make(object->slot, rights, slots[object->slot].generation);
+}
+
+struct object *cap_object(cap_t cap)
+{
+    const struct slot *slot = &slots[cap & (SLOT_COUNT_MAX - 1)];
+
+    if ((cap & (SLOT_COUNT_MAX - 1)) >= slot_count || slot->generation != cap >> 32)
+        return NULL;
+    return slot->object;
+}
+
+bool object_revoke(struct object *object)
+{
+    struct slot *slot = &slots[object->slot];
+
+    if (slot->generation == UINT32_MAX)
+        return false;
+    slot->generation++;
+    return true;
+}
+
+enum status cap_lookup(const struct task *task, uint64_t index, enum object_type type, unsigned rights,
+                       struct object **out)
+{
+    if (index >= CAP_SLOTS)
+        return ERR_CAP;
+    cap_t cap = task->caps[index];
+    struct object *object = cap_object(cap);
+    if (!object || (type != OBJ_NONE && object->type != type) || object->dying)
+        return ERR_CAP;
+    if ((cap_rights(cap) & rights) != rights)
+        return ERR_RIGHTS;
+    *out = object;
+    return OK;
+}

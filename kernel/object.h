@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Kernel objects, the object table, and capabilities: one 64-bit word that names a table slot, rights and a generation.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "bulkhead/abi.h"
+
+struct pool;
+struct task;
+
+struct object {
+    uint8_t type; // enum object_type; first byte: entry.S reads it
+    uint8_t dying;
+    uint16_t reserved;
+    uint32_t slot;       // in the object table
+    struct pool *pool;   // that it is charged to
+    struct object *next; // all objects of the pool, a ring through pool->objects
+    struct object *prev;
+};
+
+// HAZARD: a stale capability must never be followed into memory that was given back. So `generation` changes before the memory does,
+// and a slot whose generation would wrap is never used again.
+struct slot {
+    uint32_t reserved;
+    uint32_t generation;
+    struct object *object; // NULL while free; then `reserved` links the free list
+};
+
+#define SLOT_BITS  20
+#define SLOT_COUNT_MAX (1u << SLOT_BITS)
+
+typedef uint64_t cap_t; // 0: empty
+
+static inline cap_t cap_make(uint32_t slot, unsigned rights, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | (uint64_t)(rights & 0xfff) << SLOT_BITS | slot;
+}
+static inline unsigned cap_rights(cap_t cap)
+{
+    return (unsigned)(cap >> SLOT_BITS) & 0xfff;
+}
+
+// Sets up the table: `count` slots of memory that is never handed out.
+void object_table_init(struct slot *table, uint32_t count);
+
+// Takes a slot of the pool's quota for a new object. The object's memory was allocated from the pool and is zero.
+// Errors: ERR_QUOTA.
+enum status object_register(struct object *object, enum object_type type, struct pool *pool);
+
+// Gives the slot back: from now on no capability or reference resolves. The caller frees the memory afterwards.
+void object_unregister(struct object *object);
+
+// A capability to the object with these rights, for its present generation.
+cap_t object_cap(const struct object *object, unsigned rights);
+
+// The object behind a capability word, or NULL when it is stale. Does not look at rights or type.
+struct object *cap_object(cap_t cap);
+
+// Raises the generation, so that every capability and reference made before is dead. False when the slot can hold no further one.
+bool object_revoke(struct object *object);
+
+// Looks up slot `index` of a task: type (OBJ_NONE: any) and rights are checked.
+// Errors: ERR_CAP, ERR_RIGHTS.
+enum status cap_lookup(const struct task *task, uint64_t index, enum object_type type, unsigned rights,
+                       struct object **out);

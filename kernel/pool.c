@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Pools: pages of a RAM range, cut into blocks of four sizes. Blocks of one size are used again for that size only: no
+// search, no merging, constant time, and a pool's creator decides how much it is worth.
+#include "mem.h"
+#include "arch.h"
+
+static const uint16_t class_size[POOL_CLASSES] = {64, 256, 1024, PAGE_SIZE};
+
+static unsigned class_of(size_t size)
+{
+    unsigned class = 0;
+
+    while (class < POOL_CLASSES - 1 && class_size[class] < size)
+        class ++;
+    return class;
+}
+
+static void *take_page(struct pool *pool)
+{
+    void *page = pool->free[POOL_CLASSES - 1];
+
+    if (page)
+        pool->free[POOL_CLASSES - 1] = *(void **)page;
+    else if (pool->next_page < pool->end) {
+        page = phys_to_virt(pool->next_page);
+        pool->next_page += PAGE_SIZE;
+    } else
+        return NULL;
+    pool->free_pages--;
+    return page;
+}
+
+void *pool_alloc(struct pool *pool, size_t size)
+{
+    unsigned class = class_of(size);
+
+    if (!pool->free[class]) {
+        char *page = take_page(pool);
+        if (!page)
+            return NULL;
+        if (class == POOL_CLASSES - 1) {
+            __builtin_memset(page, 0, PAGE_SIZE);
+            return page;
+        }
+        for (size_t at = 0; at < PAGE_SIZE; at += class_size[class]) { // bound: 64
+            *(void **)(page + at) = pool->free[class];
+            pool->free[class] = page + at;
+        }
+    }
+    void *block = pool->free[class];
+    pool->free[class] = *(void **)block;
+    if (class == POOL_CLASSES - 1)
+        pool->free_pages--;
+    __builtin_memset(block, 0, class_size[class]);
+    return block;
+}
+
+void pool_free(struct pool *pool, void *block, size_t size)
+{
+    unsigned class = class_of(size);
+
+    *(void **)block = pool->free[class];
+    pool->free[class] = block;
+    if (class == POOL_CLASSES - 1)
+        pool->free_pages++;
+}
+
+enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, struct pool **out)
+{
+    struct pool *pool = pool_alloc(home, sizeof(*pool));
+
+    if (!pool)
+        return ERR_MEMORY;
+    if (home->slots_left <= slots) {
+        pool_free(home, pool, sizeof(*pool));
+        return ERR_QUOTA;
+    }
+    enum status status = object_register(&pool->obj, OBJ_POOL, home);
+    if (status != OK) {
+        pool_free(home, pool, sizeof(*pool));
+        return status;
+    }
+    home->slots_left -= slots;
+    pool->slots_left = pool->quota = slots;
+    pool->mem = mem;
+    pool->base = pool->next_page = mem->base;
+    pool->end = mem->base + mem->size;
+    pool->free_pages = mem->size / PAGE_SIZE;
+    mem->pool = pool;
+    arch_window_map(pool->base, mem->size);
+    *out = pool;
+    return OK;
+}
+
+void pool_destroy(struct pool *pool)
+{
+    struct pool *home = pool->obj.pool;
+
+    arch_window_unmap(pool->base, pool->end - pool->base);
+    pool->mem->pool = NULL;
+    home->slots_left += pool->quota;
+    object_unregister(&pool->obj);
+    pool_free(home, pool, sizeof(*pool));
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The page-table walker for every format. Level 0 maps 4 KiB, 1: 2 MiB, 2: 1 GiB; the root is level `levels - 1`.
+#include "arch.h"
+
+#define ENTRIES      512
+#define ADDRESS_MASK 0x000ffffffffff000ull
+
+static uint64_t page_size(unsigned level)
+{
+    return PAGE_SIZE << 9 * level;
+}
+
+static unsigned index_at(uint64_t address, unsigned level)
+{
+    return address >> (12 + 9 * level) & (ENTRIES - 1);
+}
+
+static bool is_present(const struct ptab *ptab, uint64_t entry)
+{
+    return entry & ptab->format->present;
+}
+
+static bool is_leaf(const struct ptab *ptab, uint64_t entry, unsigned level)
+{
+    return level == 0 || entry & ptab->format->large;
+}
+
+static uint64_t *table_of(uint64_t entry)
+{
+    return phys_to_virt(entry & ADDRESS_MASK);
+}
+
+// HAZARD: the hardware walks while we write. One 64-bit store, so that it sees the old entry or the new one.
+static void set(uint64_t *entry, uint64_t value)
+{
+    __atomic_store_n(entry, value, __ATOMIC_RELEASE);
+}
+
+static uint64_t leaf_entry(const struct ptab_format *f, uint64_t physical, unsigned level, unsigned rights, bool device)
+{
+    uint64_t entry = physical | f->leaf | (device ? f->uncached : f->cached);
+
+    entry |= rights & MAP_READ ? f->read : 0;
+    entry |= rights & MAP_WRITE ? f->write : 0;
+    entry |= rights & MAP_EXEC ? f->exec : f->no_exec;
+    return level ? entry | f->large : entry;
+}
+
+struct ptab_result ptab_map(struct ptab *ptab, uint64_t address, uint64_t physical, uint64_t size, unsigned rights,
+                            bool device, unsigned steps)
+{
+    const struct ptab_format *f = ptab->format;
+    struct ptab_result result = {0, OK};
+
+    while (result.size < size && steps) { // bound: steps
+        uint64_t at = address + result.size, phys = physical + result.size, left = size - result.size;
+        uint64_t *table = ptab->root;
+        unsigned level = f->levels - 1;
+        for (;;) { // bound: levels
+            uint64_t *entry = &table[index_at(at, level)], value = *entry;
+            bool fits = level <= f->large_max && !((at | phys) & (page_size(level) - 1)) && left >= page_size(level);
+            if (fits && !is_present(ptab, value)) {
+                unsigned room = ENTRIES - index_at(at, level);
+                do { // fill the table without walking again; bound: steps
+                    set(entry++, leaf_entry(f, phys, level, rights, device));
+                    result.size += page_size(level);
+                    phys += page_size(level);
+                    left -= page_size(level);
+                    steps--;
+                    room--;
+                } while (steps && room && left >= page_size(level) && !is_present(ptab, *entry));
+                break;
+            }
+            if (is_present(ptab, value) && is_leaf(ptab, value, level)) {
+                result.status = ERR_OVERLAP;
+                return result;
+            }
+            if (!is_present(ptab, value)) {
+                uint64_t *lower = pool_alloc(ptab->pool, PAGE_SIZE);
+                if (!lower) {
+                    result.status = ERR_MEMORY;
+                    return result;
+                }
+                value = virt_to_phys(lower) | f->table;
+                set(entry, value);
+                steps -= steps > 8 ? 8 : steps - 1; // a scrubbed page weighs as much as many entries
+            }
+            table = table_of(value);
+            level--;
+        }
+    }
+    return result;
+}
+
+// Walks to the entry that decides about `address`: a leaf, or an empty entry at some level.
+static uint64_t *find(const struct ptab *ptab, uint64_t address, unsigned *level)
+{
+    uint64_t *table = ptab->root;
+
+    *level = ptab->format->levels - 1;
+    for (;;) { // bound: levels
+        uint64_t *entry = &table[index_at(address, *level)];
+        if (!is_present(ptab, *entry) || is_leaf(ptab, *entry, *level))
+            return entry;
+        table = table_of(*entry);
+        --*level;
+    }
+}
+
+uint64_t ptab_unmap(struct ptab *ptab, uint64_t address, uint64_t size, unsigned steps)
+{
+    uint64_t done = 0;
+
+    while (done < size && steps--) { // bound: steps
+        unsigned level;
+        uint64_t *entry = find(ptab, address + done, &level);
+        uint64_t span = page_size(level) - ((address + done) & (page_size(level) - 1));
+        if (is_present(ptab, *entry))
+            set(entry, 0);
+        done += span;
+    }
+    return done < size ? done : size;
+}
+
+enum status ptab_split(struct ptab *ptab, uint64_t address)
+{
+    const struct ptab_format *f = ptab->format;
+    unsigned level;
+
+    for (;;) { // bound: levels
+        uint64_t *entry = find(ptab, address, &level), value = *entry;
+        if (!is_present(ptab, value) || !(address & (page_size(level) - 1)))
+            return OK;
+        uint64_t *lower = pool_alloc(ptab->pool, PAGE_SIZE);
+        if (!lower)
+            return ERR_MEMORY;
+        uint64_t bits = level == 1 ? value & ~f->large : value;
+        for (unsigned i = 0; i < ENTRIES; i++)
+            lower[i] = bits + i * page_size(level - 1);
+        set(entry, virt_to_phys(lower) | f->table);
+    }
+}
+
+uint64_t ptab_lookup(const struct ptab *ptab, uint64_t address, uint64_t *size)
+{
+    unsigned level;
+    uint64_t *entry = find(ptab, address, &level);
+
+    *size = page_size(level);
+    return is_present(ptab, *entry) ? *entry : 0;
+}
+
+bool ptab_free_step(struct ptab *ptab, unsigned top, unsigned steps)
+{
+    unsigned root_level = ptab->format->levels - 1;
+
+    while (steps--) { // bound: steps; each goes down to the first table that has no table below, and frees that
+        uint64_t *table = ptab->root, *parent = NULL;
+        unsigned level = root_level;
+        for (;;) { // bound: levels
+            unsigned i, end = level == root_level ? top : ENTRIES;
+            for (i = 0; i < end && level; i++)
+                if (is_present(ptab, table[i]) && !is_leaf(ptab, table[i], level))
+                    break;
+            if (!level || i == end)
+                break;
+            parent = &table[i];
+            table = table_of(*parent);
+            level--;
+        }
+        if (!parent)
+            return true;
+        set(parent, 0);
+        pool_free(ptab->pool, table, PAGE_SIZE);
+    }
+    return false;
+}

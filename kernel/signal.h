@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Signals: 64 bits and one waiter. Interrupts, timers, kicks, faults and other CPUs all arrive here.
+#pragma once
+
+#include "thread.h"
+
+struct signal {
+    struct object obj;
+    uint64_t bits;
+    struct thread *waiter; // in `wait`
+    struct thread *vcpu;   // bound vCPU
+};
+
+enum status signal_create(struct pool *pool, struct signal **out);
+void signal_destroy(struct signal *signal);
+void signal_raise(struct signal *signal, uint64_t bits);
+// Raises through a reference that may be stale: then nothing happens.
+void signal_raise_ref(cap_t reference, unsigned bit);
+enum status signal_wait(struct signal *signal, struct thread *thread, bool poll, uint64_t deadline);

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Address spaces: mapping and unmapping with one record per range. Every step leaves tables and records in agreement: a
+// record exists before its first table entry and until after its last.
+#include "arch.h"
+
+static void record_link(struct record *record, struct record *after)
+{
+    struct space *space = record->space;
+    struct mem *mem = record->mem;
+
+    record->space_prev = after;
+    record->space_next = after ? after->space_next : space->records;
+    if (record->space_next)
+        record->space_next->space_prev = record;
+    if (after)
+        after->space_next = record;
+    else
+        space->records = record;
+    record->mem_prev = NULL;
+    record->mem_next = mem->records;
+    if (mem->records)
+        mem->records->mem_prev = record;
+    mem->records = record;
+}
+
+static void record_free(struct record *record)
+{
+    struct space *space = record->space;
+
+    if (record->space_next)
+        record->space_next->space_prev = record->space_prev;
+    if (record->space_prev)
+        record->space_prev->space_next = record->space_next;
+    else
+        space->records = record->space_next;
+    if (record->mem_next)
+        record->mem_next->mem_prev = record->mem_prev;
+    if (record->mem_prev)
+        record->mem_prev->mem_next = record->mem_next;
+    else
+        record->mem->records = record->mem_next;
+    pool_free(space->obj.pool, record, sizeof(*record));
+}
+
+// The last record that begins at or below `address`.
+static struct record *record_at(struct space *space, uint64_t address)
+{
+    struct record *found = NULL;
+
+    for (struct record *r = space->records; r && r->address <= address; r = r->space_next) // bound: records
+        found = r;
+    return found;
+}
+
+static bool is_ports(const struct record *record)
+{
+    return record->address >= PORTS_ADDRESS;
+}
+
+static enum status map_continue(struct record *record, bool *again)
+{
+    struct space *space = record->space;
+
+    if (is_ports(record)) {
+        enum status status = arch_task_ports((struct task *)space, record->mem->base + record->offset, record->size, true);
+        if (status != OK)
+            record_free(record);
+        record->building = status == OK ? 0 : record->building;
+        return status;
+    }
+    struct ptab_result r = ptab_map(&space->ptab, record->address + record->done,
+                                    record->mem->base + record->offset + record->done, record->size - record->done,
+                                    record->rights, record->mem->kind == MEM_DEVICE, SPACE_STEPS);
+    record->done += r.size;
+    if (r.status != OK) {
+        record->size = record->done ? record->done : record->size;
+        // What was mapped goes again, in steps, before the error is told.
+        record->building = 2;
+        *again = true;
+        return OK;
+    }
+    *again = record->done < record->size;
+    record->building = *again;
+    return OK;
+}
+
+enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uint64_t address, uint64_t size,
+                      unsigned rights, bool *again)
+{
+    bool ports = mem->kind == MEM_PORTS;
+
+    *again = false;
+    if (ports) {
+        if (space->obj.type != OBJ_TASK)
+            return ERR_ARG;
+        address = PORTS_ADDRESS | (mem->base + offset);
+    } else if ((offset | address | size) & (PAGE_SIZE - 1)) {
+        return ERR_ARG;
+    }
+    if (!size || !(rights & MAP_READ) || rights > (MAP_READ | MAP_WRITE | MAP_EXEC))
+        return ERR_ARG;
+    if (offset >= mem->size || size > mem->size - offset)
+        return ERR_RANGE;
+    if (!ports && (address >= space->limit || size > space->limit - address))
+        return ERR_RANGE;
+    struct record *before = record_at(space, address);
+    if (before && before->building && before->address == address && before->mem == mem && before->offset == offset) {
+        if (before->building == 1 && before->size == size && before->rights == rights)
+            return map_continue(before, again);
+        if (before->building == 2) { // it failed: take back what was mapped
+            if (!record_remove_step(before)) {
+                *again = true;
+                return OK;
+            }
+            return ERR_MEMORY;
+        }
+    }
+    if (mem->pool)
+        return ERR_BUSY;
+    struct record *after = before ? before->space_next : space->records;
+    if (before && before->address + before->size > address)
+        return ERR_OVERLAP;
+    if (after && after->address < address + size)
+        return ERR_OVERLAP;
+    if (!mem_is_free(mem, offset, size))
+        return ERR_OVERLAP;
+    struct record *record = pool_alloc(space->obj.pool, sizeof(*record));
+    if (!record)
+        return ERR_MEMORY;
+    record->mem = mem;
+    record->space = space;
+    record->address = address;
+    record->size = size;
+    record->offset = offset;
+    record->rights = rights;
+    record->building = 1;
+    record_link(record, before);
+    return map_continue(record, again);
+}
+
+bool record_remove_step(struct record *record)
+{
+    struct space *space = record->space;
+
+    if (is_ports(record)) {
+        arch_task_ports((struct task *)space, record->mem->base + record->offset, record->size, false);
+    } else {
+        // From the end, so that `size` always tells what may still be mapped. A large page lies whole within its record.
+        for (unsigned n = 0; n < SPACE_STEPS && record->size; n++) {
+            uint64_t last = record->address + record->size - 1, page;
+            ptab_lookup(&space->ptab, last, &page);
+            uint64_t start = last & ~(page - 1);
+            start = start < record->address ? record->address : start;
+            ptab_unmap(&space->ptab, start, last + 1 - start, 1);
+            record->size = start - record->address;
+        }
+        arch_space_flush(space);
+        if (record->size)
+            return false;
+    }
+    record_free(record);
+    return true;
+}
+
+// Cuts the record in two at `address`, which lies inside of it. The second half is new.
+static enum status record_split(struct record *record, uint64_t address)
+{
+    struct space *space = record->space;
+
+    if (!is_ports(record)) {
+        enum status status = ptab_split(&space->ptab, address);
+        if (status != OK)
+            return status;
+    }
+    struct record *half = pool_alloc(space->obj.pool, sizeof(*half));
+    if (!half)
+        return ERR_MEMORY;
+    uint64_t first = address - record->address;
+    *half = (struct record){.mem = record->mem,
+                            .space = space,
+                            .address = address,
+                            .size = record->size - first,
+                            .offset = record->offset + first,
+                            .rights = record->rights};
+    half->done = half->size;
+    record->size = record->done = first;
+    record_link(half, record);
+    return OK;
+}
+
+enum status space_unmap(struct space *space, uint64_t address, uint64_t size, bool *again)
+{
+    uint64_t limit = address >= PORTS_ADDRESS ? UINT64_MAX : space->limit;
+
+    *again = false;
+    if (!size || (address < PORTS_ADDRESS && (address | size) & (PAGE_SIZE - 1)))
+        return ERR_ARG;
+    if (address >= limit || size > limit - address)
+        return ERR_RANGE;
+    uint64_t end = address + size;
+    // Both cuts first: after them nothing can fail.
+    uint64_t cuts[2] = {address, end};
+    for (unsigned i = 0; i < 2; i++) {
+        struct record *r = record_at(space, cuts[i]);
+        if (r && r->address < cuts[i] && cuts[i] < r->address + r->size) {
+            enum status status = r->building ? ERR_BUSY : record_split(r, cuts[i]);
+            if (status != OK)
+                return status;
+        }
+    }
+    struct record *r = record_at(space, address);
+    if (!r || r->address < address)
+        r = r ? r->space_next : space->records;
+    if (r && r->address < end) {
+        record_remove_step(r);
+        *again = true;
+    }
+    return OK;
+}
+
+static enum status space_init(struct space *space, enum object_type type, struct pool *pool)
+{
+    space->ptab.pool = pool;
+    return object_register(&space->obj, type, pool);
+}
+
+enum status task_create(struct pool *pool, cap_t fault_signal, unsigned fault_bit, unsigned priority_max,
+                        struct task **out)
+{
+    struct task *task = pool_alloc(pool, sizeof(*task));
+
+    if (!task)
+        return ERR_MEMORY;
+    enum status status = space_init(&task->space, OBJ_TASK, pool);
+    if (status != OK) {
+        pool_free(pool, task, sizeof(*task));
+        return status;
+    }
+    task->caps = pool_alloc(pool, PAGE_SIZE);
+    task->space.limit = USER_END;
+    status = task->caps ? arch_task_init(task) : ERR_MEMORY;
+    if (status != OK) {
+        if (task->caps)
+            pool_free(pool, task->caps, PAGE_SIZE);
+        object_unregister(&task->space.obj);
+        pool_free(pool, task, sizeof(*task));
+        return status;
+    }
+    task->fault_signal = fault_signal;
+    task->fault_bit = fault_bit;
+    task->priority_max = priority_max;
+    *out = task;
+    return OK;
+}
+
+static bool space_empty_step(struct space *space, unsigned top)
+{
+    if (space->records) {
+        record_remove_step(space->records);
+        return false;
+    }
+    return ptab_free_step(&space->ptab, top, SPACE_STEPS / 8);
+}
+
+bool task_destroy_step(struct task *task)
+{
+    struct pool *pool = task->space.obj.pool;
+
+    if (!space_empty_step(&task->space, 256)) // the upper half is the kernel's
+        return false;
+    arch_task_release(task);
+    pool_free(pool, task->caps, PAGE_SIZE);
+    object_unregister(&task->space.obj);
+    pool_free(pool, task, sizeof(*task));
+    return true;
+}
+
+enum status guest_create(struct pool *pool, struct guest **out)
+{
+    struct guest *guest = pool_alloc(pool, sizeof(*guest));
+
+    if (!guest)
+        return ERR_MEMORY;
+    enum status status = space_init(&guest->space, OBJ_GUEST, pool);
+    if (status == OK) {
+        guest->space.limit = 1ull << 47;
+        status = arch_guest_init(guest);
+        if (status != OK)
+            object_unregister(&guest->space.obj);
+    }
+    if (status != OK) {
+        pool_free(pool, guest, sizeof(*guest));
+        return status;
+    }
+    *out = guest;
+    return OK;
+}
+
+bool guest_destroy_step(struct guest *guest)
+{
+    struct pool *pool = guest->space.obj.pool;
+
+    if (!space_empty_step(&guest->space, 512))
+        return false;
+    arch_guest_release(guest);
+    object_unregister(&guest->space.obj);
+    pool_free(pool, guest, sizeof(*guest));
+    return true;
+}

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// System calls: each decodes its registers, looks up and checks its capabilities, and acts; after the checks only memory and
+// quota can be missing. The table of calls is include/bulkhead/syscalls.def.
+#include "syscall.h"
+#include "destroy.h"
+#include "ipc.h"
+#include "irq.h"
+#include "sched.h"
+#include "signal.h"
+
+struct call {
+    struct thread *thread;
+    struct task *task; // of the caller
+    uint64_t slot, label, w[6];
+    unsigned words; // results: w[0..words)
+    uint64_t label_out;
+};
+
+static enum status lookup(const struct call *c, uint64_t slot, enum object_type type, unsigned rights, void *out)
+{
+    return cap_lookup(c->task, slot, type, rights, (struct object **)out);
+}
+
+// Something large goes on in steps; an interrupt that made another thread more urgent restarts the call later.
+static void preemption_point(struct call *c)
+{
+    if (sched_preempt()) {
+        thread_restart(c->thread);
+        schedule();
+    }
+}
+
+static enum status sys_call(struct call *c)
+{
+    struct gate *gate;
+    enum status status = lookup(c, c->slot, OBJ_GATE, RIGHT_CALL, &gate);
+
+    return status == OK ? ipc_call(c->thread, gate) : status;
+}
+
+static enum status sys_raise(struct call *c)
+{
+    struct signal *signal;
+    enum status status = lookup(c, c->slot, OBJ_SIGNAL, RIGHT_RAISE, &signal);
+
+    if (status != OK)
+        return status;
+    unsigned rights = cap_rights(c->task->caps[c->slot]);
+    signal_raise(signal, rights & RIGHT_ONE_BIT ? 1ull << (rights >> 5 & 63) : c->label);
+    return OK;
+}
+
+static enum status sys_wait(struct call *c)
+{
+    struct signal *signal;
+    enum status status = lookup(c, c->slot, OBJ_SIGNAL, RIGHT_WAIT, &signal);
+
+    return status == OK ? signal_wait(signal, c->thread, c->label & 1, c->w[0]) : status;
+}
+
+static enum status create_pool(struct call *c, struct pool *home, struct object **out)
+{
+    struct mem *mem;
+    enum status status = lookup(c, c->w[0], OBJ_MEM, RIGHT_CTRL, &mem);
+
+    if (status != OK)
+        return status;
+    if (mem->kind != MEM_RAM || !c->w[1] || c->w[1] >= SLOT_COUNT_MAX)
+        return ERR_ARG;
+    if (mem->children || mem->records || mem->pool)
+        return ERR_BUSY;
+    return pool_create(home, mem, c->w[1], (struct pool **)out);
+}
+
+static enum status create_mem(struct call *c, struct pool *pool, struct object **out)
+{
+    struct mem *parent;
+    enum status status = lookup(c, c->w[0], OBJ_MEM, RIGHT_CTRL, &parent);
+
+    return status == OK ? mem_create(pool, parent, c->w[1], c->w[2], (struct mem **)out) : status;
+}
+
+static enum status create_task(struct call *c, struct pool *pool, struct object **out)
+{
+    struct signal *signal;
+    cap_t fault = 0;
+
+    if (c->w[1] > 63 || c->w[2] > c->task->priority_max)
+        return ERR_ARG;
+    if (c->w[0] != CAP_NONE) {
+        enum status status = lookup(c, c->w[0], OBJ_SIGNAL, RIGHT_RAISE, &signal);
+        if (status != OK)
+            return status;
+        fault = c->task->caps[c->w[0]];
+        unsigned rights = cap_rights(fault);
+        if (rights & RIGHT_ONE_BIT && (rights >> 5 & 63) != c->w[1])
+            return ERR_RIGHTS;
+    }
+    return task_create(pool, fault, c->w[1], c->w[2], (struct task **)out);
+}
+
+static enum status create_thread(struct call *c, struct pool *pool, struct object **out)
+{
+    struct task *task;
+    struct guest *guest = NULL;
+    unsigned kind = c->w[1] & 0xff, cpu = c->w[1] >> 8 & 0xff;
+    enum status status = lookup(c, c->w[0], OBJ_TASK, RIGHT_CTRL, &task);
+
+    if (status == OK && kind == THREAD_VCPU)
+        status = lookup(c, c->w[3], OBJ_GUEST, RIGHT_CTRL, &guest);
+    if (status != OK)
+        return status;
+    if (c->w[1] >> 16 || kind > THREAD_VCPU || !arch_cpu(cpu) || c->w[2] >= PRIORITY_COUNT ||
+        c->w[2] > task->priority_max || c->w[2] > c->task->priority_max)
+        return ERR_ARG;
+    if (guest && (c->w[4] & (PAGE_SIZE - 1) || c->w[4] >= USER_END))
+        return ERR_RANGE;
+    status = thread_create(pool, task, kind, cpu, c->w[2], (struct thread **)out);
+    if (status == OK && guest) {
+        status = arch_vcpu_create((struct thread *)*out, guest, c->w[4]);
+        if (status != OK)
+            thread_destroy((struct thread *)*out);
+    }
+    return status;
+}
+
+static enum status create_gate(struct call *c, struct pool *pool, struct object **out)
+{
+    struct thread *worker;
+    enum status status = lookup(c, c->w[0], OBJ_THREAD, RIGHT_CTRL, &worker);
+
+    if (status != OK)
+        return status;
+    if (worker->kind != THREAD_WORKER)
+        return ERR_STATE;
+    return gate_create(pool, worker, c->w[1], (struct gate **)out);
+}
+
+static enum status create_irq(struct call *c, struct pool *pool, struct object **out)
+{
+    struct object *hw;
+    struct signal *signal;
+    enum status status = lookup(c, c->w[0], OBJ_HW, RIGHT_CTRL, &hw);
+
+    if (status == OK)
+        status = lookup(c, c->w[2], OBJ_SIGNAL, RIGHT_RAISE, &signal);
+    if (status != OK)
+        return status;
+    if (c->w[3] > 63 || c->w[1] & ~(0xffffull | IRQ_LEVEL | IRQ_LOW))
+        return ERR_ARG;
+    return irq_create(pool, c->w[1], c->task->caps[c->w[2]], c->w[3], (struct irq **)out);
+}
+
+static enum status sys_create(struct call *c)
+{
+    struct pool *pool;
+    struct object *object = NULL;
+    uint64_t slot = c->label >> 16, type = c->label & 0xffff;
+    enum status status = lookup(c, c->slot, OBJ_POOL, RIGHT_CREATE, &pool);
+
+    if (status != OK)
+        return status;
+    if (slot == 0 || slot >= CAP_SLOTS || c->task->caps[slot])
+        return ERR_SLOT;
+    switch (type) {
+    case OBJ_POOL:
+        status = create_pool(c, pool, &object);
+        break;
+    case OBJ_MEM:
+        status = create_mem(c, pool, &object);
+        break;
+    case OBJ_TASK:
+        status = create_task(c, pool, &object);
+        break;
+    case OBJ_GUEST:
+        status = guest_create(pool, (struct guest **)&object);
+        break;
+    case OBJ_THREAD:
+        status = create_thread(c, pool, &object);
+        break;
+    case OBJ_GATE:
+        status = create_gate(c, pool, &object);
+        break;
+    case OBJ_SIGNAL:
+        status = signal_create(pool, (struct signal **)&object);
+        break;
+    case OBJ_IRQ:
+        status = create_irq(c, pool, &object);
+        break;
+    case OBJ_DEVICE:
+        return ERR_UNSUPPORTED;
+    default:
+        return ERR_ARG;
+    }
+    if (status == OK)
+        c->task->caps[slot] = object_cap(object, RIGHT_ALL);
+    return status;
+}
+
+static enum status sys_destroy(struct call *c)
+{
+    // Not `lookup`: an object that is dying must be found, since this call restarts.
+    cap_t cap = c->slot < CAP_SLOTS ? c->task->caps[c->slot] : 0;
+    struct object *object = cap_object(cap);
+
+    if (!object)
+        return ERR_CAP;
+    if (!(cap_rights(cap) & RIGHT_CTRL))
+        return ERR_RIGHTS;
+    if (object->type == OBJ_HW || (object->type == OBJ_POOL && !((struct pool *)object)->mem))
+        return ERR_STATE; // the boot pool holds the kernel's own objects
+    while (!object_destroy_step(object)) { // bound: preemptible
+        if (this_cpu()->current != c->thread)
+            schedule(); // it destroyed itself
+        preemption_point(c);
+    }
+    if (this_cpu()->current != c->thread)
+        schedule();
+    c->task->caps[c->slot] = 0;
+    return OK;
+}
+
+static enum status sys_revoke(struct call *c)
+{
+    struct object *object;
+    enum status status = lookup(c, c->slot, OBJ_NONE, RIGHT_CTRL, &object);
+
+    if (status != OK)
+        return status;
+    unsigned rights = cap_rights(c->task->caps[c->slot]);
+    if (!object_revoke(object))
+        return ERR_STATE;
+    c->task->caps[c->slot] = object_cap(object, rights);
+    return OK;
+}
+
+static enum status sys_cap_copy(struct call *c)
+{
+    struct task *from, *to;
+    struct object *object;
+    enum status status = lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &from);
+
+    if (status == OK)
+        status = lookup(c, c->w[1], OBJ_TASK, RIGHT_CTRL, &to);
+    if (status == OK)
+        status = cap_lookup(from, c->w[0], OBJ_NONE, 0, &object);
+    if (status != OK)
+        return status;
+    if (c->w[2] == 0 || c->w[2] >= CAP_SLOTS || to->caps[c->w[2]])
+        return ERR_SLOT;
+    unsigned had = cap_rights(from->caps[c->w[0]]), keep = c->w[3];
+    if (c->w[3] > 0xfff || (keep & RIGHT_ONE_BIT && object->type != OBJ_SIGNAL))
+        return ERR_ARG;
+    // HAZARD: a restriction to one bit must survive every further copy.
+    unsigned bit = had & RIGHT_ONE_BIT ? had & 0xff0 : keep & RIGHT_ONE_BIT ? keep & 0xff0 : 0;
+    unsigned rights = had & keep & RIGHT_ALL;
+    if (bit)
+        rights &= RIGHT_RAISE;
+    to->caps[c->w[2]] = object_cap(object, rights | bit);
+    return OK;
+}
+
+static enum status sys_cap_drop(struct call *c)
+{
+    struct task *task;
+    enum status status = lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &task);
+
+    if (status != OK)
+        return status;
+    if (c->w[0] >= CAP_SLOTS)
+        return ERR_ARG;
+    task->caps[c->w[0]] = 0;
+    return OK;
+}
+
+static enum status lookup_space(struct call *c, struct space **space)
+{
+    enum status status = lookup(c, c->slot, OBJ_TASK, RIGHT_MAP, space);
+
+    return status == ERR_CAP ? lookup(c, c->slot, OBJ_GUEST, RIGHT_MAP, space) : status;
+}
+
+static enum status sys_map(struct call *c)
+{
+    struct space *space;
+    struct mem *mem;
+    bool again;
+    enum status status = lookup_space(c, &space);
+
+    if (status == OK)
+        status = lookup(c, c->label, OBJ_MEM, RIGHT_READ, &mem);
+    if (status != OK)
+        return status;
+    if (c->w[3] & ~(uint64_t)cap_rights(c->task->caps[c->label]) & RIGHT_ALL)
+        return ERR_RIGHTS;
+    if (c->w[3] > RIGHT_ALL)
+        return ERR_ARG;
+    do { // bound: preemptible
+        status = space_map(space, mem, c->w[0], c->w[1], c->w[2], c->w[3], &again);
+        if (status == OK && again)
+            preemption_point(c);
+    } while (status == OK && again);
+    return status;
+}
+
+static enum status sys_unmap(struct call *c)
+{
+    struct space *space;
+    struct mem *mem;
+    bool again = true;
+
+    if (lookup(c, c->slot, OBJ_MEM, RIGHT_CTRL, &mem) == OK) {
+        while (mem->records) { // bound: preemptible
+            record_remove_step(mem->records);
+            preemption_point(c);
+        }
+        return OK;
+    }
+    enum status status = lookup_space(c, &space);
+    while (status == OK && again) { // bound: preemptible
+        status = space_unmap(space, c->w[0], c->w[1], &again);
+        if (status == OK && again)
+            preemption_point(c);
+    }
+    return status;
+}
+
+static enum status sys_thread_ctl(struct call *c)
+{
+    struct thread *thread;
+    enum status status = lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL, &thread);
+
+    if (status != OK)
+        return status;
+    unsigned op = c->label & 0xff;
+    if (c->label > 0xffff || (c->label >> 8 && op != THREAD_WRITE))
+        return ERR_ARG;
+    status = thread_ctl(thread, c->label, c->w);
+    if (op == THREAD_READ || op == THREAD_FAULT)
+        c->words = 6;
+    return status;
+}
+
+static enum status sys_task_ctl(struct call *c)
+{
+    struct task *task;
+    enum status status = lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &task);
+
+    if (status != OK)
+        return status;
+    c->words = 2;
+    switch (c->label) {
+    case TASK_READ_CAP:
+        if (c->w[0] >= CAP_SLOTS)
+            return ERR_ARG;
+        cap_t cap = task->caps[c->w[0]];
+        struct object *object = cap_object(cap);
+        c->w[0] = object ? cap : 0;
+        c->w[1] = object ? object->type : OBJ_NONE;
+        return OK;
+    case TASK_TIME:
+        c->w[0] = task->time;
+        c->w[1] = 0;
+        return OK;
+    default:
+        return ERR_ARG;
+    }
+}
+
+static enum status sys_vcpu_ctl(struct call *c)
+{
+    struct thread *thread;
+    struct signal *signal;
+    enum status status = lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL, &thread);
+
+    if (status != OK)
+        return status;
+    if (c->label != VCPU_BIND)
+        return ERR_ARG;
+    status = lookup(c, c->w[0], OBJ_SIGNAL, RIGHT_WAIT, &signal);
+    return status == OK ? arch_vcpu_bind(thread, signal) : status;
+}
+
+static enum status sys_irq_ctl(struct call *c)
+{
+    struct irq *irq;
+    enum status status = lookup(c, c->slot, OBJ_IRQ, RIGHT_CTRL, &irq);
+
+    return status == OK ? irq_ctl(irq, c->label) : status;
+}
+
+static enum status sys_hw_ctl(struct call *c)
+{
+    struct object *hw;
+    struct pool *pool;
+    enum status status = lookup(c, c->slot, OBJ_HW, RIGHT_CTRL, &hw);
+
+    if (status != OK)
+        return status;
+    if (c->label != HW_POOL_FREE)
+        return arch_hw_ctl(c->label, c->w);
+    status = lookup(c, c->w[0], OBJ_POOL, RIGHT_CTRL, &pool);
+    if (status != OK)
+        return status;
+    c->w[0] = pool->free_pages;
+    c->w[1] = pool->slots_left;
+    c->words = 2;
+    return OK;
+}
+
+static enum status sys_log(struct call *c)
+{
+    if (!DEBUG)
+        return ERR_UNSUPPORTED;
+    if (!c->label || c->label > sizeof(c->w))
+        return ERR_ARG;
+    arch_log((const char *)c->w, c->label);
+    return OK;
+}
+
+void syscall_slow(struct thread *thread)
+{
+    struct regs *r = &thread->regs;
+    struct call c = {.thread = thread,
+                     .task = thread->task,
+                     .slot = (uint32_t)r->rdi >> 16,
+                     .label = r->rsi,
+                     .w = {r->rdx, r->r10, r->r8, r->r9, r->r12, r->r13}};
+    enum status status;
+
+    switch (r->rdi & 0xff) {
+    case SYS_VCPU_RUN: // first: the path that counts
+        arch_vcpu_run(thread);
+        sched_return(thread);
+    case SYS_CALL:
+        status = sys_call(&c);
+        if (status == OK)
+            sched_return(thread);
+        break;
+    case SYS_REPLY_WAIT:
+        status = ipc_reply_wait(thread);
+        if (status == OK)
+            sched_return(thread);
+        break;
+    case SYS_WAIT:
+        status = sys_wait(&c);
+        if (status == OK)
+            sched_return(thread);
+        break;
+    case SYS_RAISE:
+        status = sys_raise(&c);
+        break;
+    case SYS_YIELD:
+        if (this_cpu()->donor)
+            sched_rotate(this_cpu()->donor);
+        status = OK;
+        break;
+    case SYS_CREATE:
+        status = sys_create(&c);
+        break;
+    case SYS_DESTROY:
+        status = sys_destroy(&c);
+        break;
+    case SYS_REVOKE:
+        status = sys_revoke(&c);
+        break;
+    case SYS_CAP_COPY:
+        status = sys_cap_copy(&c);
+        break;
+    case SYS_CAP_DROP:
+        status = sys_cap_drop(&c);
+        break;
+    case SYS_MAP:
+        status = sys_map(&c);
+        break;
+    case SYS_UNMAP:
+        status = sys_unmap(&c);
+        break;
+    case SYS_THREAD_CTL:
+        status = sys_thread_ctl(&c);
+        break;
+    case SYS_TASK_CTL:
+        status = sys_task_ctl(&c);
+        break;
+    case SYS_VCPU_CTL:
+        status = sys_vcpu_ctl(&c);
+        break;
+    case SYS_IRQ_CTL:
+        status = sys_irq_ctl(&c);
+        break;
+    case SYS_HW_CTL:
+        status = sys_hw_ctl(&c);
+        break;
+    case SYS_LOG:
+        status = sys_log(&c);
+        break;
+    case SYS_DEVICE_CTL:
+        status = ERR_UNSUPPORTED;
+        break;
+    default:
+        status = ERR_ARG;
+    }
+    // A call on itself may have stopped, restarted or rewritten the thread: then its registers are as that left them.
+    if ((thread->state & (STATE_MASK | FLAG_FULL)) == STATE_RUNNING) {
+        thread_result(thread, status);
+        if (status == OK && c.words) {
+            uint64_t *out[6] = {&r->rdx, &r->r10, &r->r8, &r->r9, &r->r12, &r->r13};
+            for (unsigned i = 0; i < c.words; i++)
+                *out[i] = c.w[i];
+        }
+    }
+    sched_return(thread);
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Threads: creation, control, faults, and leaving whatever they are in.
+#include "ipc.h"
+#include "sched.h"
+#include "signal.h"
+
+// What user level may have set: carry, parity, adjust, zero, sign, trap, direction, overflow. Interrupts are always on.
+#define RFLAGS_USER  0xdd5ull
+#define RFLAGS_FIXED 0x202ull
+
+enum status thread_create(struct pool *pool, struct task *task, enum thread_kind kind, unsigned cpu,
+                          unsigned priority, struct thread **out)
+{
+    struct thread *thread = pool_alloc(pool, sizeof(*thread));
+
+    _Static_assert(sizeof(struct thread) <= 1024, "a thread fits a block");
+    if (!thread)
+        return ERR_MEMORY;
+    enum status status = object_register(&thread->obj, OBJ_THREAD, pool);
+    if (status == OK) {
+        thread->task = task;
+        status = arch_thread_init(thread);
+        if (status != OK)
+            object_unregister(&thread->obj);
+    }
+    if (status != OK) {
+        pool_free(pool, thread, sizeof(*thread));
+        return status;
+    }
+    thread->kind = kind;
+    thread->priority = priority;
+    thread->cpu = arch_cpu(cpu);
+    thread->caps = task->caps;
+    thread->cr3 = task->cr3;
+    thread->deadline = TIMER_NONE;
+    thread->state = STATE_STOPPED;
+    thread->task_next = task->space.threads;
+    if (thread->task_next)
+        thread->task_next->task_prev = thread;
+    task->space.threads = thread;
+    *out = thread;
+    return OK;
+}
+
+void thread_result(struct thread *thread, enum status status)
+{
+    struct regs *r = &thread->regs;
+
+    r->r15 = r->r14 = r->r13 = r->r12 = r->r10 = r->r9 = r->r8 = 0;
+    r->rbp = r->rdi = r->rsi = r->rdx = r->rbx = 0;
+    r->rax = status;
+    thread->state = STATE_RUNNING | (thread->state & ~(STATE_MASK | FLAG_FULL));
+}
+
+void thread_restart(struct thread *thread)
+{
+    thread->regs.rip -= 2; // the length of SYSCALL; its argument registers are still in `regs`
+}
+
+void thread_cancel(struct thread *thread, enum status status)
+{
+    struct thread *callee = thread->callee;
+
+    switch (thread->state & STATE_MASK) {
+    case STATE_WAITING:
+        thread->waiting->waiter = NULL;
+        thread->waiting = NULL;
+        thread_timer(thread, TIMER_NONE);
+        break;
+    case STATE_CALLING:
+        thread->callee = NULL;
+        ipc_orphan(callee);
+        // Donors that wait at the end of the chain below wait for nothing now; they look again.
+        for (struct thread *t = callee; t; t = t->callee) // bound: CALL_DEPTH_MAX
+            sched_release_waiters(t);
+        break;
+    case STATE_HELPING:
+        thread->helping = 0;
+        break;
+    default:
+        return;
+    }
+    thread_result(thread, status);
+    sched_wake(thread);
+}
+
+// Off the list of the thread whose end it waits for, when it is a donor with a blocked chain.
+static void leave_waiters(struct thread *thread)
+{
+    struct thread **at;
+
+    if (!thread->waits_for)
+        return;
+    for (at = &thread->waits_for->waiters; *at != thread; at = &(*at)->wait_next) // bound: helpers
+        ;
+    *at = thread->wait_next;
+    thread->wait_next = NULL;
+    thread->waits_for = NULL;
+}
+
+void thread_detach(struct thread *thread)
+{
+    thread_cancel(thread, ERR_CANCELLED);
+    leave_waiters(thread);
+    sched_remove(thread);
+    thread->state = STATE_STOPPED | (thread->state & ~STATE_MASK);
+}
+
+void thread_destroy(struct thread *thread)
+{
+    struct pool *pool = thread->obj.pool;
+    struct thread *caller = thread->caller;
+
+    thread_detach(thread);
+    arch_thread_release(thread);
+    while (thread->gates) { // bound: gates of the thread
+        struct gate *gate = thread->gates;
+        thread->gates = gate->next;
+        gate->next = gate->prev = NULL;
+        gate->worker = &dead_worker;
+    }
+    if (caller) {
+        caller->callee = NULL;
+        thread_result(caller, ERR_DEAD);
+        sched_wake(caller);
+    }
+    sched_release_waiters(thread);
+    if (thread->task_next)
+        thread->task_next->task_prev = thread->task_prev;
+    if (thread->task_prev)
+        thread->task_prev->task_next = thread->task_next;
+    else
+        thread->task->space.threads = thread->task_next;
+    if (thread->cpu->donor == thread) {
+        thread->cpu->donor = NULL;
+        thread->cpu->need_resched = true;
+    }
+    if (thread->cpu->current == thread)
+        thread->cpu->current = NULL;
+    object_unregister(&thread->obj);
+    pool_free(pool, thread, sizeof(*thread));
+}
+
+void thread_fault(struct thread *thread, unsigned vector, uint64_t error, uint64_t address)
+{
+    thread->regs.vector = vector;
+    thread->regs.error = error;
+    thread->fault_address = address;
+    thread->state = STATE_FAULTED | FLAG_FULL | (thread->state & ~STATE_MASK);
+    signal_raise_ref(thread->task->fault_signal, thread->task->fault_bit);
+}
+
+static void reg_group(struct regs *r, unsigned group, uint64_t *out[6])
+{
+    uint64_t *groups[3][6] = {{&r->rip, &r->rsp, &r->rflags, &r->rax, &r->rbx, &r->rcx},
+                              {&r->rdx, &r->rsi, &r->rdi, &r->rbp, &r->r8, &r->r9},
+                              {&r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15}};
+
+    __builtin_memcpy(out, groups[group], sizeof(groups[group]));
+}
+
+static bool is_stopped(const struct thread *thread)
+{
+    unsigned state = thread->state & STATE_MASK;
+
+    return state == STATE_STOPPED || state == STATE_FAULTED;
+}
+
+static void thread_run(struct thread *thread)
+{
+    thread->state = STATE_RUNNING | (thread->state & ~STATE_MASK);
+    sched_wake(thread);
+}
+
+static enum status thread_start(struct thread *thread, const uint64_t words[6])
+{
+    if (!is_stopped(thread))
+        return ERR_STATE;
+    if (words[0] >= USER_END || words[1] > USER_END)
+        return ERR_RANGE;
+    if (thread->caller) { // a worker that is started anew drops the call it served
+        struct thread *caller = thread->caller;
+        thread->caller = NULL;
+        thread->depth = 0;
+        caller->callee = NULL;
+        thread_result(caller, ERR_DEAD);
+        sched_wake(caller);
+    }
+    thread_result(thread, OK);
+    thread->regs.rax = 0;
+    thread->regs.rcx = thread->regs.r11 = 0;
+    thread->regs.rip = words[0];
+    thread->regs.rsp = words[1];
+    thread->regs.rdi = words[2];
+    thread->regs.rflags = RFLAGS_FIXED;
+    thread->state |= FLAG_FULL;
+    thread_run(thread);
+    return OK;
+}
+
+static enum status thread_write(struct thread *thread, unsigned group, const uint64_t words[6])
+{
+    uint64_t *reg[6];
+
+    if (!is_stopped(thread))
+        return ERR_STATE;
+    if (group > 2)
+        return ERR_ARG;
+    if (group == 0 && (words[0] >= USER_END || words[1] > USER_END))
+        return ERR_RANGE;
+    reg_group(&thread->regs, group, reg);
+    for (unsigned i = 0; i < 6; i++)
+        *reg[i] = words[i];
+    thread->regs.rflags = (thread->regs.rflags & RFLAGS_USER) | RFLAGS_FIXED;
+    thread->state |= FLAG_FULL;
+    return OK;
+}
+
+static enum status thread_read(struct thread *thread, uint64_t words[6])
+{
+    uint64_t *reg[6];
+
+    if (words[0] > 2)
+        return ERR_ARG;
+    reg_group(&thread->regs, words[0], reg);
+    for (unsigned i = 0; i < 6; i++)
+        words[i] = *reg[i];
+    return OK;
+}
+
+static enum status thread_report(const struct thread *thread, uint64_t words[6])
+{
+    unsigned state = thread->state & STATE_MASK;
+
+    words[0] = thread->regs.vector;
+    words[1] = thread->regs.error;
+    words[2] = thread->fault_address;
+    words[3] = thread->regs.rip;
+    words[4] = state == STATE_FAULTED   ? REPORT_FAULTED
+               : state == STATE_STOPPED ? REPORT_STOPPED
+               : state == STATE_RUNNING ? REPORT_READY
+                                        : REPORT_BLOCKED;
+    words[5] = 0;
+    return OK;
+}
+
+static enum status thread_set_priority(struct thread *thread, uint64_t priority)
+{
+    if (priority >= PRIORITY_COUNT || priority > thread->task->priority_max)
+        return ERR_ARG;
+    bool queued = thread->queued;
+    uint64_t deadline = thread->deadline;
+    sched_remove(thread);
+    thread->priority = priority;
+    thread_timer(thread, deadline);
+    if (queued)
+        sched_enqueue(thread);
+    return OK;
+}
+
+enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6])
+{
+    switch (op & 0xff) {
+    case THREAD_START:
+        return thread_start(thread, words);
+    case THREAD_STOP:
+        if (is_stopped(thread))
+            return ERR_STATE;
+        thread_detach(thread);
+        return OK;
+    case THREAD_RESUME:
+        if (!is_stopped(thread))
+            return ERR_STATE;
+        thread_run(thread);
+        return OK;
+    case THREAD_CANCEL:
+        if ((thread->state & STATE_MASK) == STATE_RUNNING)
+            thread->state |= FLAG_CANCEL;
+        else
+            thread_cancel(thread, ERR_CANCELLED);
+        return OK;
+    case THREAD_READ:
+        return thread_read(thread, words);
+    case THREAD_WRITE:
+        return thread_write(thread, op >> 8 & 0xff, words);
+    case THREAD_FAULT:
+        return thread_report(thread, words);
+    case THREAD_FS_BASE:
+        if (words[0] >= USER_END)
+            return ERR_RANGE;
+        thread->fs_base = words[0];
+        thread->state = words[0] ? thread->state | FLAG_FS : thread->state & ~FLAG_FS;
+        return OK;
+    case THREAD_PRIORITY:
+        return thread_set_priority(thread, words[0]);
+    case THREAD_FPU:
+        return arch_thread_fpu(thread, words[0] & 1);
+    default:
+        return ERR_ARG;
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Threads: registers, priority, home CPU. Active threads have time of their own, workers run on their callers' time, vCPU
+// threads can enter a guest.
+#pragma once
+
+#include "space.h"
+
+struct cpu;
+struct gate;
+struct signal;
+struct vcpu;
+
+// Pushed by entry.S; RSP0 in the TSS points at its end, so that an interrupt from user mode saves straight into the thread.
+struct regs {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+// The state word: one of these in the low byte, flags above. entry.S compares the whole word, so any flag leads to the slow path.
+enum thread_state {
+    STATE_STOPPED,  // not started, or stopped by thread_ctl
+    STATE_RUNNING,  // runs, or would if it had the CPU
+    STATE_CALLING,  // in a call; `callee` serves it
+    STATE_HELPING,  // wants to call `gate`, whose worker is busy: lends it time
+    STATE_RECEIVE,  // worker waiting for a call
+    STATE_WAITING,  // on a signal
+    STATE_FAULTED,
+    STATE_DEAD,
+};
+#define STATE_MASK 0xffu
+#define FLAG_FULL    0x100u  // all registers are in `regs`: return by IRET
+#define FLAG_FPU     0x200u  // uses the FPU
+#define FLAG_FS      0x400u  // has an FS base
+#define FLAG_HELPED  0x800u  // a helper lends it time: its reply must reschedule
+#define FLAG_CANCEL  0x1000u // cancel at the next blocking call or vcpu_run
+
+struct thread {
+    struct object obj; // 32 bytes
+    uint32_t state;
+    uint32_t depth; // of the call chain that it ends
+    uint64_t cr3;
+    cap_t *caps;
+    struct thread *caller, *callee;
+    struct cpu *cpu;
+    struct task *task;
+    // RSP0 points at the end of `regs`, which must be aligned to 16 (SDM 3A 6.14.2)
+    struct regs regs __attribute__((aligned(16)));
+    uint8_t kind, priority;
+    uint8_t queued; // in the ready queue
+    uint8_t timer_armed;
+    uint32_t reserved;
+    uint64_t fs_base;
+    struct vcpu *vcpu;
+    struct gate *gates;         // that it serves
+    cap_t helping;              // STATE_HELPING: reference to the gate
+    struct thread *ready_next, *ready_prev;
+    struct thread *task_next, *task_prev; // threads of its task
+    struct thread *waiters;               // queued threads whose call chain is blocked here
+    struct thread *wait_next, *waits_for; // that list, and the thread whose list it is
+    struct signal *waiting;     // STATE_WAITING
+    uint64_t deadline;          // of its timer, TSC
+    struct thread *timer_next, *timer_prev;
+    uint64_t time;              // TSC ticks used
+    uint64_t fault_address;     // CR2; vector and error are in `regs`
+    void *xstate;               // FPU save area, when it may own the FPU
+};
+
+#define TIMER_NONE UINT64_MAX
+
+enum status thread_create(struct pool *pool, struct task *task, enum thread_kind kind, unsigned cpu,
+                          unsigned priority, struct thread **out);
+void thread_destroy(struct thread *thread);
+
+// Takes the thread out of whatever it waits in, serves or calls; it is then STATE_STOPPED. Its caller and callee are told.
+void thread_detach(struct thread *thread);
+// THREAD_CTL: `words` holds the arguments and receives the results.
+enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6]);
+
+// Ends a blocking call (wait, call, help) with an error; nothing when the thread does not block.
+void thread_cancel(struct thread *thread, enum status status);
+
+// The thread faulted: it stops and its task's fault signal is raised.
+void thread_fault(struct thread *thread, unsigned vector, uint64_t error, uint64_t address);
+
+// Ends a blocking call: zeroes the result registers, sets rax, makes the thread RUNNING (not ready).
+void thread_result(struct thread *thread, enum status status);
+// Sets up `regs` so that the system call is executed again when the thread runs next.
+void thread_restart(struct thread *thread);

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Local APIC: end of interrupt and the one-shot timer.
+#include "apic.h"
+#include "cpu.h"
+#include "../sched.h"
+
+#define APIC_ID      0x20
+#define APIC_TPR     0x80
+#define APIC_EOI     0xb0
+#define APIC_SPIV    0xf0
+#define APIC_LVT_TIMER 0x320
+#define APIC_LVT_LINT0 0x350
+#define APIC_LVT_LINT1 0x360
+#define APIC_LVT_ERROR 0x370
+#define APIC_INITIAL 0x380
+#define APIC_CURRENT 0x390
+#define APIC_DIVIDE  0x3e0
+#define MASKED       (1u << 16)
+#define TSC_DEADLINE (2u << 17)
+
+static volatile uint8_t *apic;
+static uint64_t timer_ratio; // APIC timer ticks per TSC tick, 32.32 fixed point
+
+static uint32_t apic_read(unsigned reg)
+{
+    return *(volatile uint32_t *)(apic + reg);
+}
+
+static void apic_write(unsigned reg, uint32_t value)
+{
+    *(volatile uint32_t *)(apic + reg) = value;
+}
+
+void pic_disable(void)
+{
+    // Away from the exceptions first: a spurious IRQ 7 may still arrive.
+    outb(0x20, 0x11);
+    outb(0xa0, 0x11);
+    outb(0x21, 0x20);
+    outb(0xa1, 0x28);
+    outb(0x21, 4);
+    outb(0xa1, 2);
+    outb(0x21, 1);
+    outb(0xa1, 1);
+    outb(0x21, 0xff);
+    outb(0xa1, 0xff);
+}
+
+void apic_init(uint64_t address)
+{
+    apic = (volatile uint8_t *)address;
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 1 << 11);
+    apic_write(APIC_SPIV, 0x100 | VECTOR_SPURIOUS);
+    apic_write(APIC_LVT_LINT0, MASKED);
+    apic_write(APIC_LVT_LINT1, MASKED);
+    apic_write(APIC_LVT_ERROR, MASKED);
+    apic_write(APIC_LVT_TIMER, MASKED | VECTOR_TIMER);
+    apic_write(APIC_TPR, 0);
+    apic_write(APIC_DIVIDE, 0xb); // by 1
+}
+
+uint32_t apic_id(void)
+{
+    return apic_read(APIC_ID) >> 24;
+}
+
+void apic_eoi(void)
+{
+    apic_write(APIC_EOI, 0);
+}
+
+// The 8254's channel 2, gated by port 0x61, counts 1.193182 MHz without interrupts: 20 ms of it give both frequencies.
+void apic_timer_calibrate(void)
+{
+    const unsigned count = 23864, hz = 1193182;
+    uint8_t gate = inb(0x61) & 0xfc;
+
+    outb(0x61, gate);
+    outb(0x43, 0xb0); // channel 2, mode 0
+    outb(0x42, count & 0xff);
+    outb(0x42, count >> 8);
+    apic_write(APIC_INITIAL, 0xffffffff);
+    outb(0x61, gate | 1);
+    uint64_t start = rdtsc();
+    while (!(inb(0x61) & 0x20))
+        ;
+    uint64_t ticks = rdtsc() - start;
+    uint32_t apic_ticks = 0xffffffff - apic_read(APIC_CURRENT);
+    outb(0x61, gate);
+    apic_write(APIC_INITIAL, 0);
+    tsc_hz = ticks * hz / count;
+    timer_ratio = ticks ? ((uint64_t)apic_ticks << 32) / ticks : 1;
+    apic_write(APIC_LVT_TIMER, features.tsc_deadline ? TSC_DEADLINE | VECTOR_TIMER : VECTOR_TIMER);
+    asm volatile("mfence" ::: "memory"); // before the first WRMSR to the deadline: SDM 3A 10.5.4.1
+}
+
+void arch_timer_arm(uint64_t deadline)
+{
+    if (features.tsc_deadline) {
+        wrmsr(MSR_TSC_DEADLINE, deadline == TIMER_NONE ? 0 : deadline);
+        return;
+    }
+    if (deadline == TIMER_NONE) {
+        apic_write(APIC_INITIAL, 0);
+        return;
+    }
+    uint64_t now = rdtsc(), left = deadline > now ? deadline - now : 0;
+    // A deadline far away is approached in steps: the interrupt finds nothing expired, and arms again.
+    left = left >> 30 ? 1ull << 30 : left;
+    uint64_t count = left * timer_ratio >> 32;
+    apic_write(APIC_INITIAL, count > 0xffffffff ? 0xffffffff : count ? count : 1);
+}
+
+uint64_t arch_time(void)
+{
+    return rdtsc();
+}

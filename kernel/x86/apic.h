@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Local APIC (xAPIC) and I/O APICs of the machine. SDM 3A chapter 10, 82093AA.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct irq;
+
+#define VECTOR_GSI      0x30
+#define GSI_MAX         0x90
+#define VECTOR_TIMER    0xe0
+#define VECTOR_SPURIOUS 0xff
+#define IOAPIC_MAX      8
+
+// `address`: kernel's address of the register page. Enables it, everything masked.
+void apic_init(uint64_t address);
+uint32_t apic_id(void);
+void apic_eoi(void);
+// Measures the timer against the TSC over the next `ticks` TSC ticks.
+void apic_timer_calibrate(void);
+void pic_disable(void);
+
+void ioapic_add(uint64_t address, uint32_t gsi_base);
+// An ISA interrupt that the firmware wired elsewhere (MADT type 2).
+void ioapic_override(uint8_t isa, uint32_t gsi, uint16_t flags);
+struct irq *ioapic_irq(unsigned gsi);

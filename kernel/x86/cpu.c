@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Set-up of one CPU: descriptor tables, control registers, system-call MSRs.
+#include "cpu.h"
+#include "virt.h"
+
+struct features features;
+extern const char vectors[], syscall_stubs[];
+
+struct idt_entry {
+    uint16_t offset0, selector;
+    uint8_t ist, type;
+    uint16_t offset1;
+    uint32_t offset2, reserved;
+};
+static struct idt_entry idt[256];
+
+struct table_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
+struct cpu *this_cpu(void)
+{
+    uint64_t rsp;
+
+    asm("mov %%rsp, %0" : "=r"(rsp));
+    return (struct cpu *)((rsp & ~(uint64_t)(CPU_REGION_SIZE - 1)) + CPU_STACK_TOP);
+}
+
+void features_init(void)
+{
+    uint32_t r[4], max, max_extended;
+
+    cpuid(0, 0, r);
+    max = r[0];
+    uint32_t vendor[3] = {r[1], r[3], r[2]};
+    __builtin_memcpy(features.vendor, vendor, 12);
+    cpuid(1, 0, r);
+    features.pcid = r[2] >> 17 & 1;
+    features.x2apic = r[2] >> 21 & 1;
+    features.tsc_deadline = r[2] >> 24 & 1;
+    features.xsave = r[2] >> 26 & 1;
+    features.pge = r[3] >> 13 & 1;
+    if (max >= 7) {
+        cpuid(7, 0, r);
+        features.fsgsbase = r[1] & 1;
+        features.smep = r[1] >> 7 & 1;
+        features.invpcid = r[1] >> 10 & 1;
+        features.smap = r[1] >> 20 & 1;
+        features.umip = r[2] >> 2 & 1;
+    }
+    cpuid(0x80000000, 0, r);
+    max_extended = r[0];
+    if (max_extended >= 0x80000001) {
+        cpuid(0x80000001, 0, r);
+        features.nx = r[3] >> 20 & 1;
+        features.gib_pages = r[3] >> 26 & 1;
+    }
+    for (unsigned i = 0; i < 3 && max_extended >= 0x80000004; i++) {
+        cpuid(0x80000002 + i, 0, r);
+        __builtin_memcpy(features.name + 16 * i, r, 16);
+    }
+}
+
+static void set_gate(unsigned vector, unsigned ist)
+{
+    uint64_t entry = (uint64_t)vectors + 16 * vector;
+
+    idt[vector] = (struct idt_entry){.offset0 = entry,
+                                     .selector = SEL_KERNEL_CS,
+                                     .ist = ist,
+                                     .type = 0x8e, // interrupt gate, DPL 0: INT n from user mode is #GP
+                                     .offset1 = entry >> 16,
+                                     .offset2 = entry >> 32};
+}
+
+static void load_tables(struct cpu_local *local, unsigned number)
+{
+    uint64_t region = CPU_REGIONS + (uint64_t)number * CPU_REGION_SIZE;
+    uint64_t tss_base = TSS_BASE + (uint64_t)number * TSS_STRIDE + TSS_OFFSET;
+    struct tss *tss = (struct tss *)tss_base;
+    const uint64_t limit = sizeof(*tss) + 8192 - 1;
+
+    // A port whose two bitmap bytes are not both within the limit is denied: that takes the last 8 ports, on purpose, instead of
+    // a third page for the terminating byte (SDM 1, 19.5.2).
+    *tss = (struct tss){.iomap = sizeof(*tss)};
+    for (unsigned i = 0; i < 4; i++)
+        tss->ist[i] = region + CPU_IST + (i + 1) * CPU_IST_SIZE;
+    local->cpu.rsp0 = (uint64_t *)(tss_base + 4);
+
+    uint64_t *gdt = local->gdt;
+    gdt[SEL_KERNEL_CS / 8] = 0x00af9b000000ffff;
+    gdt[SEL_KERNEL_DS / 8] = 0x00cf93000000ffff;
+    gdt[SEL_USER_CS32 / 8] = 0; // no 32-bit user mode; the selector exists because SYSRET counts from it
+    gdt[SEL_USER_DS / 8] = 0x00cff3000000ffff;
+    gdt[SEL_USER_CS / 8] = 0x00affb000000ffff;
+    gdt[SEL_TSS / 8] = (limit & 0xffff) | (tss_base & 0xffffff) << 16 | 0x89ull << 40 | (tss_base >> 24 & 0xff) << 56;
+    gdt[SEL_TSS / 8 + 1] = tss_base >> 32;
+
+    struct table_pointer gdtr = {sizeof(local->gdt) - 1, (uint64_t)gdt}, idtr = {sizeof(idt) - 1, (uint64_t)idt};
+    asm volatile("lgdt %0\n\t"
+                 "lidt %1\n\t"
+                 "pushq %2\n\t"
+                 "leaq 1f(%%rip), %%rax\n\t"
+                 "pushq %%rax\n\t"
+                 "lretq\n"
+                 "1:\tmov %3, %%ss\n\t"
+                 "xor %%eax, %%eax\n\t"
+                 "mov %%eax, %%ds\n\t"
+                 "mov %%eax, %%es\n\t"
+                 "mov %%eax, %%fs\n\t"
+                 "mov %%eax, %%gs\n\t"
+                 "lldt %%ax\n\t"
+                 "ltr %w4" ::"m"(gdtr),
+                 "m"(idtr), "i"(SEL_KERNEL_CS), "r"(SEL_KERNEL_DS), "r"(SEL_TSS)
+                 : "rax", "memory");
+}
+
+void cpu_setup(unsigned number, uint32_t apic_id)
+{
+    struct cpu_local *local = (struct cpu_local *)(CPU_REGIONS + (uint64_t)number * CPU_REGION_SIZE + CPU_STACK_TOP);
+
+    local->cpu.number = number;
+    local->cpu.apic_id = apic_id;
+    local->cpu.slice_end = local->cpu.armed = TIMER_NONE;
+    for (unsigned i = 0; i < 256; i++)
+        set_gate(i, i == 1 ? 1 : i == 2 ? 2 : i == 18 ? 3 : i == 8 ? 4 : 0);
+    load_tables(local, number);
+
+    uint64_t cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    cr4 |= features.pge ? CR4_PGE : 0;
+    cr4 |= features.smep ? CR4_SMEP : 0;
+    cr4 |= features.smap ? CR4_SMAP : 0;
+    cr4 |= features.umip ? CR4_UMIP : 0;
+    cr4 |= features.xsave ? CR4_OSXSAVE : 0;
+    cr4 |= features.pcid ? CR4_PCIDE : 0;
+    write_cr4(cr4);
+    write_cr0((read_cr0() & ~(3ull << 29 | 1ull << 2)) | CR0_TS | 1ull << 1); // CD, NW, EM off; TS: nobody owns the FPU
+    asm volatile("mov %0, %%dr7" ::"r"(0ull)); // HAZARD: MOV SS + SYSCALL delivers a data breakpoint in ring 0
+    wrmsr(MSR_STAR, STAR_VALUE);
+    wrmsr(MSR_LSTAR, (uint64_t)syscall_stubs + 16 * number);
+    wrmsr(MSR_CSTAR, 0);
+    wrmsr(MSR_FMASK, FMASK_VALUE);
+    wrmsr(MSR_FS_BASE, 0);
+    wrmsr(MSR_GS_BASE, 0);
+    wrmsr(MSR_KERNEL_GS_BASE, 0);
+}

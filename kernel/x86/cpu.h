@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The x86 part of one CPU: its region of memory, descriptor tables, features.
+#pragma once
+
+#include "../cpu.h"
+#include "x86.h"
+
+struct tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3, iomap;
+} __attribute__((packed));
+
+// Lies at CPU_STACK_TOP of the CPU's region.
+struct cpu_local {
+    struct cpu cpu;
+    uint64_t gdt[10];
+};
+_Static_assert(sizeof(struct cpu_local) <= 4096, "one page of the region");
+
+struct features {
+    bool smep, smap, umip, pcid, invpcid, pge, xsave, fsgsbase, tsc_deadline, x2apic, gib_pages, nx;
+    uint32_t xstate_size; // bytes of the save area for all of xcr0_all
+    uint64_t xcr0_all;    // components that the processor has, and that this kernel switches
+    char vendor[13], name[49];
+};
+extern struct features features;
+
+void features_init(void);
+// Descriptor tables, system-call MSRs and control registers of CPU `number`, on whose region the tables are already mapped.
+void cpu_setup(unsigned number, uint32_t apic_id);
+_Noreturn void idle_loop(uint64_t stack_top);
+_Noreturn void schedule_on(uint64_t stack_top);
+void idle_check(void);
+
+// Functions that may fault on a value, and tell (safe.S). They are the only places in the kernel where a fault is not a bug.
+bool wrmsr_safe(uint32_t msr, uint64_t value);
+bool rdmsr_safe(uint32_t msr, uint64_t *value);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Interrupts and exceptions after entry.S saved the registers.
+#include "apic.h"
+#include "cpu.h"
+#include "log.h"
+#include "../irq.h"
+#include "../sched.h"
+#include "interrupt.h"
+
+struct fixup {
+    uint64_t fault, resume;
+};
+extern const struct fixup fixup_start[], fixup_end[];
+
+static void external_interrupt(unsigned vector)
+{
+    this_cpu()->interrupts++;
+    if (vector == VECTOR_TIMER) {
+        apic_eoi();
+        sched_timer_interrupt();
+    } else if (vector >= VECTOR_GSI && vector < VECTOR_GSI + GSI_MAX) {
+        struct irq *irq = ioapic_irq(vector - VECTOR_GSI);
+        // Mask first: a level interrupt is sent again at end-of-interrupt while its line is asserted.
+        if (irq)
+            irq_deliver(irq);
+        apic_eoi();
+    } else if (vector != VECTOR_SPURIOUS) {
+        apic_eoi();
+    }
+}
+
+void interrupt_user(struct regs *regs)
+{
+    struct cpu *cpu = this_cpu();
+    struct thread *thread = cpu->current;
+
+    if (regs->vector >= 32) {
+        external_interrupt(regs->vector);
+    } else {
+        thread_fault(thread, regs->vector, regs->error, regs->vector == 14 ? read_cr2() : 0);
+    }
+    if (cpu->need_resched || (thread->state & STATE_MASK) != STATE_RUNNING) {
+        thread->state |= FLAG_FULL;
+        schedule();
+    }
+}
+
+void interrupt_kernel(struct regs *regs)
+{
+    if (regs->vector >= 32) {
+        external_interrupt(regs->vector);
+        return;
+    }
+    for (const struct fixup *f = fixup_start; f < fixup_end; f++) // bound: the helpers of safe.S
+        if (f->fault == regs->rip) {
+            regs->rip = f->resume;
+            return;
+        }
+    panic("exception %lu error 0x%lx at %p cr2 0x%lx\nrsp %p rflags 0x%lx rax %p rbx %p\nrcx %p rdx %p rsi %p rdi %p\nrbp %p r8 %p "
+          "r12 %p r14 %p",
+          regs->vector, regs->error, (void *)regs->rip, read_cr2(), (void *)regs->rsp, regs->rflags, (void *)regs->rax,
+          (void *)regs->rbx, (void *)regs->rcx, (void *)regs->rdx, (void *)regs->rsi, (void *)regs->rdi,
+          (void *)regs->rbp, (void *)regs->r8, (void *)regs->r12, (void *)regs->r14);
+}
+
+void interrupt_critical(struct regs *regs)
+{
+    switch (regs->vector) {
+    case 1: // single-step of user code is a fault of the thread; in ring 0 only MOV SS + SYSCALL with TF gets here: nothing to do
+        if (regs->cs & 3) {
+            // On the IST stack: the frame goes to where other faults have it.
+            struct thread *thread = this_cpu()->current;
+            thread->regs = *regs;
+            thread_fault(thread, 1, 0, 0);
+            schedule_on((uint64_t)this_cpu());
+        }
+        regs->rflags &= ~(1ull << 8);
+        return;
+    case 2: // HAZARD: an NMI may come at any instruction, also inside of a data structure's change: it only counts
+        this_cpu()->nmis++;
+        return;
+    case 18:
+        panic("machine check at %p", (void *)regs->rip);
+    default:
+        panic("double fault at %p rsp %p", (void *)regs->rip, (void *)regs->rsp);
+    }
+}
+
+void arch_preempt_point(void)
+{
+    asm volatile("sti; nop; cli" ::: "memory");
+}
+
+void idle_check(void)
+{
+    if (this_cpu()->need_resched)
+        schedule();
+}

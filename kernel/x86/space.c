@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The x86 part of tasks and guests: page-table format, PCID, I/O permission bitmap, and the window.
+#include "cpu.h"
+#include "paging.h"
+#include "virt.h"
+
+#define CR3_KEEP    (1ull << 63)
+#define PCID_COUNT  4096
+#define ALL_ONES    0xff
+#define TSS_PML4    (TSS_BASE >> 39 & 511)
+
+uint64_t kernel_pml4[512] __attribute__((aligned(4096)));
+uint64_t tss_table[512] __attribute__((aligned(4096)));
+static uint64_t *window;
+static uint64_t window_count;
+static uint64_t pcids[PCID_COUNT / 64] = {1}; // 0 is the kernel's, and of tasks that found none free
+
+static const struct ptab_format task_format_1g = {.table = PTE_P | PTE_W | PTE_U,
+                                                  .leaf = PTE_P | PTE_U,
+                                                  .write = PTE_W,
+                                                  .no_exec = PTE_NX,
+                                                  .large = PTE_PS,
+                                                  .uncached = PTE_PCD | PTE_PWT,
+                                                  .present = PTE_P,
+                                                  .levels = 4,
+                                                  .large_max = 2};
+static struct ptab_format task_format;
+const struct ptab_format *arch_task_format = &task_format, *arch_guest_format;
+
+void window_init(uint64_t *entries, uint64_t count)
+{
+    window = entries;
+    window_count = count;
+    task_format = task_format_1g;
+    task_format.large_max = features.gib_pages ? 2 : 1;
+}
+
+void *phys_to_virt(uint64_t physical)
+{
+    return (void *)(WINDOW_BASE + physical);
+}
+
+uint64_t virt_to_phys(const void *address)
+{
+    return (uint64_t)address - WINDOW_BASE;
+}
+
+uint64_t kernel_phys(const void *image_address)
+{
+    return (uint64_t)image_address - KERNEL_BASE;
+}
+
+void arch_window_map(uint64_t base, uint64_t size)
+{
+    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count; page++) // bound: pages of a pool
+        window[page] = page << 12 | PTE_P | PTE_W | PTE_G | PTE_NX;
+}
+
+void arch_window_unmap(uint64_t base, uint64_t size)
+{
+    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count; page++) { // bound: pages of a pool
+        window[page] = 0;
+        invlpg(WINDOW_BASE + (page << 12)); // global entries, too
+    }
+}
+
+static uint64_t pcid_take(void)
+{
+    for (unsigned i = 0; features.pcid && i < PCID_COUNT / 64; i++) // bound: 64
+        if (~pcids[i]) {
+            unsigned bit = __builtin_ctzll(~pcids[i]);
+            pcids[i] |= 1ull << bit;
+            return i * 64 + bit;
+        }
+    return 0;
+}
+
+enum status arch_task_init(struct task *task)
+{
+    uint64_t *root = pool_alloc(task->space.ptab.pool, PAGE_SIZE);
+
+    if (!root)
+        return ERR_MEMORY;
+    for (unsigned i = 256; i < 512; i++)
+        root[i] = kernel_pml4[i];
+    task->space.ptab.root = root;
+    task->space.ptab.format = &task_format;
+    task->space.tag = pcid_take();
+    task->cr3 = virt_to_phys(root) | task->space.tag | (task->space.tag ? CR3_KEEP : 0);
+    return OK;
+}
+
+void arch_space_flush(struct space *space)
+{
+    if (space->obj.type == OBJ_GUEST) {
+        if (virt)
+            virt->flush((struct guest *)space);
+        return;
+    }
+    uint64_t cr3 = ((struct task *)space)->cr3 & ~CR3_KEEP, now = read_cr3();
+    if (cr3 == now) {
+        write_cr3(now);
+    } else if (space->tag) { // loading it without the keep bit flushes its PCID
+        write_cr3(cr3);
+        write_cr3(now | CR3_KEEP);
+    }
+}
+
+void arch_task_release(struct task *task)
+{
+    struct pool *pool = task->space.ptab.pool;
+
+    // HAZARD: CR3 may still be the dead task's, in the idle loop too.
+    if (features.pcid)
+        write_cr3(task->cr3 & ~CR3_KEEP);
+    write_cr3(kernel_phys(kernel_pml4));
+    struct thread *current = this_cpu()->current;
+    if (current && current->task != task)
+        write_cr3(current->cr3 & ~CR3_KEEP);
+    pcids[task->space.tag / 64] &= ~(task->space.tag ? 1ull << (task->space.tag & 63) : 0);
+    for (unsigned i = 0; i < 3; i++)
+        if (task->io_tables[i])
+            pool_free(pool, task->io_tables[i], PAGE_SIZE);
+    for (unsigned i = 0; i < 2; i++)
+        if (task->io_bitmap[i])
+            pool_free(pool, task->io_bitmap[i], PAGE_SIZE);
+    pool_free(pool, task->space.ptab.root, PAGE_SIZE);
+}
+
+// The task's own tables for the TSS area: the same TSS pages, its own bitmap behind each. CR3 then switches the bitmap.
+static enum status bitmap_create(struct task *task)
+{
+    struct pool *pool = task->space.ptab.pool;
+    uint64_t *tables[3];
+
+    for (unsigned i = 0; i < 2; i++)
+        if (!task->io_bitmap[i]) {
+            task->io_bitmap[i] = pool_alloc(pool, PAGE_SIZE);
+            if (!task->io_bitmap[i])
+                return ERR_MEMORY;
+            __builtin_memset(task->io_bitmap[i], ALL_ONES, PAGE_SIZE);
+        }
+    for (unsigned i = 0; i < 3; i++)
+        if (!task->io_tables[i]) {
+            task->io_tables[i] = pool_alloc(pool, PAGE_SIZE);
+            if (!task->io_tables[i])
+                return ERR_MEMORY;
+        }
+    __builtin_memcpy(tables, task->io_tables, sizeof(tables));
+    tables[0][0] = virt_to_phys(tables[1]) | PTE_P | PTE_W;
+    tables[1][0] = virt_to_phys(tables[2]) | PTE_P | PTE_W;
+    for (unsigned i = 0; i < 512; i++) {
+        unsigned page = i % (TSS_STRIDE / PAGE_SIZE);
+        tables[2][i] = tss_table[i];
+        if (tss_table[i] && (page == 1 || page == 2))
+            tables[2][i] = virt_to_phys(task->io_bitmap[page - 1]) | PTE_P | PTE_NX;
+    }
+    task->space.ptab.root[TSS_PML4] = virt_to_phys(tables[0]) | PTE_P | PTE_W;
+    arch_space_flush(&task->space);
+    return OK;
+}
+
+enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, bool allow)
+{
+    if (!task->io_tables[2]) {
+        enum status status = bitmap_create(task);
+        if (status != OK)
+            return status;
+    }
+    for (uint64_t port = first; port < first + count; port++) { // bound: 65,536
+        uint8_t *byte = (uint8_t *)task->io_bitmap[port >> 15] + (port >> 3 & 4095);
+        *byte = allow ? *byte & ~(1u << (port & 7)) : *byte | 1u << (port & 7);
+    }
+    return OK;
+}
+
+enum status arch_guest_init(struct guest *guest)
+{
+    if (!virt)
+        return ERR_UNSUPPORTED;
+    guest->space.ptab.format = virt->guest_format();
+    guest->space.ptab.root = pool_alloc(guest->space.ptab.pool, PAGE_SIZE);
+    return guest->space.ptab.root ? OK : ERR_MEMORY;
+}
