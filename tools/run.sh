@@ -18,12 +18,18 @@ why_no_kvm() {
         -serial none -S -monitor stdio <<<quit >/dev/null 2>&1 || echo "a probe start failed"
 }
 
-# The user's terminal is given back as it was, whatever the emulator did to it.
-save_terminal() {
-    if [ -t 0 ]; then
-        saved_terminal=$(stty -g)
-        trap 'stty "$saved_terminal"' EXIT
-    fi
+# Whatever ends the script: the terminal is given back as it was, and no emulator is left behind.
+saved_terminal='' bochs=''
+clean_up() {
+    [ -z "$bochs" ] || kill "$bochs" 2>/dev/null || true
+    [ -z "$saved_terminal" ] || stty "$saved_terminal"
+}
+
+prepare_terminal() {
+    [ ! -t 0 ] || saved_terminal=$(stty -g)
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
 }
 
 run_qemu() { # uses iso memory cpus kvm cpu
@@ -42,7 +48,7 @@ run_qemu() { # uses iso memory cpus kvm cpu
         fi
     fi
     echo "Leave with Ctrl-A x. Ctrl-] goes to the system's prompt."
-    save_terminal
+    prepare_terminal
     # mon:stdio: QEMU watches for Ctrl-A and sends all else, Ctrl-C too, to the serial line.
     qemu-system-x86_64 -accel "$accel" -cpu "$model" -m "$memory" -smp "$cpus" -nodefaults \
         -no-user-config -display none -monitor none -serial mon:stdio -no-reboot -cdrom "$iso" \
@@ -50,7 +56,7 @@ run_qemu() { # uses iso memory cpus kvm cpu
 }
 
 run_bochs() { # uses iso memory cpus cpu
-    local port status=0 work="$O/bochs" bochs
+    local port status=0 work="$O/bochs"
 
     # More than this Bochs does not take; more host memory would be wasted.
     [ "$memory" -le 4095 ] || { echo "bulkhead: Bochs has at most 4095 MiB of memory" >&2; exit 1; }
@@ -59,7 +65,7 @@ run_bochs() { # uses iso memory cpus cpu
     printf 'c\nq\n' >"$work/commands"
     echo "Bochs emulates Intel VT-x exactly and slowly: Linux takes a minute or more to its prompt."
     echo "Leave with Ctrl-A x. Ctrl-] goes to the system's prompt."
-    save_terminal
+    prepare_terminal
     # In a session of its own: a Ctrl-C on this terminal is for the guest.
     ISO=$iso BXLOG=$work/log setsid bochs-bin -q -f "$root/tools/bochsrc" -rc "$work/commands" \
         "cpu: model=${cpu:-corei7_skylake_x}, count=$cpus" \
@@ -68,7 +74,9 @@ run_bochs() { # uses iso memory cpus cpu
         </dev/null >"$work/output" 2>&1 &
     bochs=$!
     "$O/tools/serial-bridge" "$port" || status=$?
-    kill "$bochs" 2>/dev/null || true
-    wait "$bochs" 2>/dev/null || true
-    [ "$status" -eq 0 ] || { echo "bulkhead: Bochs' own messages are in $work/log and $work/output" >&2; exit 1; }
+    case $status in
+    0) ;;
+    3) echo "Bochs has ended; its own messages are in $work/log and $work/output" ;;
+    *) echo "bulkhead: Bochs did not start; see $work/log and $work/output" >&2; exit 1 ;;
+    esac
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Joins this terminal with the serial line of an emulator on a TCP port of this machine (Bochs:
-// com1 mode=socket-server, which waits with the start until someone connects). Ctrl-A x leaves, like in
-// QEMU; Ctrl-A Ctrl-A sends one Ctrl-A; every other key goes through.
+// com1 mode=socket-server, which waits with the start until someone connects). Ctrl-A x leaves,
+// like in QEMU; Ctrl-A Ctrl-A sends one Ctrl-A; every other key goes through.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -14,7 +14,12 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { ESCAPE = 1 /* Ctrl-A */, CONNECT_TRIES = 200, TRY_MICROSECONDS = 100000 };
+enum {
+    ESCAPE = 1 /* Ctrl-A */,
+    CONNECT_TRIES = 200,
+    TRY_MICROSECONDS = 100000,
+    LINE_CLOSED = 3 /* exit status */
+};
 
 static struct termios saved;
 static bool is_terminal;
@@ -118,7 +123,8 @@ static bool send_keys(int line, const char *keys, size_t length, bool *escaped)
     return true;
 }
 
-static void bridge(int line)
+// True when the user left, false when the line was closed.
+static bool bridge(int line)
 {
     struct pollfd wait[2] = {{.fd = line, .events = POLLIN},
                              {.fd = STDIN_FILENO, .events = POLLIN}};
@@ -126,13 +132,16 @@ static void bridge(int line)
     char buffer[4096];
 
     for (;;) {
-        if (poll(wait, 2, -1) < 0 && errno != EINTR)
-            return;
+        if (poll(wait, 2, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            return false;
+        }
         if (wait[0].revents) {
             ssize_t got = read(line, buffer, sizeof(buffer));
 
             if (got <= 0 || !write_all(STDOUT_FILENO, buffer, (size_t)got))
-                return;
+                return false;
         }
         if (wait[1].revents) {
             ssize_t got = read(STDIN_FILENO, buffer, sizeof(buffer));
@@ -140,7 +149,7 @@ static void bridge(int line)
             if (got <= 0)
                 wait[1].fd = -1; // no more input, but output may still come
             else if (!send_keys(line, buffer, (size_t)got, &escaped))
-                return;
+                return true;
         }
     }
 }
@@ -163,6 +172,5 @@ int main(int argc, char **argv)
     if (line < 0)
         return 1;
     raw_terminal();
-    bridge(line);
-    return 0;
+    return bridge(line) ? 0 : LINE_CLOSED;
 }
