@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Wiring of the virtual PC. Addresses and lines are those of platform.h, which the ACPI tables use
+// too.
+#include "chipset.h"
+
+#include "platform.h"
+
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(PLATFORM_PM1_EVENT == ACPI_PM_PORT + ACPI_PM_EVT, "ACPI tables and device agree");
+_Static_assert(PLATFORM_PM1_CTL == ACPI_PM_PORT + ACPI_PM_CNT, "ACPI tables and device agree");
+_Static_assert(PLATFORM_PM_TIMER == ACPI_PM_PORT + ACPI_PM_TMR, "ACPI tables and device agree");
+_Static_assert(PLATFORM_SLP_TYP_S5 == ACPI_SLP_TYP_S5, "ACPI tables and device agree");
+_Static_assert(PLATFORM_LAPIC == LAPIC_BASE && PLATFORM_IOAPIC == IOAPIC_BASE, "APIC addresses");
+_Static_assert(PLATFORM_IOAPIC_PINS == IOAPIC_PINS, "I/O APIC pins");
+
+#define ISA_LINES 16
+#define CASCADE   2
+
+void chipset_irq(struct chipset *c, unsigned line, bool level)
+{
+    if (line < ISA_LINES)
+        pic_set(&c->pic, line, level);
+    if (line == PLATFORM_IRQ_PIT)
+        ioapic_set(&c->ioapic, PLATFORM_GSI_PIT, level);
+    else if (line != CASCADE)
+        ioapic_set(&c->ioapic, line, level);
+}
+
+static void irq_from_device(void *ctx, unsigned line, bool level)
+{
+    chipset_irq(ctx, line, level);
+}
+
+/* INTR of the 8259 pair is wired to LINT0 of every CPU. */
+static void intr_changed(void *ctx, bool level)
+{
+    struct chipset *c = ctx;
+    for (unsigned i = 0; i < c->apics.count; i++)
+        lapic_set_lint(&c->lapic[i], 0, level);
+}
+
+static void apic_eoi(void *ctx, uint8_t vector)
+{
+    struct chipset *c = ctx;
+    ioapic_eoi(&c->ioapic, vector);
+}
+
+static void apic_nmi(void *ctx, unsigned cpu)
+{
+    const struct chipset *c = ctx;
+    if (c->config.cpu_nmi != NULL)
+        c->config.cpu_nmi(c->config.ctx, cpu);
+}
+
+static void apic_init(void *ctx, unsigned cpu)
+{
+    const struct chipset *c = ctx;
+    if (c->config.cpu_init != NULL)
+        c->config.cpu_init(c->config.ctx, cpu);
+}
+
+static void apic_sipi(void *ctx, unsigned cpu, uint8_t vector)
+{
+    const struct chipset *c = ctx;
+    if (c->config.cpu_sipi != NULL)
+        c->config.cpu_sipi(c->config.ctx, cpu, vector);
+}
+
+static void apic_kick(void *ctx, unsigned cpu)
+{
+    const struct chipset *c = ctx;
+    if (c->config.cpu_kick != NULL)
+        c->config.cpu_kick(c->config.ctx, cpu);
+}
+
+static void uart_tx(void *ctx, const uint8_t *bytes, size_t n)
+{
+    const struct chipset_uart *port = ctx;
+    const struct chipset_config *config = &port->chipset->config;
+    if (config->uart_tx != NULL)
+        config->uart_tx(config->ctx, port->index, bytes, n);
+}
+
+static void uart_rx_ready(void *ctx)
+{
+    const struct chipset_uart *port = ctx;
+    const struct chipset_config *config = &port->chipset->config;
+    if (config->uart_rx_ready != NULL)
+        config->uart_rx_ready(config->ctx, port->index);
+}
+
+/* Port 0x80: the code that firmware shows while it starts; Linux writes to it as a delay. */
+static uint64_t post_read(void *dev, uint64_t offset, unsigned size)
+{
+    (void)offset;
+    (void)size;
+    const struct chipset *c = dev;
+    return c->post_code;
+}
+
+static void post_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
+{
+    (void)offset;
+    (void)size;
+    struct chipset *c = dev;
+    c->post_code = (uint8_t)value;
+}
+
+static const struct device_ops post_ops = {
+    .name = "post",
+    .read = post_read,
+    .write = post_write,
+    .width = 1,
+};
+
+static void add_device(struct chipset *c, const struct device_ops *ops, void *dev)
+{
+    if (c->devices < CHIPSET_DEVICES)
+        c->device[c->devices++] = (struct chipset_device){ops, dev};
+}
+
+static bool add_regions(struct chipset *c)
+{
+    static const uint16_t uart_port[CHIPSET_UARTS] = {UART_COM1_PORT, UART_COM2_PORT};
+    struct bus *ports = &c->ports;
+    bool ok = bus_add(ports, PIC_MASTER_PORT, 2, &pic_ops, &c->pic) &&
+              bus_add(ports, PIC_SLAVE_PORT, 2, &pic_slave_ops, &c->pic) &&
+              bus_add(ports, PIC_ELCR_PORT, 2, &pic_elcr_ops, &c->pic) &&
+              bus_add(ports, PIT_PORT, 4, &pit_ops, &c->pit) &&
+              bus_add(ports, PIT_PORT61, 1, &pit_port61_ops, &c->pit) &&
+              bus_add(ports, RTC_PORT, 2, &rtc_ops, &c->rtc) &&
+              bus_add(ports, 0x80, 1, &post_ops, c) &&
+              bus_add(ports, RESET_PORT64, 1, &reset_port64_ops, &c->reset) &&
+              bus_add(ports, RESET_PORT92, 1, &reset_port92_ops, &c->reset) &&
+              bus_add(ports, RESET_CONFIG_PORT, 4, &reset_ops, &c->reset) &&
+              bus_add(ports, ACPI_SMI_PORT, 2, &acpi_smi_ops, &c->pm) &&
+              bus_add(ports, ACPI_PM_PORT, ACPI_PM_SIZE, &acpi_pm_ops, &c->pm) &&
+              bus_add(&c->mmio, IOAPIC_BASE, IOAPIC_SIZE, &ioapic_ops, &c->ioapic) &&
+              bus_add(&c->mmio, LAPIC_BASE, LAPIC_SIZE, &lapic_page_ops, &c->apics);
+    for (unsigned i = 0; ok && i < c->config.uarts; i++)
+        ok = bus_add(ports, uart_port[i], 8, &uart_ops, &c->uart[i]);
+    return ok;
+}
+
+bool chipset_init(struct chipset *c, const struct chipset_config *config)
+{
+    static const uint8_t uart_irq[CHIPSET_UARTS] = {4, 3};
+    if (config->cpus == 0 || config->cpus > APIC_CPUS || config->uarts > CHIPSET_UARTS ||
+        config->tsc_hz < CLOCK_HZ_MIN || config->tsc_hz > CLOCK_HZ_MAX)
+        return false;
+    memset(c, 0, sizeof(*c));
+    c->config = *config;
+    clock_init(&c->clock, config->tsc_hz, config->now, config->now_ctx);
+    bus_init(&c->ports, "ports", 3);
+    bus_init(&c->mmio, "mmio", 12);
+    c->irqs = (struct irq_sink){irq_from_device, c};
+
+    struct apic_callbacks callbacks = {
+        .nmi = apic_nmi,
+        .init = apic_init,
+        .sipi = apic_sipi,
+        .kick = apic_kick,
+        .eoi = apic_eoi,
+        .ctx = c,
+    };
+    apic_bus_init(&c->apics, &callbacks);
+    for (unsigned i = 0; i < config->cpus; i++) {
+        if (!lapic_init(&c->lapic[i], &c->apics, &c->clock, config->apic_timer_hz))
+            return false;
+        c->lapic[i].allow_x2apic = config->x2apic;
+        c->lapic[i].allow_deadline = config->tsc_deadline;
+        add_device(c, &lapic_ops, &c->lapic[i]);
+    }
+    ioapic_init(&c->ioapic, &c->apics);
+    pic_init(&c->pic, intr_changed, c);
+    pit_init(&c->pit, &c->clock, (struct irq_line){&c->irqs, PLATFORM_IRQ_PIT});
+    rtc_init(&c->rtc, &c->clock, (struct irq_line){&c->irqs, PLATFORM_IRQ_RTC},
+             config->unix_seconds);
+    rtc_set_memory(&c->rtc, config->ram_below_4g, config->ram_above_4g);
+    acpi_pm_init(&c->pm, &c->clock, (struct irq_line){&c->irqs, PLATFORM_IRQ_SCI},
+                 config->power_off, config->ctx);
+    reset_init(&c->reset, config->reset, config->ctx);
+    for (unsigned i = 0; i < config->uarts; i++) {
+        c->uart_ctx[i] = (struct chipset_uart){c, i};
+        uart_init(&c->uart[i], &c->clock, (struct irq_line){&c->irqs, uart_irq[i]}, uart_tx,
+                  uart_rx_ready, &c->uart_ctx[i]);
+        add_device(c, &uart_ops, &c->uart[i]);
+    }
+    add_device(c, &pit_ops, &c->pit);
+    add_device(c, &rtc_ops, &c->rtc);
+    add_device(c, &acpi_pm_ops, &c->pm);
+    add_device(c, &reset_ops, &c->reset);
+    /* Last: a restored interrupt controller then finds the lines as its snapshot has them. */
+    add_device(c, &pic_ops, &c->pic);
+    add_device(c, &ioapic_ops, &c->ioapic);
+    return add_regions(c);
+}
+
+void chipset_reset(struct chipset *c)
+{
+    for (unsigned i = 0; i < c->devices; i++)
+        c->device[i].ops->reset(c->device[i].dev);
+    c->apics.current = 0;
+    c->apics.next = 0;
+    c->post_code = 0;
+}
+
+void chipset_firmware_state(struct chipset *c)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t value;
+    } writes[] = {
+        {0x20, 0x11},  {0x21, 0x08}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xff}, /* master at 8 */
+        {0xa0, 0x11},  {0xa1, 0x70}, {0xa1, 0x02}, {0xa1, 0x01}, {0xa1, 0xff}, /* slave at 0x70 */
+        {0x4d1, 0x02},                                                         /* SCI is level */
+    };
+    for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
+        bus_write(&c->ports, writes[i].port, 1, writes[i].value);
+    lapic_virtual_wire(&c->lapic[0]);
+}
+
+bool chipset_extint_slow(const struct chipset *c, unsigned cpu)
+{
+    return lapic_extint_enabled(&c->lapic[cpu]) || ioapic_extint(&c->ioapic, 0, cpu);
+}
+
+int chipset_interrupt_take(struct chipset *c, unsigned cpu)
+{
+    if (chipset_extint(c, cpu))
+        return pic_ack(&c->pic);
+    int vector = lapic_pending(&c->lapic[cpu]);
+    if (vector >= 0)
+        lapic_accept(&c->lapic[cpu], (uint8_t)vector);
+    return vector;
+}
+
+void chipset_expire(struct chipset *c, uint64_t now)
+{
+    pit_expire(&c->pit, now);
+    rtc_expire(&c->rtc, now);
+    acpi_pm_expire(&c->pm, now);
+    for (unsigned i = 0; i < c->config.uarts; i++)
+        uart_expire(&c->uart[i], now);
+    for (unsigned i = 0; i < c->apics.count; i++)
+        lapic_expire(&c->lapic[i], now);
+}
+
+void chipset_flush(struct chipset *c)
+{
+    for (unsigned i = 0; i < c->config.uarts; i++)
+        uart_flush(&c->uart[i]);
+}
+
+/* Each device's snapshot follows its length. */
+size_t chipset_save(struct chipset *c, void *buf, size_t size)
+{
+    uint8_t *out = buf;
+    size_t used = 0;
+    for (unsigned i = 0; i < c->devices; i++) {
+        uint32_t length = 0;
+        if (size - used < sizeof(length))
+            return 0;
+        length = (uint32_t)c->device[i].ops->save(c->device[i].dev, out + used + sizeof(length),
+                                                  size - used - sizeof(length));
+        if (length == 0)
+            return 0;
+        memcpy(out + used, &length, sizeof(length));
+        used += sizeof(length) + length;
+    }
+    return used;
+}
+
+bool chipset_restore(struct chipset *c, const void *buf, size_t size)
+{
+    const uint8_t *in = buf;
+    size_t used = 0;
+    for (unsigned i = 0; i < c->devices; i++) {
+        uint32_t length;
+        if (size - used < sizeof(length))
+            return false;
+        memcpy(&length, in + used, sizeof(length));
+        used += sizeof(length);
+        if (length > size - used || !c->device[i].ops->restore(c->device[i].dev, in + used, length))
+            return false;
+        used += length;
+    }
+    return used == size;
+}
+
+size_t chipset_info(struct chipset *c, const char *name, char *buf, size_t size)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < c->devices; i++) {
+        if (name == NULL || strcmp(name, c->device[i].ops->name) == 0)
+            n += c->device[i].ops->info(c->device[i].dev, buf + n, size - n);
+    }
+    if (name == NULL || strcmp(name, "bus") == 0) {
+        n += bus_info(&c->ports, buf + n, size - n);
+        n += bus_info(&c->mmio, buf + n, size - n);
+    }
+    return n;
+}
