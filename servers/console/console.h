@@ -97,7 +97,6 @@ bool console_has_output(const struct console *c);
 struct vm *console_find(struct console *c, const char *name);
 uint64_t console_ms(const struct console *c, uint64_t ticks);
 uint64_t console_ticks(const struct console *c, uint64_t ms);
-void console_prompt(struct console *c); // the activity is over
 void console_attach(struct console *c, struct vm *vm);
 void console_log(struct console *c, struct vm *vm);
 void console_request(struct console *c, enum activity activity, enum manage_op op,

@@ -2,7 +2,7 @@
 // The whole console but its hardware: any keys, any guest output, any contents of rings and status
 // pages, any records of root.
 // clang-format off
-// links: servers/console/console.c servers/console/command.c servers/console/view.c servers/console/manager.c servers/console/line.c servers/console/escape.c servers/console/scroll.c servers/console/out.c lib/ring.c
+// links: servers/console/console.c servers/console/activity.c servers/console/command.c servers/console/view.c servers/console/manager.c servers/console/line.c servers/console/escape.c servers/console/scroll.c servers/console/out.c lib/ring.c
 // clang-format on
 
 #include "servers/console/console.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The whole console but its hardware, between a model of root, two VMs and a terminal.
 // clang-format off
-// links: servers/console/console.c servers/console/command.c servers/console/view.c servers/console/manager.c servers/console/line.c servers/console/escape.c servers/console/scroll.c servers/console/out.c lib/ring.c
+// links: servers/console/console.c servers/console/activity.c servers/console/command.c servers/console/view.c servers/console/manager.c servers/console/line.c servers/console/escape.c servers/console/scroll.c servers/console/out.c lib/ring.c
 // clang-format on
 
 #include "servers/console/console.h"
