@@ -91,7 +91,7 @@ static void vm_memory(struct config *config, struct node *value, void *into)
     struct vm *vm = into;
 
     vm->memory_node = value;
-    value_size(config, value, 2 * MIB, 3 * GIB, 2 * MIB, &vm->memory);
+    value_size(config, value, 2 * MIB, 32 * GIB, 2 * MIB, &vm->memory);
 }
 
 static void vm_pool(struct config *config, struct node *value, void *into)
