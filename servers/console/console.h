@@ -97,17 +97,25 @@ bool console_has_output(const struct console *c);
 struct vm *console_find(struct console *c, const char *name);
 uint64_t console_ms(const struct console *c, uint64_t ticks);
 uint64_t console_ticks(const struct console *c, uint64_t ms);
+
+// activity.c
+void console_prompt(struct console *c); // the activity is over
+void console_end_start(struct console *c);
 void console_attach(struct console *c, struct vm *vm);
+void console_detach(struct console *c);
 void console_log(struct console *c, struct vm *vm);
+void console_end_log(struct console *c, const char *text);
 void console_request(struct console *c, enum activity activity, enum manage_op op,
                      const char *name);
+void activity_check(struct console *c);   // whether its time is over
+bool activity_receive(struct console *c); // records of root; true: there may be more
 
 void command_run(struct console *c, char *text);
 void command_complete(struct console *c);
 
 void view_banner(struct console *c);
 void view_boot(struct console *c); // the bar chart of boot times
-void view_table(struct console *c,
-                bool since_before); // `since_before`: CPU time since ticks_before
+// `since_before`: CPU time since ticks_before
+void view_table(struct console *c, bool since_before);
 const char *view_state(const struct manage_reply *row, const struct task_status *status);
 void view_info(struct console *c, const struct manage_reply *row);
