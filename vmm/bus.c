@@ -7,28 +7,34 @@
 #include <stdio.h>
 #include <string.h>
 
-static inline unsigned cache_slot(const struct bus *bus, uint64_t addr)
+/* Neighbouring ports share a slot; each APIC register has its own. */
+static inline unsigned cache_slot(uint64_t addr)
 {
-    uint64_t page = addr >> bus->shift;
-    return (unsigned)(page ^ page >> 8) % BUS_CACHE;
+    return (unsigned)(addr >> 4 ^ addr >> 20) % BUS_CACHE;
 }
 
-static inline uint64_t size_mask(unsigned size)
-{
-    return UINT64_MAX >> (64 - 8 * size);
-}
+static const uint64_t size_mask[9] = {
+    0,          0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
+    UINT64_MAX,
+};
 
-/* Whether the whole access lies in the region and may be passed on in one piece. */
+/* Whether an access may be passed on in one piece; an access of no bytes never is. */
 static inline bool fits(const struct bus_region *region, uint64_t offset, unsigned size)
 {
-    return offset < region->size && size <= region->size - offset && size - 1 < region->width;
+    return offset < region->span && size - 1 < region->width;
 }
 
-void bus_init(struct bus *bus, const char *name, unsigned shift)
+static void forget(struct bus *bus)
+{
+    for (unsigned i = 0; i < BUS_CACHE; i++)
+        bus->cache[i] = &bus->regions[0];
+}
+
+void bus_init(struct bus *bus, const char *name)
 {
     memset(bus, 0, sizeof(*bus));
     bus->name = name;
-    bus->shift = shift;
+    forget(bus);
 }
 
 bool bus_add(struct bus *bus, uint64_t base, uint64_t size, const struct device_ops *ops, void *dev)
@@ -44,9 +50,10 @@ bool bus_add(struct bus *bus, uint64_t base, uint64_t size, const struct device_
         return false;
     memmove(&bus->regions[at + 1], &bus->regions[at], (bus->count - at) * sizeof(bus->regions[0]));
     unsigned width = ops->width == 0 || ops->width > 8 ? 8 : ops->width;
-    bus->regions[at] = (struct bus_region){base, size, ops, dev, width};
+    uint64_t span = size < width ? 0 : size - width + 1;
+    bus->regions[at] = (struct bus_region){base, size, ops, dev, span, width};
     bus->count++;
-    memset(bus->cache, 0, sizeof(bus->cache));
+    forget(bus);
     return true;
 }
 
@@ -60,7 +67,7 @@ bool bus_remove(struct bus *bus, uint64_t base)
     bus->count--;
     memmove(&bus->regions[at], &bus->regions[at + 1], (bus->count - at) * sizeof(bus->regions[0]));
     memset(&bus->regions[bus->count], 0, sizeof(bus->regions[0]));
-    memset(bus->cache, 0, sizeof(bus->cache));
+    forget(bus);
     return true;
 }
 
@@ -94,7 +101,7 @@ static const struct bus_region *find_and_cache(struct bus *bus, uint64_t addr)
 {
     const struct bus_region *region = bus_find(bus, addr);
     if (region != NULL)
-        bus->cache[cache_slot(bus, addr)] = (uint8_t)(region - bus->regions);
+        bus->cache[cache_slot(addr)] = region;
     return region;
 }
 
@@ -113,7 +120,7 @@ static __attribute__((noinline)) bool read_slow(struct bus *bus, uint64_t addr, 
         if (region != NULL) {
             uint64_t offset = addr + done - region->base;
             n = piece(region, offset, size - done);
-            part = region->ops->read(region->dev, offset, n) & size_mask(n);
+            part = region->ops->read(region->dev, offset, n) & size_mask[n];
             answered = true;
         }
         result |= part << (8 * done);
@@ -139,7 +146,7 @@ static __attribute__((noinline)) bool write_slow(struct bus *bus, uint64_t addr,
             continue;
         uint64_t offset = addr + done - region->base;
         n = piece(region, offset, size - done);
-        region->ops->write(region->dev, offset, n, value >> (8 * done) & size_mask(n));
+        region->ops->write(region->dev, offset, n, value >> (8 * done) & size_mask[n]);
         answered = true;
     }
     if (!answered) {
@@ -151,21 +158,21 @@ static __attribute__((noinline)) bool write_slow(struct bus *bus, uint64_t addr,
 
 bool bus_read(struct bus *bus, uint64_t addr, unsigned size, uint64_t *value)
 {
-    const struct bus_region *region = &bus->regions[bus->cache[cache_slot(bus, addr)]];
+    const struct bus_region *region = bus->cache[cache_slot(addr)];
     uint64_t offset = addr - region->base;
     if (__builtin_expect(!fits(region, offset, size), 0))
         return read_slow(bus, addr, size, value);
-    *value = region->ops->read(region->dev, offset, size) & size_mask(size);
+    *value = region->ops->read(region->dev, offset, size) & size_mask[size];
     return true;
 }
 
 bool bus_write(struct bus *bus, uint64_t addr, unsigned size, uint64_t value)
 {
-    const struct bus_region *region = &bus->regions[bus->cache[cache_slot(bus, addr)]];
+    const struct bus_region *region = bus->cache[cache_slot(addr)];
     uint64_t offset = addr - region->base;
     if (__builtin_expect(!fits(region, offset, size), 0))
         return write_slow(bus, addr, size, value);
-    region->ops->write(region->dev, offset, size, value & size_mask(size));
+    region->ops->write(region->dev, offset, size, value & size_mask[size]);
     return true;
 }
 

@@ -18,22 +18,22 @@ struct bus_region {
     uint64_t size; /* bytes, 0 in unused entries */
     const struct device_ops *ops;
     void *dev;
+    uint64_t span;  /* offsets below it have room for any access up to width */
     unsigned width; /* widest access that is passed on whole */
 };
 
 struct bus {
     const char *name;
-    unsigned shift; /* address bits that neighbours in a device share, for the cache */
     unsigned count;
-    uint8_t cache[BUS_CACHE]; /* indices into regions; always valid ones, the hit is checked */
+    const struct bus_region *cache[BUS_CACHE]; /* never NULL; whether it is a hit is checked */
     struct bus_region regions[BUS_REGIONS];
     uint64_t absent_reads; /* accesses that no device answered */
     uint64_t absent_writes;
     uint64_t absent_last; /* address of the latest of them */
 };
 
-/* Empties a bus. `shift` is 3 for ports, 12 for memory. */
-void bus_init(struct bus *bus, const char *name, unsigned shift);
+/* Empties a bus. It points into itself from here on: do not move or copy it. */
+void bus_init(struct bus *bus, const char *name);
 
 /* Claims [base, base + size) for a device. False when the bus is full, the range is empty, wraps or
  * overlaps another. `ops` and `dev` must stay valid. */

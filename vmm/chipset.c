@@ -153,8 +153,8 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
     memset(c, 0, sizeof(*c));
     c->config = *config;
     clock_init(&c->clock, config->tsc_hz, config->now, config->now_ctx);
-    bus_init(&c->ports, "ports", 3);
-    bus_init(&c->mmio, "mmio", 12);
+    bus_init(&c->ports, "ports");
+    bus_init(&c->mmio, "mmio");
     c->irqs = (struct irq_sink){irq_from_device, c};
 
     struct apic_callbacks callbacks = {
@@ -171,7 +171,6 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
             return false;
         c->lapic[i].allow_x2apic = config->x2apic;
         c->lapic[i].allow_deadline = config->tsc_deadline;
-        add_device(c, &lapic_ops, &c->lapic[i]);
     }
     ioapic_init(&c->ioapic, &c->apics);
     pic_init(&c->pic, intr_changed, c);
@@ -192,9 +191,12 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
     add_device(c, &rtc_ops, &c->rtc);
     add_device(c, &acpi_pm_ops, &c->pm);
     add_device(c, &reset_ops, &c->reset);
-    /* Last: a restored interrupt controller then finds the lines as its snapshot has them. */
+    /* Interrupt controllers come last, against the flow of interrupts: what a device's restored
+     * line causes on the way is then overwritten by the controllers' own snapshots. */
     add_device(c, &pic_ops, &c->pic);
     add_device(c, &ioapic_ops, &c->ioapic);
+    for (unsigned i = 0; i < config->cpus; i++)
+        add_device(c, &lapic_ops, &c->lapic[i]);
     return add_regions(c);
 }
 
