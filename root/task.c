@@ -55,10 +55,11 @@ bool task_prepare(struct task *task)
         !task_check(task, ram_alloc_zeroed(&task->status_page, PAGE, PAGE), "status page") ||
         !task_check(
             task, sys_map(SLOT_TASK, task->status_page.mem, 0, address, PAGE, MAP_READ | MAP_WRITE),
-            "status page"))
+            "status page") ||
+        !channels_prepare(task))
         return false;
     task->status = (struct task_status *)address;
-    return channels_prepare(task);
+    return true;
 }
 
 static bool give_ports(struct task *task, struct task_info *info)
@@ -231,6 +232,8 @@ bool task_start(struct task *task)
 {
     uint64_t entry, stale;
 
+    if (!task->status) // task_prepare() failed; its message stays
+        return false;
     task->message[0] = 0;
     sys_poll(task->signal, &stale); // what the run before left
     memset(task->status, 0, sizeof(*task->status));

@@ -20,7 +20,7 @@ struct task {
 
     unsigned signal; // slots of root's table
     struct ram_block status_page, rings;
-    struct task_status *status; // in root. HAZARD: the task writes it
+    struct task_status *status; // in root; NULL: not prepared. HAZARD: the task writes it
 
     unsigned pool, task, thread, guest;
     unsigned ports[TASK_PORT_MAX], irqs[TASK_IRQ_MAX];
