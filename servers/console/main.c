@@ -70,13 +70,13 @@ int main(const struct task_info *info)
     task_status()->tsc_ready = task_tsc();
     task_status()->state = TASK_READY;
     for (;;) {
-        for (unsigned i = 0; i < CAUSES_MAX; i++) {
+        unsigned causes = 0;
+
+        do {
             receive();
             transmit();
-            if (!uart_interrupt())
-                break;
-        }
-        more = console_turn(&console, task_tsc());
+        } while (uart_interrupt() && ++causes < CAUSES_MAX);
+        more = console_turn(&console, task_tsc()) || causes == CAUSES_MAX;
         transmit();
         if (more || (console_has_output(&console) && uart_room() > 0))
             sys_poll(TASK_SLOT_SIGNAL, &bits);
