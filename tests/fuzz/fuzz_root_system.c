@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The configuration reader: it reads nothing outside of the tree, and what it accepts is within its bounds. The input is either the
-// tree itself (first byte even) or a list of changes to a good tree: 2 bytes of offset, 1 byte of value.
-// links: root/system.c
-// libs: -lfdt
+// The configuration reader: it reads nothing outside of the tree, and what it accepts is within its
+// bounds. The input is either the tree itself (first byte even) or a list of changes to a good
+// tree: 2 bytes of offset, 1 byte of value. links: root/system.c libs: -lfdt
 #include <libfdt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +53,8 @@ static void read_tree(const void *tree, size_t size)
         if (config.count > TASK_MAX)
             abort();
         for (unsigned i = 0; i < config.count; i++)
-            if (strlen(config.tasks[i].name) >= TASK_NAME_SIZE || config.tasks[i].priority >= PRIORITY_COUNT ||
-                config.tasks[i].console > TASK_MAX)
+            if (strlen(config.tasks[i].name) >= TASK_NAME_SIZE ||
+                config.tasks[i].priority >= PRIORITY_COUNT || config.tasks[i].console > TASK_MAX)
                 abort();
     } else if (!error[0]) {
         abort();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A kernel for root's unit tests: objects, derived mem objects, pools and mappings, with the checks that matter to root; RAM is a file
-// in memory, which is really mapped where root asks for it. fake_fail makes the n-th call from now fail.
+// A kernel for root's unit tests: objects, derived mem objects, pools and mappings, with the checks
+// that matter to root; RAM is a file in memory, which is really mapped where root asks for it.
+// fake_fail makes the n-th call from now fail.
 #pragma once
 
 #define _GNU_SOURCE // memfd_create
@@ -55,7 +56,7 @@ struct fake_object {
 static struct fake_object fake_objects[600];
 static uint64_t fake_caps[CAP_SLOTS]; // root's: object number; 0: empty
 static int fake_ram_file = -1;
-static int fake_fail;  // 0: never
+static int fake_fail; // 0: never
 static unsigned fake_calls;
 static struct boot_info fake_boot;
 static char fake_said[4096];
@@ -83,7 +84,8 @@ __attribute__((unused)) static unsigned fake_count(enum object_type type)
     unsigned count = 0;
 
     for (unsigned i = 1; i < 600; i++)
-        count += fake_objects[i].type != OBJ_NONE && (type == OBJ_NONE || fake_objects[i].type == type);
+        count +=
+            fake_objects[i].type != OBJ_NONE && (type == OBJ_NONE || fake_objects[i].type == type);
     return count;
 }
 
@@ -149,12 +151,13 @@ static enum status fake_create(struct message *m, uint64_t pool_slot)
     switch (type) {
     case OBJ_MEM:
         mem = fake_at(w[0], OBJ_MEM);
-        if (!mem || mem->pooled || w[1] + w[2] > mem->size || !w[2] || (!mem->ports && (w[1] | w[2]) % PAGE))
+        if (!mem || mem->pooled || w[1] + w[2] > mem->size || !w[2] ||
+            (!mem->ports && (w[1] | w[2]) % PAGE))
             return ERR_ARG;
         for (unsigned i = 1; i < 600; i++) {
             struct fake_object *o = &fake_objects[i];
-            if (o->type == OBJ_MEM && o->parent == fake_number(mem) && o->base < mem->base + w[1] + w[2] &&
-                mem->base + w[1] < o->base + o->size)
+            if (o->type == OBJ_MEM && o->parent == fake_number(mem) &&
+                o->base < mem->base + w[1] + w[2] && mem->base + w[1] < o->base + o->size)
                 return ERR_OVERLAP;
         }
         object = fake_new(type, fake_number(pool));
@@ -179,7 +182,8 @@ static enum status fake_create(struct message *m, uint64_t pool_slot)
         object->priority = w[2];
         break;
     case OBJ_THREAD:
-        if (!fake_at(w[0], OBJ_TASK) || ((w[1] & 0xff) == THREAD_VCPU && (!fake_at(w[3], OBJ_GUEST) || w[4] % PAGE)))
+        if (!fake_at(w[0], OBJ_TASK) ||
+            ((w[1] & 0xff) == THREAD_VCPU && (!fake_at(w[3], OBJ_GUEST) || w[4] % PAGE)))
             return ERR_CAP;
         object = fake_new(type, fake_number(pool));
         object->kind = w[1];
@@ -212,14 +216,17 @@ static enum status fake_map_call(struct message *m, uint64_t space_slot)
     if (!mem->ports && ((w[0] | w[1] | w[2]) % PAGE || w[0] + w[2] > mem->size || !w[2]))
         return ERR_RANGE;
     for (unsigned i = 0; i < space->map_count; i++)
-        if (!mem->ports && space->maps[i].address < w[1] + w[2] && w[1] < space->maps[i].address + space->maps[i].size)
+        if (!mem->ports && space->maps[i].address < w[1] + w[2] &&
+            w[1] < space->maps[i].address + space->maps[i].size)
             return ERR_OVERLAP;
     assert_true(space->map_count < MAP_LOG);
-    space->maps[space->map_count++] =
-        (struct fake_map){mem->ports ? mem->base + w[0] : w[1], w[2], mem->base + w[0], (unsigned)w[3]};
+    space->maps[space->map_count++] = (struct fake_map){mem->ports ? mem->base + w[0] : w[1], w[2],
+                                                        mem->base + w[0], (unsigned)w[3]};
     if (space_slot == SLOT_TASK)
-        assert_ptr_equal(mmap((void *)w[1], w[2], w[3] & MAP_WRITE ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE,
-                              fake_ram_file, (off_t)(mem->base + w[0] - FAKE_RAM)),
+        assert_ptr_equal(mmap((void *)w[1], w[2],
+                              w[3] & MAP_WRITE ? PROT_READ | PROT_WRITE : PROT_READ,
+                              MAP_SHARED | MAP_FIXED_NOREPLACE, fake_ram_file,
+                              (off_t)(mem->base + w[0] - FAKE_RAM)),
                          w[1]);
     return OK;
 }
@@ -310,7 +317,8 @@ static void fake_add_mem(enum mem_kind kind, uint64_t base, uint64_t size, unsig
 {
     struct fake_object *object = &fake_objects[4 + slot - SLOT_SYSTEM]; // 4..10
 
-    *object = (struct fake_object){.type = OBJ_MEM, .base = base, .size = size, .ports = kind == MEM_PORTS};
+    *object = (struct fake_object){
+        .type = OBJ_MEM, .base = base, .size = size, .ports = kind == MEM_PORTS};
     fake_caps[slot] = fake_number(object);
     fake_boot.mem[fake_boot.mem_count++] = (struct boot_mem){base, size, kind, slot};
 }
@@ -321,7 +329,8 @@ static uint8_t *fake_memory(void)
     static uint8_t *view;
 
     if (!view)
-        view = mmap(NULL, FAKE_SIZE + ARCHIVE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fake_ram_file, 0);
+        view = mmap(NULL, FAKE_SIZE + ARCHIVE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+                    fake_ram_file, 0);
     return view;
 }
 

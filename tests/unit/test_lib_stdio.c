@@ -13,23 +13,25 @@
 #define snprintf  lib_snprintf
 #define vsnprintf lib_vsnprintf
 int lib_snprintf(char *restrict buffer, size_t size, const char *restrict format, ...);
-int lib_vsnprintf(char *restrict buffer, size_t size, const char *restrict format, va_list arguments);
+int lib_vsnprintf(char *restrict buffer, size_t size, const char *restrict format,
+                  va_list arguments);
 #include "lib/stdio.c"
 #undef snprintf
 #undef vsnprintf
 
-#define SAME(...)                                                                                  \
-    do {                                                                                           \
-        char expected[256], got[256];                                                              \
-        int length = snprintf(expected, sizeof(expected), __VA_ARGS__);                            \
-        assert_int_equal(lib_snprintf(got, sizeof(got), __VA_ARGS__), length);                     \
-        assert_string_equal(got, expected);                                                        \
+#define SAME(...)                                                              \
+    do {                                                                       \
+        char expected[256], got[256];                                          \
+        int length = snprintf(expected, sizeof(expected), __VA_ARGS__);        \
+        assert_int_equal(lib_snprintf(got, sizeof(got), __VA_ARGS__), length); \
+        assert_string_equal(got, expected);                                    \
     } while (0)
 
 static void test_numbers(void **state)
 {
     (void)state;
-    const long long values[] = {0, 1, -1, 9, 10, 255, -128, 65536, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
+    const long long values[] = {0,    1,     -1,        9,         10,        255,
+                                -128, 65536, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
 
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         long long v = values[i];
@@ -74,7 +76,8 @@ static void test_limits(void **state)
     assert_int_equal(lib_snprintf(NULL, 0, "%d-%s", 12, "ab"), 5);
 }
 
-// Formats come from the program, never from a guest; a wrong one still must not read what is not there.
+// Formats come from the program, never from a guest; a wrong one still must not read what is not
+// there.
 static void test_unknown(void **state)
 {
     char buffer[32];

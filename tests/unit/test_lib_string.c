@@ -91,9 +91,11 @@ static void test_text(void **state)
         assert_ptr_equal(lib_strrchr(texts[i], 'b'), strrchr(texts[i], 'b'));
         assert_ptr_equal(lib_strrchr(texts[i], 0), strrchr(texts[i], 0));
         for (size_t j = 0; j < 8; j++) {
-            assert_int_equal(sign(lib_strcmp(texts[i], texts[j])), sign(strcmp(texts[i], texts[j])));
+            assert_int_equal(sign(lib_strcmp(texts[i], texts[j])),
+                             sign(strcmp(texts[i], texts[j])));
             for (size_t n = 0; n < 5; n++)
-                assert_int_equal(sign(lib_strncmp(texts[i], texts[j], n)), sign(strncmp(texts[i], texts[j], n)));
+                assert_int_equal(sign(lib_strncmp(texts[i], texts[j], n)),
+                                 sign(strncmp(texts[i], texts[j], n)));
         }
     }
 }

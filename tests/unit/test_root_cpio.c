@@ -20,8 +20,9 @@ static void add(const char *name, unsigned name_padding, const void *data, unsig
 {
     unsigned name_size = (unsigned)strlen(name) + 1 + name_padding;
 
-    used += (size_t)sprintf(archive + used, "070701%08X%08X%08X%08X%08X%08X%08x%08X%08X%08X%08X%08X%08X", 1, 0100444, 0, 0, 1,
-                            0, size, 0, 0, 0, 0, name_size, 0);
+    used += (size_t)sprintf(archive + used,
+                            "070701%08X%08X%08X%08X%08X%08X%08x%08X%08X%08X%08X%08X%08X", 1,
+                            0100444, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0);
     strcpy(archive + used, name);
     used = (used + name_size + 3) & ~3ul;
     memcpy(archive + used, data, size);
@@ -72,7 +73,8 @@ static void test_end(void **state)
     assert_false(damaged);
 }
 
-// Every shorter archive ends in damage, and is read from memory that ends there (the sanitizer watches).
+// Every shorter archive ends in damage, and is read from memory that ends there (the sanitizer
+// watches).
 static void test_truncated(void **state)
 {
     struct cpio_file file;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The allocator of RAM and the slots of root's table, on the fake kernel, which refuses what overlaps or leaves its parent.
-// links: root/ram.c root/caps.c lib/status.c
+// The allocator of RAM and the slots of root's table, on the fake kernel, which refuses what
+// overlaps or leaves its parent. links: root/ram.c root/caps.c lib/status.c
 #include "root_fake.h"
 
 #include "root/caps.h"
@@ -30,14 +30,15 @@ static void test_alloc(void **state)
 
     (void)state;
     assert_int_equal(ram_alloc_zeroed(&small, PAGE, PAGE), OK);
-    assert_true(small.base >= FAKE_RAM && small.base < FAKE_RAM + 4 * MIB); // from the smaller extent
+    assert_true(small.base >= FAKE_RAM &&
+                small.base < FAKE_RAM + 4 * MIB); // from the smaller extent
     assert_int_equal(ram_alloc_zeroed(&large, 32 * MIB, 2 * MIB), OK);
     assert_int_equal(large.base % (2 * MIB), 0);
     for (uint64_t i = 0; i < large.size; i += 512)
         assert_int_equal(fake_memory()[large.base - FAKE_RAM + i], 0);
     assert_int_equal(fake_memory()[large.base - FAKE_RAM + large.size - 1], 0);
     assert_int_equal(fake_memory()[small.base - FAKE_RAM + PAGE], 0xa5); // not a byte more
-    assert_int_equal(fake_objects[1].map_count, 0);                       // no mapping stays
+    assert_int_equal(fake_objects[1].map_count, 0);                      // no mapping stays
     assert_int_equal(ram_free_bytes(), ALL - PAGE - 32 * MIB);
     ram_free(&small);
     ram_free(&large);
@@ -134,9 +135,12 @@ static void test_slots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_init, setup),       cmocka_unit_test_setup(test_alloc, setup),
-        cmocka_unit_test_setup(test_exhaustion, setup), cmocka_unit_test_setup(test_failures, setup),
-        cmocka_unit_test_setup(test_random, setup),     cmocka_unit_test_setup(test_slots, setup),
+        cmocka_unit_test_setup(test_init, setup),
+        cmocka_unit_test_setup(test_alloc, setup),
+        cmocka_unit_test_setup(test_exhaustion, setup),
+        cmocka_unit_test_setup(test_failures, setup),
+        cmocka_unit_test_setup(test_random, setup),
+        cmocka_unit_test_setup(test_slots, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

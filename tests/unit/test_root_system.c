@@ -18,7 +18,8 @@ static struct system_config config;
 static char error[SYSTEM_ERROR];
 static _Alignas(8) char blob[8192];
 
-// The tree that the compiler makes of a configuration with two VMs. VMs come first: root sorts servers to the front.
+// The tree that the compiler makes of a configuration with two VMs. VMs come first: root sorts
+// servers to the front.
 static void good_tree(void)
 {
     static const char *const vms[] = {"open", "secure"};
@@ -89,7 +90,8 @@ static void test_good(void **state)
     assert_string_equal(config.name, "demo");
     assert_int_equal(config.count, 3);
     assert_int_equal(config.manager, 0);
-    const struct task_config *console = &config.tasks[0], *open = &config.tasks[1], *secure = &config.tasks[2];
+    const struct task_config *console = &config.tasks[0], *open = &config.tasks[1],
+                             *secure = &config.tasks[2];
     assert_string_equal(console->name, "console");
     assert_int_equal(console->kind, MANAGE_KIND_SERVER);
     assert_int_equal(console->priority, 50);

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What root gives to tasks, takes back, and does about faults and requests; on the fake kernel. The
+// archive holds two small programs. links: root/task.c root/vm.c root/channel.c root/manage.c
+// root/supervise.c root/ram.c root/caps.c root/image.c lib/status.c lib/ring.c
+#include "root_fake.h"
+
+#include "bulkhead/manage.h"
+#include "bulkhead/ring.h"
+#include "root/caps.h"
+#include "root/image.h"
+#include "root/task.h"
+
+#define CONSOLE (&tasks[0])
+#define OPEN    (&tasks[1])
+#define SECURE  (&tasks[2])
+
+static uint8_t *archive_bytes(void)
+{
+    return fake_memory() + FAKE_SIZE;
+}
+
+// An ELF file of text and data: 4096 bytes of header, 100 of text, 5000 of data with 2 pages in
+// memory.
+static void write_program(uint8_t *to)
+{
+    uint64_t entry = 0x400010, phoff = 64;
+    uint16_t ends[] = {56, 2}; // size and count of program headers
+    uint64_t segments[2][7] = {{1 | 5ull << 32, 4096, 0x400000, 0, 100, 100, 4096},
+                               {1 | 6ull << 32, 8192, 0x402000, 0, 5000, 8192, 4096}};
+
+    memcpy(to, "\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\76\0\1\0\0\0", 24);
+    memcpy(to + 24, &entry, 8);
+    memcpy(to + 32, &phoff, 8);
+    memcpy(to + 54, ends, 4);
+    memcpy(to + 64, segments, sizeof(segments));
+    memset(to + 4096, 0x90, 100);
+    memset(to + 8192, 0xdd, 5000);
+}
+
+bool archive_find(const char *name, const void **data, uint64_t *size, uint64_t *mem_offset)
+{
+    bool kernel = strcmp(name, "kernel") == 0;
+
+    if (!kernel && strcmp(name, "program") != 0)
+        return false;
+    uint64_t offset = kernel ? MIB : 0;
+    if (data)
+        *data = archive_bytes() + offset;
+    *size = kernel ? 300000 : 16384;
+    if (mem_offset)
+        *mem_offset = offset;
+    return true;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_init();
+    caps_init(SLOT_BOOT_MEM + 8);
+    ram_init();
+    root_signal = cap_alloc();
+    assert_int_equal(sys_create_signal(SLOT_POOL, root_signal), OK);
+    write_program(archive_bytes());
+    memset(&config, 0, sizeof(config));
+    memset(tasks, 0, sizeof(tasks));
+    config.name = "test";
+    config.count = 3;
+    config.manager = 0;
+    config.tasks[0] = (struct task_config){.name = "console",
+                                           .image = "program",
+                                           .kind = MANAGE_KIND_SERVER,
+                                           .priority = 50,
+                                           .pool_size = MIB,
+                                           .manager = true,
+                                           .restart = true,
+                                           .autostart = true,
+                                           .port_count = 1,
+                                           .ports = {{0x3f8, 8}},
+                                           .irq_count = 1,
+                                           .irqs = {4},
+                                           .console = TASK_MAX};
+    for (int i = 1; i < 3; i++)
+        config.tasks[i] = (struct task_config){.name = i == 1 ? "open" : "secure",
+                                               .image = "program",
+                                               .kind = MANAGE_KIND_VM,
+                                               .priority = 20,
+                                               .pool_size = MIB,
+                                               .memory = 16 * MIB,
+                                               .cpus = 1,
+                                               .restart = i == 1,
+                                               .kernel = "kernel",
+                                               .cmdline = "quiet",
+                                               .console = 0};
+    for (unsigned i = 0; i < config.count; i++) {
+        tasks[i].config = &config.tasks[i];
+        tasks[i].index = i;
+        assert_true(task_prepare(&tasks[i]));
+    }
+    assert_true(manage_prepare());
+    return 0;
+}
+
+static void start(struct task *task)
+{
+    if (!task_start(task))
+        fail_msg("%s: %s", task->config->name, task->message);
+}
+
+static struct fake_object *object(unsigned slot)
+{
+    return &fake_objects[fake_caps[slot]];
+}
+
+static const struct fake_map *map_at(unsigned space, uint64_t address)
+{
+    struct fake_object *o = object(space);
+
+    for (unsigned i = 0; i < o->map_count; i++)
+        if (o->maps[i].address == address)
+            return &o->maps[i];
+    fail_msg("nothing mapped at %llx", (unsigned long long)address);
+    return NULL;
+}
+
+static void *content(const struct fake_map *map)
+{
+    return fake_memory() + (map->physical - FAKE_RAM);
+}
+
+// Exactly what a server's entry names, counted.
+static void test_server(void **state)
+{
+    (void)state;
+    start(CONSOLE);
+    struct fake_object *task = object(CONSOLE->task);
+    const struct fake_map *text = map_at(CONSOLE->task, 0x400000),
+                          *data = map_at(CONSOLE->task, 0x402000);
+    const struct fake_map *info_page = map_at(CONSOLE->task, TASK_INFO_ADDRESS);
+    const struct task_info *info = content(info_page);
+
+    assert_int_equal(text->rights, MAP_READ | MAP_EXEC);
+    assert_int_equal(((uint8_t *)content(text))[99], 0x90);
+    assert_int_equal(((uint8_t *)content(text))[100], 0);
+    assert_int_equal(data->rights, MAP_READ | MAP_WRITE);
+    assert_int_equal(((uint8_t *)content(data))[4999], 0xdd);
+    assert_int_equal(((uint8_t *)content(data))[5000], 0);
+    assert_int_equal(data->size, 8192);
+    assert_int_equal(info_page->rights, MAP_READ);
+    assert_int_equal(map_at(CONSOLE->task, TASK_STACK_TOP - TASK_STACK_SIZE)->rights,
+                     MAP_READ | MAP_WRITE);
+    assert_int_equal(map_at(CONSOLE->task, TASK_STATUS_ADDRESS)->rights, MAP_READ | MAP_WRITE);
+    assert_int_equal(map_at(CONSOLE->task, 0x3f8)->size, 8); // ports
+    assert_string_equal(info->name, "console");
+    assert_int_equal(info->magic, TASK_INFO_MAGIC);
+    assert_int_equal(info->channel_count, 3);
+    assert_string_equal(info->channels[1].peer, "secure");
+    assert_string_equal(info->channels[2].peer, "root");
+    assert_int_equal(info->channels[2].kind, CHANNEL_MANAGEMENT);
+    assert_int_equal(map_at(CONSOLE->task, info->channels[0].status)->rights, MAP_READ);
+    assert_int_equal(info->irq_count, 1);
+    assert_int_equal(info->ram_size, 0);
+    // text, data, stack, info, status, ports, 3 x 2 rings, 2 status pages; nothing else.
+    assert_int_equal(task->map_count, 14);
+    unsigned caps = 0;
+    for (unsigned i = 0; i < CAP_SLOTS; i++)
+        caps += task->caps[i] != 0;
+    assert_int_equal(caps, 7); // signal, thread, supervisor, 3 peers, irq
+    assert_int_equal(task->caps[TASK_SLOT_SUPERVISOR] >> 32, RIGHT_RAISE | RIGHT_BIT(32));
+    assert_int_equal(task->caps[TASK_SLOT_PEER + 2], task->caps[TASK_SLOT_SUPERVISOR]);
+    assert_int_equal(task->priority, 50);
+    struct fake_object *thread = object(CONSOLE->thread);
+    assert_int_equal(thread->kind, THREAD_ACTIVE);
+    assert_int_equal(thread->start[0], 0x400010);
+    assert_int_equal(thread->start[1], TASK_STACK_TOP);
+    assert_int_equal(thread->start[2], TASK_INFO_ADDRESS);
+}
+
+static void test_vm(void **state)
+{
+    (void)state;
+    start(CONSOLE);
+    start(SECURE);
+    struct fake_object *task = object(SECURE->task), *guest = object(SECURE->guest),
+                       *thread = object(SECURE->thread);
+    const struct task_info *info = content(map_at(SECURE->task, TASK_INFO_ADDRESS));
+    const struct task_info *server = content(map_at(CONSOLE->task, TASK_INFO_ADDRESS));
+    const struct fake_map *ram = map_at(SECURE->task, RAM_ADDRESS), *low = map_at(SECURE->guest, 0);
+
+    assert_int_equal(ram->physical, low->physical);
+    assert_int_equal(low->size, 16 * MIB);
+    assert_int_equal(low->rights, MAP_READ | MAP_WRITE | MAP_EXEC);
+    assert_int_equal(ram->rights, MAP_READ | MAP_WRITE);
+    assert_int_equal(guest->map_count, 1);
+    assert_int_equal(map_at(SECURE->task, KERNEL_ADDRESS)->rights, MAP_READ);
+    assert_int_equal(map_at(SECURE->task, KERNEL_ADDRESS)->physical, FAKE_ARCHIVE + MIB);
+    assert_int_equal(info->kernel_file_size, 300000);
+    assert_int_equal(info->initrd_file_size, 0);
+    assert_string_equal(info->cmdline, "quiet");
+    assert_int_equal(info->ram_below_4g, 16 * MIB);
+    assert_int_equal(thread->kind & 0xff, THREAD_VCPU);
+    assert_int_equal(thread->page, VCPU_PAGE_ADDRESS);
+    assert_int_equal(info->channel_count, 1);
+    // The rings are crossed, and each side's capability raises the bit that the other side expects.
+    assert_int_equal(map_at(SECURE->task, info->channels[0].rx)->physical,
+                     map_at(CONSOLE->task, server->channels[1].tx)->physical);
+    assert_int_equal(map_at(SECURE->task, info->channels[0].tx)->physical,
+                     map_at(CONSOLE->task, server->channels[1].rx)->physical);
+    assert_int_equal(task->caps[TASK_SLOT_PEER] >> 32,
+                     RIGHT_RAISE | RIGHT_BIT(server->channels[1].own_bit));
+    assert_int_equal((uint32_t)task->caps[TASK_SLOT_PEER], fake_caps[CONSOLE->signal]);
+    assert_int_equal((uint32_t)object(CONSOLE->task)->caps[TASK_SLOT_PEER + 1],
+                     fake_caps[SECURE->signal]);
+    // text, data, stack, info, status, RAM, kernel, 2 rings
+    assert_int_equal(task->map_count, 9);
+    unsigned caps = 0;
+    for (unsigned i = 0; i < CAP_SLOTS; i++)
+        caps += task->caps[i] != 0;
+    assert_int_equal(caps, 4); // signal, thread, supervisor, peer
+    assert_int_equal(task_memory(SECURE), 16 * MIB + MIB + SECURE->pages.size);
+}
+
+// After a stop, and after a start that fails at any of its calls, everything is back.
+static void test_give_back(void **state)
+{
+    (void)state;
+    start(CONSOLE);
+    uint64_t free = ram_free_bytes();
+    unsigned objects = fake_count(OBJ_NONE), maps = fake_objects[1].map_count,
+             console_maps = object(CONSOLE->task)->map_count;
+    int failures = 0;
+
+    for (int n = 1;; n++) {
+        fake_fail = n;
+        bool started = task_start(OPEN);
+        fake_fail = 0;
+        if (started && OPEN->state == MANAGE_RUNNING && n > 40)
+            break;
+        if (!started) {
+            failures++;
+            assert_int_equal(OPEN->state, MANAGE_STOPPED);
+            assert_true(OPEN->message[0] != 0);
+        } else {
+            task_stop(OPEN, MANAGE_STOPPED);
+        }
+        assert_int_equal(ram_free_bytes(), free);
+        assert_int_equal(fake_count(OBJ_NONE), objects);
+        assert_int_equal(fake_objects[1].map_count, maps);
+        assert_true(n < 200);
+    }
+    assert_true(failures > 20);
+    task_stop(OPEN, MANAGE_STOPPED);
+    assert_int_equal(ram_free_bytes(), free);
+    assert_int_equal(fake_count(OBJ_NONE), objects);
+    assert_int_equal(object(CONSOLE->task)->map_count, console_maps);
+    assert_string_equal(fake_said, "");
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    config.tasks[1].memory = 100 * MIB;
+    assert_false(task_start(OPEN));
+    assert_non_null(strstr(OPEN->message, "it wants 100 MiB of RAM"));
+    config.tasks[1].memory = 16 * MIB;
+    config.tasks[1].kernel = "absent";
+    assert_false(task_start(OPEN));
+    assert_string_equal(OPEN->message, "absent: not in the archive");
+    // The largest hole is not enough, two are.
+    struct ram_block block, block2;
+    assert_int_equal(ram_alloc(&block, 24 * MIB, 2 * MIB), OK);
+    assert_int_equal(ram_alloc(&block2, 10 * MIB, 2 * MIB), OK);
+    ram_free(&block);
+    config.tasks[1].memory = 40 * MIB;
+    config.tasks[1].kernel = "kernel";
+    start(OPEN);
+    assert_int_equal(object(OPEN->guest)->map_count, 2);
+    ram_free(&block2);
+}
+
+static void fault(struct task *task)
+{
+    uint64_t report[5] = {14, 6, 0xdead, 0x401234, REPORT_FAULTED};
+
+    memcpy(object(task->thread)->report, report, sizeof(report));
+    supervise(1ull << BIT_FAULT(task->index));
+}
+
+static void test_faults(void **state)
+{
+    (void)state;
+    start(OPEN);
+    start(SECURE);
+    unsigned secure = fake_caps[SECURE->task];
+    fault(OPEN);
+    assert_string_equal(
+        fake_said, "open: fault #PF at 0x401234, address 0xdead, error 0x6\nopen: started again\n");
+    assert_int_equal(OPEN->state, MANAGE_RUNNING);
+    assert_int_equal(OPEN->restarts, 1);
+    assert_int_equal(fake_caps[SECURE->task], secure); // the other did not notice
+    supervise(1ull << BIT_FAULT(1)); // a bit from before: the thread has not faulted
+    assert_int_equal(OPEN->restarts, 1);
+    for (int i = 0; i < 5; i++)
+        fault(OPEN);
+    assert_int_equal(OPEN->state, MANAGE_CRASHED);
+    assert_int_equal(OPEN->restarts, 5);
+    assert_non_null(strstr(fake_said, "open: not started again"));
+    fault(SECURE); // on-crash: stop
+    assert_int_equal(SECURE->state, MANAGE_CRASHED);
+    assert_string_equal(SECURE->message, "fault #PF at 0x401234, address 0xdead, error 0x6");
+}
+
+static void report(struct task *task, uint32_t task_state, const char *reason)
+{
+    task->status->state = task_state;
+    memcpy(task->status->reason, reason, strlen(reason) + 1);
+    supervise(1ull << BIT_REPORT(task->index));
+}
+
+static void test_reports(void **state)
+{
+    (void)state;
+    start(OPEN);
+    report(OPEN, TASK_READY, "");
+    assert_int_equal(OPEN->state, MANAGE_RUNNING);
+    report(OPEN, 0xffffffff, "nonsense");
+    assert_int_equal(OPEN->state, MANAGE_RUNNING);
+    report(OPEN, TASK_REBOOT, "");
+    assert_int_equal(OPEN->restarts, 1);
+    report(OPEN, TASK_CRASHED, "triple \033[2Jfault");
+    assert_int_equal(OPEN->restarts, 2);
+    assert_non_null(strstr(fake_said, "open: crashed: triple ?[2Jfault\n"));
+    memset(OPEN->status->reason, 'x', sizeof(OPEN->status->reason)); // no NUL
+    OPEN->status->state = TASK_FAILED;
+    supervise(1ull << BIT_REPORT(1));
+    assert_int_equal(OPEN->state, MANAGE_CRASHED);
+    start(SECURE);
+    report(SECURE, TASK_POWEROFF, "");
+    assert_int_equal(SECURE->state, MANAGE_STOPPED);
+    assert_int_equal(fake_objects[0].type, OBJ_NONE);
+}
+
+// The console's ends of the management rings.
+static struct ring_end to_root, from_root;
+
+static void ask(uint32_t op, const char *name)
+{
+    struct manage_request request = {.op = op, .tag = 7};
+
+    strncpy(request.name, name, sizeof(request.name));
+    assert_int_equal(ring_write(&to_root, &request, sizeof(request)), sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+}
+
+static bool answer(struct manage_reply *reply)
+{
+    return ring_read(&from_root, reply, sizeof(*reply)) == sizeof(*reply);
+}
+
+static void test_management(void **state)
+{
+    struct manage_reply reply;
+    uint8_t *rings;
+
+    (void)state;
+    start(CONSOLE);
+    rings = fake_memory() + (CONSOLE->rings.base - FAKE_RAM);
+    uint32_t capacity = ring_capacity(CONSOLE->rings.size / 2);
+    assert_true(ring_open(&from_root, (struct ring *)rings, capacity, RING_CONSUMER));
+    assert_true(ring_open(&to_root, (struct ring *)(rings + CONSOLE->rings.size / 2), capacity,
+                          RING_PRODUCER));
+
+    ask(MANAGE_LIST, "");
+    for (int i = 0; i < 3; i++) {
+        assert_true(answer(&reply));
+        assert_int_equal(reply.tag, 7);
+        assert_string_equal(reply.name, config.tasks[i].name);
+        assert_int_equal(reply.state, i ? MANAGE_STOPPED : MANAGE_RUNNING);
+        assert_int_equal(reply.more, i < 2);
+        assert_int_equal(reply.value, i ? 0 : 12345);
+    }
+    assert_false(answer(&reply));
+    assert_true(object(CONSOLE->signal)->bits & 1 << 2); // it was told, on the third channel
+
+    ask(MANAGE_START, "open");
+    assert_true(answer(&reply) && reply.status == MANAGE_OK && reply.state == MANAGE_RUNNING);
+    ask(MANAGE_START, "open");
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
+    ask(MANAGE_RESTART, "open");
+    assert_true(answer(&reply) && reply.status == MANAGE_OK && reply.state == MANAGE_RUNNING);
+    ask(MANAGE_STOP, "open");
+    assert_true(answer(&reply) && reply.status == MANAGE_OK && reply.state == MANAGE_STOPPED);
+    ask(MANAGE_STOP, "open");
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
+    ask(MANAGE_STOP, "console");
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
+    ask(MANAGE_INFO, "nobody");
+    assert_true(answer(&reply) && reply.status == MANAGE_UNKNOWN);
+    ask(999, "open");
+    assert_true(answer(&reply) && reply.status == MANAGE_BAD_REQUEST);
+    ask(MANAGE_SYSTEM, "");
+    assert_true(answer(&reply) && reply.memory == FAKE_SIZE && reply.value == ram_free_bytes());
+    config.tasks[1].kernel = "absent";
+    ask(MANAGE_START, "open");
+    assert_true(answer(&reply) && reply.status == MANAGE_FAILED);
+    assert_string_equal(reply.message, "absent: not in the archive");
+
+    // A name without its NUL, and a request in two parts.
+    struct manage_request request = {.op = MANAGE_INFO, .tag = 8};
+    memset(request.name, 'o', sizeof(request.name));
+    ring_write(&to_root, &request, 10);
+    supervise(1ull << BIT_REPORT(0));
+    assert_false(answer(&reply));
+    ring_write(&to_root, (char *)&request + 10, sizeof(request) - 10);
+    supervise(1ull << BIT_REPORT(0));
+    assert_true(answer(&reply) && reply.status == MANAGE_UNKNOWN && reply.tag == 8);
+
+    assert_true(manage_event("hello"));
+    assert_true(answer(&reply) && reply.tag == 0);
+    assert_string_equal(reply.message, "hello");
+}
+
+// A manager that does not read gets no more answers, and a ring full of rubbish does not stop root.
+static void test_flood(void **state)
+{
+    struct manage_request request = {.op = MANAGE_LIST, .tag = 1};
+    uint8_t *rings;
+
+    (void)state;
+    start(CONSOLE);
+    rings = fake_memory() + (CONSOLE->rings.base - FAKE_RAM);
+    uint32_t capacity = ring_capacity(CONSOLE->rings.size / 2);
+    assert_true(ring_open(&to_root, (struct ring *)(rings + CONSOLE->rings.size / 2), capacity,
+                          RING_PRODUCER));
+    while (ring_write(&to_root, &request, sizeof(request)) == sizeof(request))
+        ;
+    supervise(1ull << BIT_REPORT(0));
+    for (int i = 0; i < 100; i++)
+        assert_true(manage_event("event"));
+    memset(rings, 0xff, CONSOLE->rings.size);
+    supervise(UINT64_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_server, setup),     cmocka_unit_test_setup(test_vm, setup),
+        cmocka_unit_test_setup(test_give_back, setup),  cmocka_unit_test_setup(test_pieces, setup),
+        cmocka_unit_test_setup(test_faults, setup),     cmocka_unit_test_setup(test_reports, setup),
+        cmocka_unit_test_setup(test_management, setup), cmocka_unit_test_setup(test_flood, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
