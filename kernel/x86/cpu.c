@@ -29,36 +29,24 @@ struct cpu *this_cpu(void)
 
 void features_init(void)
 {
-    uint32_t r[4], max, max_extended;
+    struct cpuid_regs r = cpuid(0, 0);
+    uint32_t vendor[3] = {r.ebx, r.edx, r.ecx};
 
-    cpuid(0, 0, r);
-    max = r[0];
-    uint32_t vendor[3] = {r[1], r[3], r[2]};
     __builtin_memcpy(features.vendor, vendor, 12);
-    cpuid(1, 0, r);
-    features.pcid = r[2] >> 17 & 1;
-    features.x2apic = r[2] >> 21 & 1;
-    features.tsc_deadline = r[2] >> 24 & 1;
-    features.xsave = r[2] >> 26 & 1;
-    features.pge = r[3] >> 13 & 1;
-    if (max >= 7) {
-        cpuid(7, 0, r);
-        features.fsgsbase = r[1] & 1;
-        features.smep = r[1] >> 7 & 1;
-        features.invpcid = r[1] >> 10 & 1;
-        features.smap = r[1] >> 20 & 1;
-        features.umip = r[2] >> 2 & 1;
-    }
-    cpuid(0x80000000, 0, r);
-    max_extended = r[0];
-    if (max_extended >= 0x80000001) {
-        cpuid(0x80000001, 0, r);
-        features.nx = r[3] >> 20 & 1;
-        features.gib_pages = r[3] >> 26 & 1;
-    }
-    for (unsigned i = 0; i < 3 && max_extended >= 0x80000004; i++) {
-        cpuid(0x80000002 + i, 0, r);
-        __builtin_memcpy(features.name + 16 * i, r, 16);
+    r = cpuid(1, 0);
+    features.pcid = r.ecx >> 17 & 1;
+    features.tsc_deadline = r.ecx >> 24 & 1;
+    features.pge = r.edx >> 13 & 1;
+    r = cpuid_checked(7, 0);
+    features.smep = r.ebx >> 7 & 1;
+    features.smap = r.ebx >> 20 & 1;
+    features.umip = r.ecx >> 2 & 1;
+    r = cpuid_checked(0x80000001, 0);
+    features.nx = r.edx >> 20 & 1;
+    features.gib_pages = r.edx >> 26 & 1;
+    for (unsigned i = 0; i < 3; i++) {
+        r = cpuid_checked(0x80000002 + i, 0);
+        __builtin_memcpy(features.name + 16 * i, &r, 16);
     }
 }
 
@@ -127,20 +115,20 @@ void cpu_setup(unsigned number, uint32_t apic_id)
         set_gate(i, i == 1 ? 1 : i == 2 ? 2 : i == 18 ? 3 : i == 8 ? 4 : 0);
     load_tables(local, number);
 
-    uint64_t cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    uint64_t cr4 = read_cr4();
     cr4 |= features.pge ? CR4_PGE : 0;
     cr4 |= features.smep ? CR4_SMEP : 0;
     cr4 |= features.smap ? CR4_SMAP : 0;
     cr4 |= features.umip ? CR4_UMIP : 0;
-    cr4 |= features.xsave ? CR4_OSXSAVE : 0;
     cr4 |= features.pcid ? CR4_PCIDE : 0;
     write_cr4(cr4);
-    write_cr0((read_cr0() & ~(3ull << 29 | 1ull << 2)) | CR0_TS | 1ull << 1); // CD, NW, EM off; TS: nobody owns the FPU
+    write_cr0((read_cr0() & ~(3ull << 29 | 1ull << 2)) | 1ull << 1); // CD, NW, EM off; MP
+    fpu_init();
     asm volatile("mov %0, %%dr7" ::"r"(0ull)); // HAZARD: MOV SS + SYSCALL delivers a data breakpoint in ring 0
     wrmsr(MSR_STAR, STAR_VALUE);
     wrmsr(MSR_LSTAR, (uint64_t)syscall_stubs + 16 * number);
     wrmsr(MSR_CSTAR, 0);
-    wrmsr(MSR_FMASK, FMASK_VALUE);
+    wrmsr(MSR_SFMASK, FMASK_VALUE);
     wrmsr(MSR_FS_BASE, 0);
     wrmsr(MSR_GS_BASE, 0);
     wrmsr(MSR_KERNEL_GS_BASE, 0);

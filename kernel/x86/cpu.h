@@ -22,9 +22,7 @@ struct cpu_local {
 _Static_assert(sizeof(struct cpu_local) <= 4096, "one page of the region");
 
 struct features {
-    bool smep, smap, umip, pcid, invpcid, pge, xsave, fsgsbase, tsc_deadline, x2apic, gib_pages, nx;
-    uint32_t xstate_size; // bytes of the save area for all of xcr0_all
-    uint64_t xcr0_all;    // components that the processor has, and that this kernel switches
+    bool smep, smap, umip, pcid, pge, tsc_deadline, gib_pages, nx;
     char vendor[13], name[49];
 };
 extern struct features features;
@@ -35,7 +33,3 @@ void cpu_setup(unsigned number, uint32_t apic_id);
 _Noreturn void idle_loop(uint64_t stack_top);
 _Noreturn void schedule_on(uint64_t stack_top);
 void idle_check(void);
-
-// Functions that may fault on a value, and tell (safe.S). They are the only places in the kernel where a fault is not a bug.
-bool wrmsr_safe(uint32_t msr, uint64_t value);
-bool rdmsr_safe(uint32_t msr, uint64_t *value);

@@ -6,11 +6,7 @@
 #include "../irq.h"
 #include "../sched.h"
 #include "interrupt.h"
-
-struct fixup {
-    uint64_t fault, resume;
-};
-extern const struct fixup fixup_start[], fixup_end[];
+#include "virt.h"
 
 static void external_interrupt(unsigned vector)
 {
@@ -36,7 +32,7 @@ void interrupt_user(struct regs *regs)
 
     if (regs->vector >= 32) {
         external_interrupt(regs->vector);
-    } else {
+    } else if (regs->vector != 13 || !tss_restore(cpu)) {
         thread_fault(thread, regs->vector, regs->error, regs->vector == 14 ? read_cr2() : 0);
     }
     if (cpu->need_resched || (thread->state & STATE_MASK) != STATE_RUNNING) {
@@ -51,11 +47,6 @@ void interrupt_kernel(struct regs *regs)
         external_interrupt(regs->vector);
         return;
     }
-    for (const struct fixup *f = fixup_start; f < fixup_end; f++) // bound: the helpers of safe.S
-        if (f->fault == regs->rip) {
-            regs->rip = f->resume;
-            return;
-        }
     panic("exception %lu error 0x%lx at %p cr2 0x%lx\nrsp %p rflags 0x%lx rax %p rbx %p\nrcx %p rdx %p rsi %p rdi %p\nrbp %p r8 %p "
           "r12 %p r14 %p",
           regs->vector, regs->error, (void *)regs->rip, read_cr2(), (void *)regs->rsp, regs->rflags, (void *)regs->rax,

@@ -32,11 +32,16 @@ static void boot_pool_make(void)
         boot_pool.end = r->end + BOOT_POOL;
     }
     if (!boot_pool.end)
-        panic("boot: no %lu MiB of memory in one piece below 4 GiB", 4 * BOOT_POOL >> 20);
+        panic("boot: no %lu MiB of memory in one piece below 4 GiB", (uint64_t)(4 * BOOT_POOL >> 20));
     boot_pool.free_pages = BOOT_POOL / PAGE_SIZE;
     boot_pool.slots_left = OBJECT_COUNT - 8;
     arch_window_map(boot_pool.base, BOOT_POOL);
     need(object_register(&boot_pool.obj, OBJ_POOL, &boot_pool), "pool");
+}
+
+void *virt_boot_page(void)
+{
+    return pool_alloc(&boot_pool, PAGE_SIZE);
 }
 
 static void give(unsigned slot, struct object *object, unsigned rights)
@@ -183,8 +188,8 @@ void kernel_main(void)
     for (unsigned i = 0; i < boot.madt.override_count; i++)
         ioapic_override(boot.madt.override[i].isa, boot.madt.override[i].gsi, boot.madt.override[i].flags);
     apic_timer_calibrate();
-    virt_init();
     boot_pool_make();
+    virt_init();
     struct thread *thread = root_make();
     log_line("bulkhead: %s, %s, TSC %lu MHz, %lu MiB", features.name, virt ? virt->name : "no hardware virtualization",
              tsc_hz / 1000000, boot.ram_total >> 20);

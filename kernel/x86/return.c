@@ -42,6 +42,11 @@ enum status arch_thread_init(struct thread *thread)
     return OK;
 }
 
+void arch_thread_release(struct thread *thread)
+{
+    vcpu_release(thread);
+}
+
 unsigned arch_cpu_count(void)
 {
     return 1;

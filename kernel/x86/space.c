@@ -93,8 +93,7 @@ enum status arch_task_init(struct task *task)
 void arch_space_flush(struct space *space)
 {
     if (space->obj.type == OBJ_GUEST) {
-        if (virt)
-            virt->flush((struct guest *)space);
+        vcpu_flush((struct guest *)space);
         return;
     }
     uint64_t cr3 = ((struct task *)space)->cr3 & ~CR3_KEEP, now = read_cr3();
@@ -181,4 +180,10 @@ enum status arch_guest_init(struct guest *guest)
     guest->space.ptab.format = virt->guest_format();
     guest->space.ptab.root = pool_alloc(guest->space.ptab.pool, PAGE_SIZE);
     return guest->space.ptab.root ? OK : ERR_MEMORY;
+}
+
+void arch_guest_release(struct guest *guest)
+{
+    vcpu_guest_gone(guest);
+    pool_free(guest->space.ptab.pool, guest->space.ptab.root, PAGE_SIZE);
 }
