@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Any bytes as a configuration: read, checked, written as a device tree, its errors printed. Nothing may
-// crash, leak or fail an internal check, and a device tree comes out exactly when there was no error.
-// links: tools/config/arena.c tools/config/diagnostic.c tools/config/tree.c tools/config/value.c tools/config/schema.c tools/config/graph.c tools/config/dtb.c tools/config/config.c tools/config/files.c tools/config/kernel_kind.c
+// Any bytes as a configuration: read, checked, written as a device tree, its errors printed.
+// Nothing may crash, leak or fail an internal check, and a device tree comes out exactly when there
+// was no error.
+// links: tools/config/arena.c tools/config/diagnostic.c tools/config/tree.c tools/config/value.c
+// links: tools/config/schema.c tools/config/graph.c tools/config/dtb.c tools/config/config.c
+// links: tools/config/files.c tools/config/kernel_kind.c
 // libs: -lyaml -lfdt
 #include <stdlib.h>
 

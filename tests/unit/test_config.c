@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The configuration compiler's parts: the YAML tree, the schema's defaults, the device tree, the graph and
-// the detection of kernels. The exact messages are in tests/config.
-// links: tools/config/arena.c tools/config/diagnostic.c tools/config/tree.c tools/config/value.c tools/config/schema.c tools/config/graph.c tools/config/dtb.c tools/config/config.c tools/config/files.c tools/config/kernel_kind.c
+// The configuration compiler's parts: the YAML tree, the schema's defaults, the device tree, the
+// graph and the detection of kernels. The exact messages are in tests/config.
+// links: tools/config/arena.c tools/config/diagnostic.c tools/config/tree.c tools/config/value.c
+// links: tools/config/schema.c tools/config/graph.c tools/config/dtb.c tools/config/config.c
+// links: tools/config/files.c tools/config/kernel_kind.c
 // libs: -lyaml -lfdt
 #include <setjmp.h>
 #include <stdarg.h>
@@ -170,7 +172,8 @@ static void test_device_tree(void **state)
     size_t size;
     int length;
 
-    read_text("system: x\nvms: {a: {kernel: k, memory: 64M, cpu: {hide: [cx16]}, autostart: false}}\n");
+    read_text(
+        "system: x\nvms: {a: {kernel: k, memory: 64M, cpu: {hide: [cx16]}, autostart: false}}\n");
     config.system.vms[0].kernel_image = &kernel;
     const void *dtb = dtb_write(&config, &size);
     assert_non_null(dtb);

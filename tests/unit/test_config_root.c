@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The two ends of the device tree: what bulkhead-config writes, root reads, and nothing is lost.
+// links: tools/config/arena.c tools/config/diagnostic.c tools/config/tree.c tools/config/value.c
+// links: tools/config/schema.c tools/config/graph.c tools/config/dtb.c tools/config/config.c
+// links: tools/config/files.c tools/config/kernel_kind.c root/system.c
+// libs: -lyaml -lfdt
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "root/system.h"
+// Both define these, with the same meaning.
+#undef KIB
+#undef MIB
+#undef GIB
+#include "tools/config/config.h"
+
+static const char yaml[] = "system: demo\n"
+                           "vms:\n"
+                           "  open: {kernel: k, initrd: i, memory: 256M, priority: 7, pool: 1M,\n"
+                           "         cmdline: \"console=ttyS0 quiet\", on-crash: restart,\n"
+                           "         clock: 8254, cpu: {hide: [cx16]}}\n"
+                           "  secure: {kernel: k, memory: 32G, autostart: false}\n";
+
+static void test_what_is_written_is_read(void **state)
+{
+    (void)state;
+    struct config config = {.file = "t.yaml", .build = "build"};
+    struct image kernel = {.name = "open/kernel", .kind = "multiboot"};
+    struct image initrd = {.name = "open/initrd"};
+    struct system_config read;
+    char error[SYSTEM_ERROR] = "";
+    size_t size;
+
+    config_read(&config, yaml, strlen(yaml), false);
+    assert_int_equal(config.error_count, 0);
+    config.system.vms[0].kernel_image = config.system.vms[1].kernel_image = &kernel;
+    config.system.vms[0].initrd_image = &initrd;
+    const void *dtb = dtb_write(&config, &size);
+    assert_non_null(dtb);
+    if (!system_read(dtb, size, &read, error))
+        fail_msg("root refuses it: %s", error);
+
+    assert_string_equal(read.name, "demo");
+    assert_int_equal(read.count, 3);
+    assert_int_equal(read.manager, 0);
+    const struct task_config *console = &read.tasks[0], *open = &read.tasks[1],
+                             *secure = &read.tasks[2];
+    assert_string_equal(console->image, "console");
+    assert_int_equal(console->priority, PRIORITY_CONSOLE);
+    assert_int_equal(console->ports[0].base, 0x3F8);
+    assert_int_equal(console->ports[0].count, 8);
+    assert_int_equal(console->irqs[0], 4);
+    assert_true(console->manager);
+
+    assert_string_equal(open->name, "open");
+    assert_string_equal(open->image, "vmm");
+    assert_int_equal(open->priority, 7);
+    assert_int_equal(open->pool_size, MIB);
+    assert_int_equal(open->memory, 256 * MIB);
+    assert_int_equal(open->cpus, 1);
+    assert_string_equal(open->kernel, "open/kernel");
+    assert_string_equal(open->initrd, "open/initrd");
+    assert_int_equal(open->kernel_kind, KERNEL_MULTIBOOT);
+    assert_string_equal(open->cmdline, "console=ttyS0 quiet");
+    assert_true(open->restart);
+    assert_true(open->autostart);
+    assert_int_equal(open->clock, GUEST_CLOCK_8254);
+    assert_int_equal(open->hide, HIDE_CX16);
+    assert_int_equal(open->console, 0);
+
+    assert_string_equal(secure->name, "secure");
+    assert_int_equal(secure->priority, PRIORITY_VM_DEFAULT);
+    assert_int_equal(secure->memory, 32 * GIB);
+    assert_int_equal(secure->pool_size, 768 * KIB);
+    assert_string_equal(secure->kernel, "open/kernel");
+    assert_null(secure->initrd);
+    assert_string_equal(secure->cmdline, "");
+    assert_false(secure->restart);
+    assert_false(secure->autostart);
+    assert_int_equal(secure->clock, GUEST_CLOCK_PVCLOCK);
+    assert_int_equal(secure->hide, 0);
+    config_free(&config);
+}
+
+// The most VMs that the file may describe are not more than root takes.
+static void test_most_vms(void **state)
+{
+    (void)state;
+    struct config config = {.file = "t.yaml", .build = "build"};
+    struct system_config read;
+    char error[SYSTEM_ERROR] = "", text[4096];
+    size_t size, at = (size_t)sprintf(text, "system: a-name-of-24-characters\nvms:\n");
+
+    for (unsigned i = 0; i < MAX_VMS; i++)
+        at +=
+            (size_t)sprintf(text + at, "  a-name-of-24-letters-%02u: {kernel: k, memory: 2M}\n", i);
+    config_read(&config, text, at, false);
+    assert_int_equal(config.error_count, 0);
+    struct image kernel = {.name = "k", .kind = "bzimage"};
+    for (unsigned i = 0; i < MAX_VMS; i++)
+        config.system.vms[i].kernel_image = &kernel;
+    const void *dtb = dtb_write(&config, &size);
+    assert_non_null(dtb);
+    if (!system_read(dtb, size, &read, error))
+        fail_msg("root refuses it: %s", error);
+    assert_int_equal(read.count, MAX_VMS + 1);
+    config_free(&config);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_written_is_read),
+        cmocka_unit_test(test_most_vms),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
