@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The archive reader on any bytes: no entry may lie outside of them.
+
 // links: root/cpio.c
 #include <stdlib.h>
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The ELF reader on any bytes: every segment that it accepts lies in the file and within the limits
-// of a task. links: root/image.c
+// The ELF reader on any bytes: every segment that it accepts lies in the file and within the
+// limits of a task.
+
+// links: root/image.c
 #include <stdlib.h>
 
 #include "root/image.h"

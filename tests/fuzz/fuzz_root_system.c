@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The configuration reader: it reads nothing outside of the tree, and what it accepts is within its
-// bounds. The input is either the tree itself (first byte even) or a list of changes to a good
-// tree: 2 bytes of offset, 1 byte of value. links: root/system.c libs: -lfdt
+// The configuration reader: it reads nothing outside of the tree, and what it accepts is within
+// its bounds. The input is either the tree itself (first byte even) or a list of changes to a
+// good tree: 2 bytes of offset, 1 byte of value.
+
+// links: root/system.c
+// libs: -lfdt
 #include <libfdt.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The archive reader: what it finds, and what it refuses.
+
 // links: root/cpio.c
 #include <setjmp.h>
 #include <stdarg.h>

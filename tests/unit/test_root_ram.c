@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The allocator of RAM and the slots of root's table, on the fake kernel, which refuses what
-// overlaps or leaves its parent. links: root/ram.c root/caps.c lib/status.c
+// overlaps or leaves its parent.
+
+// links: root/ram.c root/caps.c lib/status.c
 #include "root_fake.h"
 
 #include "root/caps.h"

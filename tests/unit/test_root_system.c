@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The configuration reader: a good tree, and one fault at a time in it.
+
 // links: root/system.c
 // libs: -lfdt
 #include <setjmp.h>

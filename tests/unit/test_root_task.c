@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What root gives to tasks, takes back, and does about faults and requests; on the fake kernel. The
-// archive holds two small programs. links: root/task.c root/vm.c root/channel.c root/manage.c
-// root/supervise.c root/ram.c root/caps.c root/image.c lib/status.c lib/ring.c
+// What root gives to tasks, takes back, and does about faults and requests; on the fake kernel.
+// The archive holds two small programs.
+
+// links: root/task.c root/vm.c root/channel.c root/manage.c root/supervise.c
+// links: root/ram.c root/caps.c root/image.c lib/status.c lib/ring.c
 #include "root_fake.h"
 
 #include "bulkhead/manage.h"
