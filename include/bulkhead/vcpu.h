@@ -37,6 +37,7 @@ enum vcpu_exit {
     EXIT_SIPI,
     EXIT_INVALID, // the state that the vmm loaded was refused; qualification: the vendor's code
     EXIT_OTHER,   // vendor's reason in `reason`
+    EXIT_RDPMC,
     EXIT_CLASSES,
     EXIT_HOST = 31, // kernel-internal: a host interrupt; never seen by a vmm
 };
@@ -54,7 +55,7 @@ enum vcpu_group { // bits of have, dirty, want[]
     GROUP_TIME = 1 << 9,     // tsc_offset
     GROUP_INJECT = 1 << 10,  // inject inject_error inject_length window
     GROUP_CONTROL = 1 << 11, // control exceptions
-    GROUP_XSTATE = 1 << 12,  // xcr0
+    GROUP_XSTATE = 1 << 12,  // xcr0 tsc_aux
     GROUP_ALL = (1 << 13) - 1,
 };
 
@@ -140,7 +141,7 @@ struct vcpu_page {
     uint64_t dr[4], dr6, dr7;
     uint64_t pdpte[4];
     uint64_t pending_debug;
-    uint64_t xcr0;
+    uint64_t xcr0, tsc_aux;
 
     uint32_t want[EXIT_CLASSES]; // groups to store on exit, by class; the vmm writes it
     uint64_t entries;            // statistics: guest entries

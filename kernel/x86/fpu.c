@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Who owns the extended state: x87 to AVX-512, PKRU, XCR0, and with it what else is switched rarely: debug address registers,
+// KERNEL_GS_BASE, TSC_AUX. A guest's stays loaded while its vmm works; it moves only when another thread needs the registers.
+// HAZARD: in host mode CR0.TS is set unless the owner itself runs and may use the FPU: else any task reads a guest's keys
+// from the registers.
+#include "virt.h"
+#include "insn.h"
+
+// x87, SSE, AVX, AVX-512, PKRU: what fits one page, and nothing whose state hides outside of XSAVE.
+#define XCR0_KNOWN  0x2e7ull
+#define XCR0_AVX512 0xe0ull
+
+static uint64_t xcr0_host; // all components that are switched; 0: no XSAVE, use FXSAVE
+static bool have_tsc_aux;
+
+void fpu_init(void)
+{
+    struct cpuid_regs f1 = cpuid(1, 0);
+
+    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
+    if (f1.ecx & 1u << 26) {
+        write_cr4(read_cr4() | CR4_OSXSAVE);
+        xcr0_host = cpuid(0xd, 0).eax & XCR0_KNOWN;
+        if ((xcr0_host & XCR0_AVX512) != XCR0_AVX512)
+            xcr0_host &= ~XCR0_AVX512;
+        xsetbv(xcr0_host);
+    }
+    have_tsc_aux = cpuid_checked(0x80000001, 0).edx & 1u << 27 || cpuid_checked(7, 0).ecx & 1u << 22;
+    clts();
+    __asm__ volatile("fninit");
+    write_cr0(read_cr0() | CR0_TS);
+}
+
+bool fpu_xcr0_valid(uint64_t xcr0)
+{
+    if (!(xcr0 & 1) || xcr0 & ~xcr0_host || (xcr0 & 6) == 4)
+        return false;
+    return !(xcr0 & XCR0_AVX512) || (xcr0 & (XCR0_AVX512 | 4)) == (XCR0_AVX512 | 4);
+}
+
+// With XCR0 at its widest: HAZARD: a guest may narrow XCR0 while wider components hold data.
+static void save(struct thread *owner)
+{
+    struct vcpu *v = owner->vcpu;
+
+    if (v) {
+        if (xcr0_host)
+            v->xcr0 = xgetbv(); // QEMU does not intercept XSETBV
+        if (virt->kind == VIRT_VMX)
+            v->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+        if (have_tsc_aux)
+            v->tsc_aux = rdmsr(MSR_TSC_AUX);
+    }
+    if (xcr0_host) {
+        xsetbv(xcr0_host);
+        __asm__ volatile("xsave64 (%0)" ::"r"(owner->xstate), "a"(~0u), "d"(~0u) : "memory");
+    } else {
+        __asm__ volatile("fxsave64 (%0)" ::"r"(owner->xstate) : "memory");
+    }
+}
+
+static void load(struct thread *thread)
+{
+    struct vcpu *v = thread->vcpu;
+
+    if (xcr0_host) {
+        xsetbv(xcr0_host);
+        __asm__ volatile("xrstor64 (%0)" ::"r"(thread->xstate), "a"(~0u), "d"(~0u) : "memory");
+    } else {
+        __asm__ volatile("fxrstor64 (%0)" ::"r"(thread->xstate) : "memory");
+    }
+    if (v) {
+        if (xcr0_host)
+            xsetbv(v->xcr0);
+        if (virt->kind == VIRT_VMX)
+            wrmsr(MSR_KERNEL_GS_BASE, v->kernel_gs_base);
+        if (have_tsc_aux)
+            wrmsr(MSR_TSC_AUX, v->tsc_aux);
+        vcpu_load_dr(v);
+    }
+}
+
+void vcpu_load_xstate(struct vcpu *v, struct vcpu_page *page)
+{
+    uint64_t xcr0 = READ_ONCE(page->xcr0);
+
+    v->tsc_aux = READ_ONCE(page->tsc_aux) & 0xffffffff; // the rest of the MSR is reserved
+    if (have_tsc_aux)
+        wrmsr(MSR_TSC_AUX, v->tsc_aux);
+    if (fpu_xcr0_valid(xcr0)) { // else the processor would refuse it
+        v->xcr0 = xcr0;
+        xsetbv(xcr0);
+    }
+}
+
+void vcpu_store_xstate(const struct vcpu *v, struct vcpu_page *page)
+{
+    page->xcr0 = xcr0_host ? xgetbv() : v->xcr0;
+    page->tsc_aux = have_tsc_aux ? rdmsr(MSR_TSC_AUX) : v->tsc_aux;
+}
+
+void fpu_own(struct thread *thread)
+{
+    struct cpu *cpu = this_cpu();
+
+    if (cpu->fpu_owner == thread)
+        return;
+    clts();
+    if (cpu->fpu_owner)
+        save(cpu->fpu_owner);
+    load(thread);
+    cpu->fpu_owner = thread;
+    if (!cpu->fpu_open)
+        write_cr0(read_cr0() | CR0_TS);
+}
+
+void fpu_switch(struct cpu *cpu, struct thread *to)
+{
+    bool open = to->state & FLAG_FPU;
+
+    if (open)
+        fpu_own(to);
+    if (open == cpu->fpu_open)
+        return;
+    cpu->fpu_open = open;
+    if (open)
+        clts();
+    else
+        write_cr0(read_cr0() | CR0_TS);
+}
+
+void fpu_release(struct thread *thread)
+{
+    // HAZARD: what stays in the registers is overwritten by the next owner's state before anybody can read it.
+    if (thread->cpu->fpu_owner == thread)
+        thread->cpu->fpu_owner = NULL;
+    if (thread->xstate)
+        pool_free(thread->obj.pool, thread->xstate, PAGE_SIZE);
+    thread->xstate = NULL;
+}
+
+enum status fpu_area(struct thread *thread)
+{
+    uint8_t *area = thread->xstate ? thread->xstate : pool_alloc(thread->obj.pool, PAGE_SIZE);
+
+    if (!area)
+        return ERR_MEMORY;
+    if (!thread->xstate) { // as FNINIT leaves it; XSTATE_BV = 0 makes XRSTOR take the same, but for MXCSR
+        area[0] = 0x7f;
+        area[1] = 0x03;
+        area[24] = 0x80;
+        area[25] = 0x1f;
+        thread->xstate = area;
+    }
+    return OK;
+}
+
+enum status arch_thread_fpu(struct thread *thread, bool use)
+{
+    if (thread->kind == THREAD_VCPU)
+        return ERR_STATE; // the registers are its guest's
+    if (!use) {
+        thread->state &= ~FLAG_FPU;
+        fpu_release(thread);
+        return OK;
+    }
+    enum status status = fpu_area(thread);
+    if (status == OK)
+        thread->state |= FLAG_FPU;
+    return status;
+}

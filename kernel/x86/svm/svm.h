@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Inside the SVM backend: features found at boot, state groups.
+#pragma once
+
+#include "../virt.h"
+#include "vmcb.h"
+
+struct svm_features {
+    uint32_t tags;         // highest ASID
+    uint32_t clean;        // clean bits to set after a run; 0 when the processor has none
+    bool next_rip, decode; // next-RIP save, decode assists
+};
+extern struct svm_features svm_features;
+
+// Loads the groups of `dirty` from the page into the VMCB.
+void svm_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty);
+// Stores the groups of `want` into the page.
+void svm_store(const struct vcpu *v, struct vcpu_page *page, uint32_t want);
+// Sets the intercepts: `must`, and what the vmm asked for.
+void svm_intercepts(struct vmcb *vmcb, uint32_t control, uint32_t exceptions);

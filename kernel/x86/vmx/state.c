@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// State groups between the vCPU page and the VMCS, which is current. Everything from the page is cut down to what cannot hurt the
+// host; what the processor checks itself is left to VM entry, whose refusal is EXIT_INVALID.
+#include "vmx.h"
+#include "../insn.h"
+
+#define EXCEPTIONS_MUST (1u << 1 | 1u << 17 | 1u << 18) // #DB #AC #MC, see docs/confinement.md
+
+void vmx_host_state(struct cpu *cpu)
+{
+    struct vmx_host *host = &vmx_hosts[cpu->number];
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } idtr;
+    uint16_t cs, ss, tr;
+
+    __asm__ volatile("mov %%cs, %0; mov %%ss, %1; str %2" : "=r"(cs), "=r"(ss), "=r"(tr));
+    __asm__ volatile("sidt %0" : "=m"(idtr));
+    const uint32_t *tss = (const uint32_t *)(host->gdtr.base + tr);
+    vmwrite(HOST_CS, cs);
+    vmwrite(HOST_SS, ss);
+    vmwrite(HOST_TR, tr);
+    for (unsigned field = HOST_DS; field <= HOST_GS; field += 2)
+        vmwrite(field, 0);
+    vmwrite(HOST_ES, 0);
+    vmwrite(HOST_TR_BASE, (uint64_t)tss[2] << 32 | (tss[1] & 0xff000000) | (tss[1] & 0xff) << 16 | tss[0] >> 16);
+    vmwrite(HOST_GDTR_BASE, host->gdtr.base);
+    vmwrite(HOST_IDTR_BASE, idtr.base);
+    vmwrite(HOST_FS_BASE, 0);
+    vmwrite(HOST_GS_BASE, 0);
+    vmwrite(HOST_SYSENTER_CS, 0); // CS 0: SYSENTER faults at user level
+    vmwrite(HOST_SYSENTER_ESP, 0);
+    vmwrite(HOST_SYSENTER_EIP, 0);
+    vmwrite(HOST_CR0, read_cr0() | CR0_TS); // the FPU owner rule
+    vmwrite(HOST_CR4, read_cr4());
+    vmwrite(HOST_EFER, rdmsr(MSR_EFER));
+    vmwrite(HOST_PAT, rdmsr(MSR_PAT));
+}
+
+void vmx_reset(struct vcpu *v)
+{
+    static const uint16_t zero[] = {CR3_TARGETS,   ENTRY_EVENT,  GUEST_SHADOW,       GUEST_ACTIVITY,  GUEST_DEBUGCTL,
+                                    TSC_OFFSET,    GUEST_CR3,    GUEST_PENDING_DEBUG, GUEST_SYSENTER_CS, GUEST_SYSENTER_ESP,
+                                    GUEST_SYSENTER_EIP, GUEST_RIP, GUEST_RSP, GUEST_GDTR_BASE, GUEST_IDTR_BASE,
+                                    GUEST_GDTR_LIMIT, GUEST_IDTR_LIMIT, GUEST_EFER};
+    const struct vmx_features *f = &vmx_features;
+
+    for (unsigned i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
+        vmwrite(zero[i], 0);
+    v->vmx.primary = f->controls[PRIMARY];
+    vmwrite(PIN_CONTROLS, f->controls[PIN]);
+    vmwrite(PRIMARY_CONTROLS, v->vmx.primary);
+    vmwrite(SECONDARY_CONTROLS, f->controls[SECONDARY]);
+    vmwrite(EXIT_CONTROLS, f->controls[EXIT]);
+    vmwrite(ENTRY_CONTROLS, f->controls[ENTRY]);
+    vmwrite(EXCEPTION_BITMAP, EXCEPTIONS_MUST);
+    vmwrite(MSR_BITMAP, f->msr_bitmap);
+    vmwrite(EPT_POINTER, virt_to_phys(v->guest->space.ptab.root) | EPT_WB_4_LEVELS);
+    if (f->controls[SECONDARY] & SECONDARY_ENCLS)
+        vmwrite(ENCLS_EXITING, ~0ull);
+    if (f->controls[SECONDARY] & SECONDARY_XSAVES)
+        vmwrite(XSS_EXITING, ~0ull);
+    vmwrite(GUEST_LINK, ~0ull);
+    vmwrite(HOST_CR3, v->thread->cr3 & ~(1ull << 63)); // its vmm's; the no-flush bit is only for MOV CR3
+    vmwrite(GUEST_PAT, 0x0007040600070406);
+    vmwrite(GUEST_DR7, 0x400);
+    vmwrite(GUEST_RFLAGS, 2);
+    v->vmx.rflags = 2;
+    vmwrite(CR0_MASK, f->cr0_mask);
+    vmwrite(CR4_MASK, f->cr4_mask);
+    vmwrite(CR0_SHADOW, 0);
+    vmwrite(CR4_SHADOW, 0);
+    vmwrite(GUEST_CR0, f->cr0_fixed);
+    vmwrite(GUEST_CR4, f->cr4_fixed);
+}
+
+static void load_segment(const struct vcpu_segment *from, unsigned i)
+{
+    vmwrite(GUEST_ES + 2 * i, READ_ONCE(from->selector) & 0xffff);
+    vmwrite(GUEST_ES_LIMIT + 2 * i, READ_ONCE(from->limit));
+    vmwrite(GUEST_ES_RIGHTS + 2 * i, READ_ONCE(from->attributes) & 0x1f0ff);
+    vmwrite(GUEST_ES_BASE + 2 * i, READ_ONCE(from->base));
+}
+
+static void store_segment(struct vcpu_segment *to, unsigned i)
+{
+    to->selector = (uint32_t)vmread(GUEST_ES + 2 * i);
+    to->limit = (uint32_t)vmread(GUEST_ES_LIMIT + 2 * i);
+    to->attributes = (uint32_t)vmread(GUEST_ES_RIGHTS + 2 * i);
+    to->base = vmread(GUEST_ES_BASE + 2 * i);
+}
+
+// The guest sees what it wrote in the read shadows; the bits that are not its own stay as they must be. A change of one exits.
+static void load_cr(struct vcpu *v, struct vcpu_page *page)
+{
+    const struct vmx_features *f = &vmx_features;
+    uint64_t cr0 = READ_ONCE(page->cr0), cr4 = READ_ONCE(page->cr4);
+
+    vmwrite(CR0_SHADOW, cr0);
+    vmwrite(GUEST_CR0, (cr0 & f->cr0_allowed) | f->cr0_fixed);
+    vmwrite(CR4_SHADOW, cr4);
+    vmwrite(GUEST_CR4, (cr4 & f->cr4_allowed) | f->cr4_fixed);
+    vmwrite(GUEST_CR3, READ_ONCE(page->cr3));
+    v->vmx.cr2 = READ_ONCE(page->cr2);
+}
+
+static void load_syscall(struct vcpu *v, struct vcpu_page *page)
+{
+    uint64_t lstar = READ_ONCE(page->lstar), gs = READ_ONCE(page->kernel_gs_base);
+
+    vmx_msrs_restore(v);
+    v->vmx.star = READ_ONCE(page->star);
+    v->vmx.cstar = READ_ONCE(page->cstar); // Intel has no SYSCALL in compatibility mode: never in the MSR
+    v->vmx.sfmask = READ_ONCE(page->sfmask) & 0xffffffff;
+    if (is_canonical(lstar)) // else WRMSR would refuse it
+        v->vmx.lstar = lstar;
+    if (is_canonical(gs))
+        wrmsr(MSR_KERNEL_GS_BASE, gs);
+}
+
+static void load_efer(uint64_t efer)
+{
+    bool long_mode = efer & EFER_LME && vmread(GUEST_CR0) & CR0_PG;
+    uint64_t entry = vmread(ENTRY_CONTROLS);
+
+    vmwrite(GUEST_EFER, (efer & ~EFER_LMA) | (long_mode ? EFER_LMA : 0));
+    vmwrite(ENTRY_CONTROLS, long_mode ? entry | ENTRY_IA32E : entry & ~(uint64_t)ENTRY_IA32E);
+}
+
+static void load_primary(struct vcpu *v, uint32_t clear, uint32_t set)
+{
+    uint32_t primary = (v->vmx.primary & ~clear) | set;
+
+    if (primary != v->vmx.primary) {
+        v->vmx.primary = primary;
+        vmwrite(PRIMARY_CONTROLS, primary);
+    }
+}
+
+static void load_inject(struct vcpu *v, struct vcpu_page *page)
+{
+    uint32_t event = vcpu_event(READ_ONCE(page->inject)), window = READ_ONCE(page->window);
+
+    page->inject = 0;
+    vmwrite(ENTRY_EVENT, event);
+    if (event) {
+        vmwrite(ENTRY_EVENT_ERROR, READ_ONCE(page->inject_error));
+        vmwrite(ENTRY_EVENT_LENGTH, READ_ONCE(page->inject_length) & 15);
+    }
+    load_primary(v, PRIMARY_WINDOW | PRIMARY_NMI_WINDOW,
+                 (window & WINDOW_INTERRUPT ? PRIMARY_WINDOW : 0) | (window & WINDOW_NMI ? PRIMARY_NMI_WINDOW : 0));
+}
+
+void vmx_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty)
+{
+    if (dirty & GROUP_CR)
+        load_cr(v, page);
+    if (dirty & (GROUP_EFER_PAT | GROUP_CR)) // LMA hangs on both
+        load_efer(dirty & GROUP_EFER_PAT ? READ_ONCE(page->efer) : vmread(GUEST_EFER));
+    if (dirty & GROUP_EFER_PAT)
+        vmwrite(GUEST_PAT, READ_ONCE(page->pat));
+    if (dirty & GROUP_SEG)
+        for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+            load_segment(&page->seg[i], i);
+    if (dirty & GROUP_TABLES) {
+        load_segment(&page->seg[SEG_LDTR], SEG_LDTR);
+        load_segment(&page->seg[SEG_TR], SEG_TR);
+        vmwrite(GUEST_GDTR_BASE, READ_ONCE(page->gdtr_base));
+        vmwrite(GUEST_GDTR_LIMIT, READ_ONCE(page->gdtr_limit) & 0xffff);
+        vmwrite(GUEST_IDTR_BASE, READ_ONCE(page->idtr_base));
+        vmwrite(GUEST_IDTR_LIMIT, READ_ONCE(page->idtr_limit) & 0xffff);
+    }
+    if (dirty & GROUP_SYSCALL)
+        load_syscall(v, page);
+    if (dirty & GROUP_SYSENTER) {
+        vmwrite(GUEST_SYSENTER_CS, READ_ONCE(page->sysenter_cs));
+        vmwrite(GUEST_SYSENTER_ESP, READ_ONCE(page->sysenter_esp));
+        vmwrite(GUEST_SYSENTER_EIP, READ_ONCE(page->sysenter_eip));
+    }
+    if (dirty & GROUP_DEBUG) {
+        for (unsigned i = 0; i < 4; i++)
+            v->dr[i] = READ_ONCE(page->dr[i]);
+        v->dr7 = (READ_ONCE(page->dr7) & 0xffff2bff) | 0x400;
+        vmwrite(GUEST_DR7, v->dr7);
+        vcpu_load_dr(v);
+    }
+    if (dirty & GROUP_PDPTE)
+        for (unsigned i = 0; i < 4; i++)
+            vmwrite(GUEST_PDPTE + 2 * i, READ_ONCE(page->pdpte[i]));
+    if (dirty & GROUP_EVENT) {
+        v->vmx.shadow = READ_ONCE(page->shadow) & (SHADOW_STI | SHADOW_MOV_SS | SHADOW_NMI);
+        vmwrite(GUEST_SHADOW, v->vmx.shadow);
+        vmwrite(GUEST_PENDING_DEBUG, READ_ONCE(page->pending_debug));
+    }
+    if (dirty & GROUP_TIME)
+        vmwrite(TSC_OFFSET, READ_ONCE(page->tsc_offset));
+    if (dirty & GROUP_INJECT)
+        load_inject(v, page);
+    if (dirty & GROUP_CONTROL) {
+        uint32_t control = READ_ONCE(page->control);
+        load_primary(v, PRIMARY_RDTSC | PRIMARY_CR3 | PRIMARY_INVLPG | PRIMARY_PAUSE,
+                     (control & CONTROL_RDTSC ? PRIMARY_RDTSC : 0) | (control & CONTROL_CR3 ? PRIMARY_CR3 : 0) |
+                         (control & CONTROL_INVLPG ? PRIMARY_INVLPG : 0) |
+                         (control & CONTROL_PAUSE ? PRIMARY_PAUSE : 0));
+        vmwrite(EXCEPTION_BITMAP, READ_ONCE(page->exceptions) | EXCEPTIONS_MUST);
+    }
+    if (dirty & GROUP_XSTATE)
+        vcpu_load_xstate(v, page);
+}
+
+void vmx_store(struct vcpu *v, struct vcpu_page *page, uint32_t want)
+{
+    const struct vmx_features *f = &vmx_features;
+
+    if (want & GROUP_CR) {
+        page->cr0 = (vmread(GUEST_CR0) & ~f->cr0_mask) | (vmread(CR0_SHADOW) & f->cr0_mask);
+        page->cr4 = (vmread(GUEST_CR4) & ~f->cr4_mask) | (vmread(CR4_SHADOW) & f->cr4_mask);
+        page->cr3 = vmread(GUEST_CR3);
+        page->cr2 = v->vmx.cr2;
+    }
+    if (want & GROUP_SEG)
+        for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+            store_segment(&page->seg[i], i);
+    if (want & GROUP_TABLES) {
+        store_segment(&page->seg[SEG_LDTR], SEG_LDTR);
+        store_segment(&page->seg[SEG_TR], SEG_TR);
+        page->gdtr_base = vmread(GUEST_GDTR_BASE);
+        page->gdtr_limit = (uint32_t)vmread(GUEST_GDTR_LIMIT);
+        page->idtr_base = vmread(GUEST_IDTR_BASE);
+        page->idtr_limit = (uint32_t)vmread(GUEST_IDTR_LIMIT);
+    }
+    if (want & GROUP_SYSCALL) {
+        page->star = v->vmx.star;
+        page->lstar = v->vmx.lstar;
+        page->cstar = v->vmx.cstar;
+        page->sfmask = v->vmx.sfmask;
+        page->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+    }
+    if (want & GROUP_SYSENTER) {
+        page->sysenter_cs = vmread(GUEST_SYSENTER_CS);
+        page->sysenter_esp = vmread(GUEST_SYSENTER_ESP);
+        page->sysenter_eip = vmread(GUEST_SYSENTER_EIP);
+    }
+    if (want & GROUP_EFER_PAT) {
+        page->efer = vmread(GUEST_EFER);
+        page->pat = vmread(GUEST_PAT);
+    }
+    if (want & GROUP_DEBUG) {
+        for (unsigned i = 0; i < 4; i++)
+            page->dr[i] = v->dr[i];
+        page->dr7 = vmread(GUEST_DR7);
+    }
+    if (want & GROUP_PDPTE)
+        for (unsigned i = 0; i < 4; i++)
+            page->pdpte[i] = vmread(GUEST_PDPTE + 2 * i);
+    if (want & GROUP_EVENT)
+        page->pending_debug = vmread(GUEST_PENDING_DEBUG);
+    if (want & GROUP_TIME)
+        page->tsc_offset = vmread(TSC_OFFSET);
+    if (want & GROUP_XSTATE)
+        vcpu_store_xstate(v, page);
+}
