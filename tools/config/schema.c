@@ -12,7 +12,8 @@ struct field {
     bool required;
 };
 
-// CPU features that a vmm can keep from its guest (enum guest_hide), as Linux prints them in /proc/cpuinfo.
+// CPU features that a vmm can keep from its guest (enum guest_hide), as Linux prints them in
+// /proc/cpuinfo.
 static const char *const cpu_features[] = {"cx16", NULL};
 
 // The keys of the table, for messages; at most 16.
