@@ -58,7 +58,10 @@ static enum msr_result write_tsc(struct msr_state *state, uint32_t index, uint64
 // The Local APIC checks what it is told. CPUID shows whether it is enabled.
 static enum msr_result read_apic(struct msr_state *state, uint32_t index, uint64_t *value)
 {
-    return state->hooks.apic_read(state->hooks.context, index, value) ? MSR_OK : MSR_GP;
+    if (state->hooks.apic_read(state->hooks.context, index, value))
+        return MSR_OK;
+    *value = 0;
+    return MSR_GP;
 }
 
 static enum msr_result write_apic(struct msr_state *state, uint32_t index, uint64_t value)
