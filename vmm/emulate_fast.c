@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fast path of mmio_emulate(): a register of the Local APIC is one MOV, and drivers use few code
-// pages. The hardware has just executed the instruction up to its access, so neither the rights of
-// the code page nor those of the data are checked again; which page it is, and what the bytes are,
-// is read anew each time.
+// Fast path of mmio_emulate(). A register of the Local APIC is one MOV, and drivers have few of
+// them: each is kept by its address, decoded, with all that this rests on: CR3, the page-table
+// entries that lead to the code, and the code itself.
+//
+// HAZARD: the guest may change any of it at any time without telling, so all of it is compared
+// with memory at each use. Rights are not checked again: the hardware has just executed the
+// instruction up to its access.
 #include "emulate_fast.h"
 #include "emulate_alu.h"
 
@@ -10,185 +13,122 @@
 
 #define PAGE_SIZE 4096u
 
-// A decoded MOV: 88 to 8B, C6, C7, MOVZX (0F B6, B7), with 66 and REX prefixes at most.
-struct move {
-    uint8_t length;
-    uint8_t size;   // of the memory access
-    uint8_t extend; // of the register, for loads
-    uint8_t reg;    // register number, or HIGH_BYTE + 0..3 for AH to BH, or IMMEDIATE
-    bool write;
-    uint64_t value;   // with IMMEDIATE
-    uint64_t address; // effective address
-};
-
-enum { HIGH_BYTE = 16, IMMEDIATE = 0xff };
-
-static struct mmio_code_page *slot_of(struct mmio *m, uint64_t linear)
+static struct mmio_site *site_of(struct mmio *m, uint64_t rip)
 {
-    return &m->code[linear / PAGE_SIZE % MMIO_CODE_PAGES];
+    return &m->sites[(rip ^ rip >> 4 ^ rip >> 8) % MMIO_SITES];
 }
 
-void fast_remember(struct mmio *m, const struct cpu_view *cpu, uint64_t page, const uint8_t *host,
-                   const struct translation *t)
+void mmio_flush(struct mmio *m)
 {
-    *slot_of(m, page) = (struct mmio_code_page){
-        .page = page,
-        .cr3 = cpu->cr3,
-        .la57 = cpu->cr4 & CR4_LA57,
-        .host = host,
-        .translation = *t,
-    };
+    for (unsigned i = 0; i < MMIO_SITES; i++)
+        m->sites[i].rip = 0;
 }
 
-static uint64_t load32(const uint8_t *bytes)
+// Fills *move when `insn` is MOV or MOVZX between memory and a register, or from an immediate.
+static bool move_of(struct mmio_move *move, const struct insn *insn, uint64_t rip)
 {
-    int32_t value;
+    unsigned reg = insn_reg(insn);
+    unsigned size = insn->opcode & 1 ? insn->operand_size : 1;
+    unsigned extend = size;
 
-    memcpy(&value, bytes, sizeof(value));
-    return (uint64_t)(int64_t)value;
-}
-
-// The longest form is 12 bytes, so `b` needs no bounds.
-static bool decode_move(struct move *move, const uint8_t b[16], const struct cpu_view *cpu)
-{
-    unsigned i = 0, rex = 0, operand = 4, mod, rm, op;
-    bool immediate = false;
-
-    move->extend = 0;
-    move->value = 0;
-    if (b[i] == 0x66) {
-        operand = 2;
-        i++;
-    }
-    if ((b[i] & 0xf0) == 0x40) {
-        rex = b[i++];
-        if (rex & REX_W)
-            operand = 8;
-    }
-    op = b[i++];
-    switch (op) {
-    case 0x88:
-    case 0x89:
-    case 0x8a:
-    case 0x8b:
-        move->size = move->extend = op & 1 ? operand : 1;
-        move->write = op < 0x8a;
-        break;
-    case 0xc6:
-    case 0xc7:
-        move->size = op & 1 ? operand : 1;
-        move->write = immediate = true;
-        if (b[i] & 0x38)
-            return false;
-        break;
-    case 0x0f:
-        op = b[i++];
-        if ((op & ~1) != 0xb6)
-            return false;
-        move->size = op & 1 ? 2 : 1;
-        move->extend = operand;
+    if (insn->encoding != ENCODING_LEGACY || !insn->has_modrm || !insn->has_memory ||
+        insn->address_size != 8 || insn->overridden)
+        return false;
+    if (insn->map == MAP_ONE_BYTE && insn->opcode >= 0x88 && insn->opcode <= 0x8b) {
+        move->write = insn->opcode < 0x8a;
+    } else if (insn->map == MAP_ONE_BYTE && (insn->opcode & ~1) == 0xc6) {
+        move->write = true;
+        reg = REG_NONE;
+    } else if (insn->map == MAP_0F && (insn->opcode & ~1) == 0xb6) {
         move->write = false;
-        break;
-    default:
-        return false;
-    }
-
-    mod = b[i] >> 6;
-    rm = b[i] & 7;
-    move->reg = (b[i++] >> 3 & 7) | (rex & REX_R) << 1;
-    if (mod == 3)
-        return false;
-    // A byte register: the source of a write, or the destination of a load that does not extend.
-    unsigned width = move->write ? move->size : move->extend;
-    if (width == 1 && !rex && move->reg >= 4)
-        move->reg += HIGH_BYTE - 4;
-
-    uint64_t address = 0;
-    bool rip = false;
-    unsigned base = rm;
-    if (rm == 4) {
-        unsigned index = (b[i] >> 3 & 7) | (rex & REX_X) << 2;
-        if (index != 4)
-            address = cpu->gpr[index] << (b[i] >> 6);
-        base = b[i++] & 7;
-    }
-    if (mod == 0 && base == 5) {
-        rip = rm == 5;
-        address += load32(b + i);
-        i += 4;
+        size = insn->opcode & 1 ? 2 : 1;
+        extend = insn->operand_size;
     } else {
-        address += cpu->gpr[base | (rex & REX_B) << 3];
-        if (mod == 1) {
-            address += (uint64_t)(int64_t)(int8_t)b[i++];
-        } else if (mod == 2) {
-            address += load32(b + i);
-            i += 4;
-        }
+        return false;
     }
-    if (immediate) {
-        move->reg = IMMEDIATE;
-        if (move->size == 1) {
-            move->value = b[i++];
-        } else if (move->size == 2) {
-            move->value = b[i] | b[i + 1] << 8;
-            i += 2;
-        } else {
-            move->value = load32(b + i);
-            i += 4;
-        }
-    }
-    move->length = i;
-    move->address = rip ? address + cpu->rip + i : address;
+    if (extend == 1 && !insn->rex && reg >= 4 && reg != REG_NONE) // AH to BH
+        return false;
+
+    move->length = insn->length;
+    move->size = size;
+    move->reg = reg;
+    move->base = insn->base == BASE_RIP ? REG_NONE : insn->base;
+    move->index = insn->index;
+    move->scale = insn->scale;
+    move->mask = size_mask(size);
+    move->keep = extend < 4 ? ~size_mask(extend) : 0;
+    move->address = insn->disp + (insn->base == BASE_RIP ? rip + insn->length : 0);
+    move->value = insn->imm;
     return true;
 }
 
-static uint64_t source(const struct move *move, const struct cpu_view *cpu)
+void fast_remember(struct mmio *m, const struct cpu_view *cpu, const struct insn *insn,
+                   const uint8_t *bytes, const uint8_t *host, const struct translation *t)
 {
-    if (move->reg == IMMEDIATE)
-        return move->value & size_mask(move->size);
-    if (move->reg >= HIGH_BYTE)
-        return cpu->gpr[move->reg - HIGH_BYTE] >> 8 & 0xff;
-    return cpu->gpr[move->reg] & size_mask(move->size);
+    struct mmio_site *site = site_of(m, cpu->rip);
+    struct mmio_move move;
+    unsigned offset = cpu->rip & (PAGE_SIZE - 1);
+
+    // An RIP above 4 GiB is 64-bit mode whatever CS says; 5-level paging has an entry too many.
+    if (cpu->mode != CPU_MODE_64 || cpu->rip >> 32 == 0 ||
+        offset > PAGE_SIZE - sizeof(site->code) || t->levels == 0 || t->levels > 4 ||
+        t->entry_size != 8 || !move_of(&move, insn, cpu->rip))
+        return;
+    *site = (struct mmio_site){.rip = cpu->rip, .cr3 = cpu->cr3, .host = host + offset};
+    site->move = move;
+    memcpy(site->code, host + offset, sizeof(site->code));
+    if (memcmp(site->code, bytes, insn->length) != 0) // it has changed since it was decoded
+        site->rip = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned from = i < t->levels ? i : t->levels - 1;
+        site->entry[i].at = t->visited[from].entry;
+        site->entry[i].value = t->visited[from].value;
+    }
 }
 
-static void set_destination(const struct move *move, struct cpu_view *cpu, uint64_t value)
+static inline bool still_valid(const struct mmio_site *site)
 {
-    value &= size_mask(move->size);
-    if (move->reg >= HIGH_BYTE) {
-        uint64_t *reg = &cpu->gpr[move->reg - HIGH_BYTE];
-        *reg = (*reg & ~0xff00ull) | value << 8;
-    } else if (move->extend >= 4) {
-        cpu->gpr[move->reg] = value;
-    } else {
-        uint64_t *reg = &cpu->gpr[move->reg];
-        *reg = (*reg & ~size_mask(move->extend)) | value;
-    }
+    uint64_t code[2];
+    uint64_t changed = 0;
+
+    memcpy(code, site->host, sizeof(code));
+    changed |= code[0] ^ site->code[0];
+    changed |= code[1] ^ site->code[1];
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < 4; i++)
+        changed |= __atomic_load_n(site->entry[i].at, __ATOMIC_RELAXED) ^ site->entry[i].value;
+    return changed == 0;
 }
 
 bool fast_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write)
 {
-    unsigned offset = cpu->rip & (PAGE_SIZE - 1);
-    const struct mmio_code_page *code = slot_of(m, cpu->rip);
-    uint8_t bytes[16];
-    struct move move;
+    const struct mmio_site *site = site_of(m, cpu->rip);
+    const struct mmio_move *move = &site->move;
+    uint64_t *gpr = cpu->gpr;
 
-    // An RIP above 4 GiB is 64-bit mode: so CS need not be known.
-    if (cpu->rip >> 32 == 0 || code->page != cpu->rip - offset || code->cr3 != cpu->cr3 ||
-        code->la57 != (cpu->cr4 & CR4_LA57) || offset > PAGE_SIZE - sizeof(bytes) ||
-        !paging_still_valid(&code->translation))
+    if (site->rip != cpu->rip || site->rip == 0 || site->cr3 != cpu->cr3 || cpu->cr4 & CR4_LA57 ||
+        !still_valid(site))
         return false;
-    memcpy(bytes, code->host + offset, sizeof(bytes));
 
     // An access that crosses pages faults at the start of the second one: the addresses differ.
-    if (!decode_move(&move, bytes, cpu) || move.write != write ||
-        ((move.address ^ gpa) & (PAGE_SIZE - 1)) != 0 ||
-        (gpa & (PAGE_SIZE - 1)) + move.size > PAGE_SIZE)
+    uint64_t address = move->address;
+    if (move->base != REG_NONE)
+        address += gpr[move->base];
+    if (move->index != REG_NONE)
+        address += gpr[move->index] << move->scale;
+    if (move->write != write || (address ^ gpa) % PAGE_SIZE != 0 ||
+        gpa % PAGE_SIZE + move->size > PAGE_SIZE)
         return false;
-    if (write)
-        m->ops->write(m->ctx, gpa, move.size, source(&move, cpu));
-    else
-        set_destination(&move, cpu, m->ops->read(m->ctx, gpa, move.size));
-    cpu->rip += move.length;
+
+    uint64_t length = move->length;
+    if (write) {
+        uint64_t value = move->reg != REG_NONE ? gpr[move->reg] : move->value;
+        m->ops->write(m->ctx, gpa, move->size, value & move->mask);
+    } else {
+        uint64_t value = m->ops->read(m->ctx, gpa, move->size);
+        gpr[move->reg] = (gpr[move->reg] & move->keep) | (value & move->mask);
+    }
+    cpu->rip += length;
     cpu->rflags &= ~RFLAGS_RF;
     return true;
 }

@@ -25,12 +25,6 @@ struct access {
     const struct cpu_view *cpu;
 };
 
-void mmio_flush(struct mmio *m)
-{
-    for (unsigned i = 0; i < MMIO_CODE_PAGES; i++)
-        m->code[i].page = 1;
-}
-
 static enum emulate_status walk(struct mmio *m, const struct cpu_view *cpu, uint64_t linear,
                                 enum walk_access access, struct translation *t,
                                 struct guest_fault *fault)
@@ -185,28 +179,32 @@ static enum emulate_status write_linear(void *ctx, uint64_t linear, unsigned siz
     return EMULATE_OK;
 }
 
-// Copies instruction bytes from one page; remembers the page of 64-bit code for the fast path.
+// Where the first byte of an instruction came from.
+struct origin {
+    struct translation translation;
+    const uint8_t *host; // its page
+};
+
+// Copies instruction bytes from one page.
 static enum emulate_status fetch_page(struct mmio *m, const struct cpu_view *cpu, uint64_t linear,
-                                      uint8_t *to, unsigned size, struct guest_fault *fault)
+                                      uint8_t *to, unsigned size, struct origin *from,
+                                      struct guest_fault *fault)
 {
-    struct translation t;
-    enum emulate_status status = walk(m, cpu, linear, WALK_FETCH, &t, fault);
     unsigned offset = linear & (PAGE_SIZE - 1);
+    enum emulate_status status = walk(m, cpu, linear, WALK_FETCH, &from->translation, fault);
 
     if (status != EMULATE_OK)
         return status;
-    const uint8_t *host = m->ops->ram(m->ctx, t.gpa - offset, PAGE_SIZE, false);
-    if (!host)
+    from->host = m->ops->ram(m->ctx, from->translation.gpa - offset, PAGE_SIZE, false);
+    if (!from->host)
         return EMULATE_NO_MEMORY;
-    memcpy(to, host + offset, size);
-    if (cpu->mode == CPU_MODE_64)
-        fast_remember(m, cpu, linear - offset, host, &t);
+    memcpy(to, from->host + offset, size);
     return EMULATE_OK;
 }
 
-enum emulate_status mmio_fetch(struct mmio *m, const struct cpu_view *cpu,
-                               uint8_t bytes[INSN_MAX_LENGTH], unsigned *n,
-                               struct guest_fault *fault)
+static enum emulate_status fetch(struct mmio *m, const struct cpu_view *cpu,
+                                 uint8_t bytes[INSN_MAX_LENGTH], unsigned *n, struct origin *from,
+                                 struct guest_fault *fault)
 {
     uint64_t linear = cpu->rip;
     unsigned size = INSN_MAX_LENGTH;
@@ -226,18 +224,28 @@ enum emulate_status mmio_fetch(struct mmio *m, const struct cpu_view *cpu,
 
     unsigned first = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
     *n = size < first ? size : first;
-    enum emulate_status status = fetch_page(m, cpu, linear, bytes, *n, fault);
+    enum emulate_status status = fetch_page(m, cpu, linear, bytes, *n, from, fault);
     if (status != EMULATE_OK || *n == size)
         return status;
 
     // The instruction may end before the next page: that one is allowed to be absent.
     struct guest_fault ignored;
+    struct origin second;
     uint64_t next = linear + *n;
     if (cpu->mode != CPU_MODE_64)
         next = (uint32_t)next;
-    if (fetch_page(m, cpu, next, bytes + *n, size - *n, &ignored) == EMULATE_OK)
+    if (fetch_page(m, cpu, next, bytes + *n, size - *n, &second, &ignored) == EMULATE_OK)
         *n = size;
     return EMULATE_OK;
+}
+
+enum emulate_status mmio_fetch(struct mmio *m, const struct cpu_view *cpu,
+                               uint8_t bytes[INSN_MAX_LENGTH], unsigned *n,
+                               struct guest_fault *fault)
+{
+    struct origin from;
+
+    return fetch(m, cpu, bytes, n, &from, fault);
 }
 
 static enum emulate_status raise(const struct cpu_view *cpu, enum x86_vector vector,
@@ -248,25 +256,26 @@ static enum emulate_status raise(const struct cpu_view *cpu, enum x86_vector vec
     return EMULATE_FAULT;
 }
 
-enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write,
-                                 struct guest_fault *fault)
+// Apart from mmio_emulate(), so that the fast path does not pay for this stack frame.
+static __attribute__((noinline)) enum emulate_status
+slow_emulate(struct mmio *m, struct cpu_view *cpu, struct guest_fault *fault)
 {
     static const struct emulate_ops ops = {.read = read_linear, .write = write_linear};
     struct access access = {.mmio = m, .cpu = cpu};
     uint8_t bytes[INSN_MAX_LENGTH];
+    struct origin from;
     struct insn insn;
     unsigned n;
 
-    if (fast_emulate(m, cpu, gpa, write))
-        return EMULATE_OK;
     if (m->ops->load_state)
         m->ops->load_state(m->ctx, cpu);
 
-    enum emulate_status status = mmio_fetch(m, cpu, bytes, &n, fault);
+    enum emulate_status status = fetch(m, cpu, bytes, &n, &from, fault);
     if (status != EMULATE_OK)
         return status;
     switch (decode(&insn, bytes, n, cpu->mode)) {
     case DECODE_OK:
+        fast_remember(m, cpu, &insn, bytes, from.host, &from.translation);
         return emulate(cpu, &insn, &ops, &access, fault);
     case DECODE_MORE: // the next page went away, or the segment ends, since the fault
         return EMULATE_RETRY;
@@ -276,4 +285,12 @@ enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t 
         return raise(cpu, VECTOR_GP, fault);
     }
     return EMULATE_UNSUPPORTED;
+}
+
+enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write,
+                                 struct guest_fault *fault)
+{
+    if (fast_emulate(m, cpu, gpa, write))
+        return EMULATE_OK;
+    return slow_emulate(m, cpu, fault);
 }

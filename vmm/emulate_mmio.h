@@ -19,16 +19,35 @@ struct mmio_ops {
     void (*load_state)(void *ctx, struct cpu_view *cpu);
 };
 
-#define MMIO_CODE_PAGES 4
+#define MMIO_SITES 32
 
-// Translation of a page of 64-bit code. It is used only after all its table entries were compared
-// with what is in memory now, so that it may not go stale; it is dropped by mmio_flush() only.
-struct mmio_code_page {
-    uint64_t page; // linear address; 1 when the slot is empty
+// A MOV, reduced to what executing it takes.
+struct mmio_move {
+    uint8_t length;   // of the instruction
+    uint8_t size;     // of the access, 1 to 8 bytes
+    uint8_t reg;      // enum gpr, or REG_NONE: `value` is stored
+    uint8_t base;     // enum gpr or REG_NONE
+    uint8_t index;    // enum gpr or REG_NONE
+    uint8_t scale;    // shift of the index
+    bool write;       // to memory
+    uint64_t mask;    // of the bits that the access has
+    uint64_t keep;    // bits of the register that a load leaves
+    uint64_t address; // displacement, or address of an operand relative to RIP
+    uint64_t value;   // immediate
+};
+
+// A place in 64-bit code that accessed a device by a MOV, and what was found out about it. See
+// emulate_fast.c for why this cannot go stale.
+struct mmio_site {
+    uint64_t rip; // 0: empty
     uint64_t cr3;
-    uint64_t la57;       // the CR4 bit
-    const uint8_t *host; // 4 KiB
-    struct translation translation;
+    const uint8_t *host; // where the code lies
+    uint64_t code[2];    // its first 16 bytes
+    struct {
+        const uint64_t *at;
+        uint64_t value;
+    } entry[4]; // page-table entries; the last one is repeated where a large page needs fewer
+    struct mmio_move move;
 };
 
 // One per vCPU. Set the first four fields, then call mmio_flush().
@@ -37,15 +56,15 @@ struct mmio {
     void *ctx;
     uint8_t physical_bits; // as struct paging
     bool no_1g_pages;
-    struct mmio_code_page code[MMIO_CODE_PAGES];
+    struct mmio_site sites[MMIO_SITES];
 };
 
 // Forgets kept host addresses: at the start, and whenever the RAM map of the guest changes.
 void mmio_flush(struct mmio *m);
 
 // Executes the instruction at cpu->rip, which accessed device address `gpa`; `write` tells the
-// direction that hardware reported. The fast path, a plain MOV in 64-bit mode above 4 GiB, needs of
-// the view only gpr, rip, cr3 and cr4. rflags is read and written: RF is cleared.
+// direction that hardware reported. The fast path, a MOV in 64-bit mode above 4 GiB that was met
+// before, needs of the view only gpr, rip, cr3 and cr4. rflags is read and written: RF is cleared.
 // Not for faults of instruction fetches, nor for those of the guest's own table walks. The caller
 // clears the interrupt shadow, and raises #DB when TF was set, on EMULATE_OK.
 enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write,

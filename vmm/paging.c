@@ -21,16 +21,16 @@ struct format {
     unsigned levels;     // of tables
     unsigned index_bits; // per level
     unsigned entry_size; // bytes
-    bool pae;            // 3 levels: the top one has four entries without rights or accessed bit
+    unsigned pdpte;      // 1: the first level is the four PDPTEs of PAE paging
 };
 
 static struct format format_of(const struct paging *p)
 {
     if (!(p->cr4 & CR4_PAE))
-        return (struct format){2, 10, 4, false};
+        return (struct format){2, 10, 4, 0};
     if (!(p->efer & EFER_LMA))
-        return (struct format){3, 9, 8, true};
-    return (struct format){p->cr4 & CR4_LA57 ? 5 : 4, 9, 8, false};
+        return (struct format){3, 9, 8, 1};
+    return (struct format){p->cr4 & CR4_LA57 ? 5 : 4, 9, 8, 0};
 }
 
 static uint64_t load_entry(const void *entry, unsigned size)
@@ -55,28 +55,30 @@ static uint64_t bits(unsigned low, unsigned high)
     return high < low ? 0 : ((2ull << (high - low)) - 1) << low;
 }
 
-// Reserved bits of a present entry at `level` (1 is the last table).
-static uint64_t reserved_bits(const struct paging *p, const struct format *f, unsigned level,
-                              uint64_t entry)
+// Bits that must be 0 in every entry, whatever its level, apart from the PDPTEs of PAE.
+static uint64_t reserved_always(const struct paging *p, const struct format *f)
 {
     uint64_t reserved = bits(p->physical_bits, 51);
-    bool large = entry & ENTRY_PS && level > 1;
 
-    if (f->entry_size == 4) // PSE-36: bits 13 to 20 of a large page are address bits 32 to 39
-        return level == 2 && large && p->cr4 & CR4_PSE ? 1ull << 21 : 0;
-    if (f->pae && level == 3)
-        return reserved | bits(52, 63) | bits(5, 8) | bits(1, 2);
+    if (f->entry_size == 4)
+        return 0;
     if (!(p->efer & EFER_NXE))
         reserved |= ENTRY_NX;
-    if (f->pae)
+    if (f->levels == 3)
         reserved |= bits(52, 62);
-    if (level == 2 && large)
-        reserved |= bits(13, 20);
-    if (level == 3 && large)
-        reserved |= p->no_1g_pages ? ENTRY_PS : bits(13, 29);
-    if (level > 3)
-        reserved |= ENTRY_PS;
     return reserved;
+}
+
+// The same for an entry with bit 7 set above the last level.
+static uint64_t reserved_large(const struct paging *p, const struct format *f, unsigned level)
+{
+    if (f->entry_size == 4) // PSE-36: bits 13 to 20 are address bits 32 to 39
+        return p->cr4 & CR4_PSE ? 1ull << 21 : 0;
+    if (level == 2)
+        return bits(13, 20);
+    if (level == 3)
+        return p->no_1g_pages ? ENTRY_PS : bits(13, 29);
+    return ENTRY_PS;
 }
 
 static enum walk_status page_fault(const struct paging *p, uint64_t linear, enum walk_access access,
@@ -95,8 +97,8 @@ static enum walk_status page_fault(const struct paging *p, uint64_t linear, enum
     return WALK_FAULT;
 }
 
-// Rights of the whole path: `rights` is the AND of all W and U bits, `nx` the OR of all NX bits.
-static bool allowed(const struct paging *p, enum walk_access access, uint64_t rights, bool nx)
+// Rights of the whole path: `rights` is the AND of all its W and U bits and inverted NX bits.
+static bool allowed(const struct paging *p, enum walk_access access, uint64_t rights)
 {
     bool user_access = p->cpl == 3 && !p->implicit;
     bool user_page = rights & ENTRY_U;
@@ -104,7 +106,7 @@ static bool allowed(const struct paging *p, enum walk_access access, uint64_t ri
     if (user_access && !user_page)
         return false;
     if (access == WALK_FETCH)
-        return !nx && !(user_page && !user_access && p->cr4 & CR4_SMEP);
+        return rights & ENTRY_NX && !(user_page && !user_access && p->cr4 & CR4_SMEP);
     if (user_page && !user_access && p->cr4 & CR4_SMAP && (p->implicit || !(p->rflags & RFLAGS_AC)))
         return false;
     if (access == WALK_WRITE && !(rights & ENTRY_W))
@@ -117,12 +119,10 @@ static enum walk_status set_accessed(const struct paging *p, const struct format
                                      enum walk_access access, struct translation *out,
                                      const uint64_t gpa[PAGING_LEVELS])
 {
-    for (unsigned i = 0; i < out->levels; i++) {
+    for (unsigned i = f->pdpte; i < out->levels; i++) {
         uint64_t old = out->visited[i].value;
         uint64_t new = old | ENTRY_A;
 
-        if (f->pae && i == 0)
-            continue;
         if (i + 1 == out->levels && access == WALK_WRITE)
             new |= ENTRY_D;
         if (new == old)
@@ -137,58 +137,84 @@ static enum walk_status set_accessed(const struct paging *p, const struct format
     return WALK_OK;
 }
 
+static void set_page(struct translation *out, uint64_t entry, uint64_t linear, unsigned shift,
+                     const struct format *f)
+{
+    uint64_t mask = (1ull << shift) - 1;
+
+    out->page_size = mask + 1;
+    out->gpa = (entry & ADDRESS_MASK & ~mask) | (linear & mask);
+    if (f->entry_size == 4 && shift > 12)
+        out->gpa = (entry & 0xffc00000) | (entry >> 13 & 0xff) << 32 | (linear & mask);
+}
+
+// The PDPTEs of PAE paging have neither rights nor an accessed bit.
+static enum walk_status load_pdpte(const struct paging *p, uint64_t linear, enum walk_access access,
+                                   struct translation *out, struct guest_fault *fault)
+{
+    uint64_t index = linear >> 30 & 3;
+    const void *host =
+        p->pdpte ? &p->pdpte[index] : p->ram(p->ctx, (p->cr3 & 0xffffffe0) + 8 * index, 8, false);
+
+    if (!host)
+        return WALK_NO_RAM;
+    uint64_t entry = load_entry(host, 8);
+    out->visited[0].entry = host;
+    out->visited[0].value = entry;
+    if (!(entry & ENTRY_P))
+        return page_fault(p, linear, access, 0, fault);
+    if (entry & (bits(p->physical_bits, 63) | bits(5, 8) | bits(1, 2)))
+        return page_fault(p, linear, access, PAGE_FAULT_PRESENT | PAGE_FAULT_RESERVED, fault);
+    return WALK_OK;
+}
+
 static enum walk_status walk_once(const struct paging *p, const struct format *f, uint64_t linear,
                                   enum walk_access access, struct translation *out,
                                   struct guest_fault *fault)
 {
-    uint64_t table = p->cr3 & (f->pae               ? 0xffffffe0
-                               : f->entry_size == 4 ? 0xfffff000
-                                                    : ADDRESS_MASK);
-    uint64_t rights = ENTRY_W | ENTRY_U;
+    uint64_t table = p->cr3 & (f->entry_size == 4 ? 0xfffff000 : ADDRESS_MASK);
+    uint64_t rights = ~0ull;
+    uint64_t reserved = reserved_always(p, f);
     uint64_t entry_gpa[PAGING_LEVELS];
-    bool nx = false;
+    uint64_t unset = 0; // accessed and dirty bits that some entry lacks
+    unsigned shift = 12 + (f->levels - 1) * f->index_bits;
 
-    for (unsigned level = f->levels; level > 0; level--) {
-        unsigned shift = 12 + (level - 1) * f->index_bits;
+    if (f->pdpte) {
+        enum walk_status status = load_pdpte(p, linear, access, out, fault);
+        if (status != WALK_OK)
+            return status;
+        table = out->visited[0].value & ADDRESS_MASK;
+        shift -= f->index_bits;
+    }
+    for (unsigned i = f->pdpte; i < f->levels; i++, shift -= f->index_bits) {
         uint64_t index = linear >> shift & ((1u << f->index_bits) - 1);
-        unsigned i = f->levels - level;
-        const void *host;
 
-        if (f->pae && level == 3 && p->pdpte) {
-            host = &p->pdpte[index & 3];
-        } else {
-            entry_gpa[i] = table + index * f->entry_size;
-            host = p->ram(p->ctx, entry_gpa[i], f->entry_size, false);
-            if (!host)
-                return WALK_NO_RAM;
-        }
+        entry_gpa[i] = table + index * f->entry_size;
+        const void *host = p->ram(p->ctx, entry_gpa[i], f->entry_size, false);
+        if (!host)
+            return WALK_NO_RAM;
         uint64_t entry = load_entry(host, f->entry_size);
         out->visited[i].entry = host;
         out->visited[i].value = entry;
-        out->levels = i + 1;
-
         if (!(entry & ENTRY_P))
             return page_fault(p, linear, access, 0, fault);
-        if (entry & reserved_bits(p, f, level, entry))
-            return page_fault(p, linear, access, PAGE_FAULT_PRESENT | PAGE_FAULT_RESERVED, fault);
-        if (!(f->pae && level == 3)) {
-            rights &= entry;
-            nx |= entry >> 63;
-        }
 
-        bool large = level > 1 && entry & ENTRY_PS && (f->entry_size == 8 || p->cr4 & CR4_PSE);
+        bool large = entry & ENTRY_PS && shift > 12;
+        if (entry & reserved || (large && entry & reserved_large(p, f, f->levels - i)))
+            return page_fault(p, linear, access, PAGE_FAULT_PRESENT | PAGE_FAULT_RESERVED, fault);
+        rights &= entry ^ ENTRY_NX;
+        unset |= ~entry;
         table = entry & ADDRESS_MASK;
-        if (large || level == 1) {
-            out->page_size = 1ull << shift;
-            out->gpa = (table & ~(out->page_size - 1)) | (linear & (out->page_size - 1));
-            if (large && f->entry_size == 4)
-                out->gpa = (entry & 0xffc00000) | (entry >> 13 & 0xff) << 32 | (linear & 0x3fffff);
+        if (shift == 12 || (large && (f->entry_size == 8 || p->cr4 & CR4_PSE))) {
+            out->levels = i + 1;
+            set_page(out, entry, linear, shift, f);
+            unset &= ENTRY_A | (access == WALK_WRITE ? ~entry & ENTRY_D : 0);
             break;
         }
     }
-    if (!allowed(p, access, rights, nx))
+    if (!allowed(p, access, rights))
         return page_fault(p, linear, access, PAGE_FAULT_PRESENT, fault);
-    return set_accessed(p, f, access, out, entry_gpa);
+    return unset ? set_accessed(p, f, access, out, entry_gpa) : WALK_OK;
 }
 
 enum walk_status paging_walk(const struct paging *p, uint64_t linear, enum walk_access access,
