@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boots the system of a system.yaml in both emulators: `./bulkhead test my.yaml`. Each must come to the banner and the
-prompt, and list every VM, none of them crashed. Prints PASS and FAIL lines (tests/run.sh).
+prompt, and every VM must be as it should: running when it has autostart, and never restarted. Prints PASS and FAIL lines (tests/run.sh).
 usage: tests/system.py SYSTEM.yaml        Environment: O, the build directory; ROOT, the repository."""
 
 import os
@@ -16,24 +16,29 @@ CONFIG = os.path.join(OUT, "tools/bulkhead-config")
 TIMEOUT = {"qemu": 180, "bochs": 400}  # seconds, on a busy machine
 
 
-def vm_names(yaml):
-    text = subprocess.run([CONFIG, "--check", "--graph", yaml], capture_output=True, text=True, check=True).stdout
-    return [name for name in re.findall(r"^console -> (\S+)", text, re.M)]
+def vms(yaml):
+    """Name and autostart of each VM, from the device tree that the target gets."""
+    dtb = os.path.join(OUT, "system-test.dtb")
+    subprocess.run([CONFIG, "--build", OUT, "--dtb", dtb, yaml], check=True)
+
+    def fdtget(*arguments):
+        return subprocess.run(["fdtget", *arguments], capture_output=True, text=True, check=True).stdout.split()
+
+    tasks = {name: fdtget("-p", dtb, f"/tasks/{name}") for name in fdtget("-l", dtb, "/tasks")}
+    return {name: "autostart" in has for name, has in tasks.items() if "memory" in has}
 
 
-def boot(emulator, iso, memory, names):
+def boot(emulator, iso, memory, autostart):
     log = os.path.join(OUT, "log", f"system-{emulator}.log")
     with Machine(emulator, iso, memory=memory, log=log) as machine:
         machine.expect("Bulkhead", TIMEOUT[emulator])
-        machine.expect("Starting the VMs", 30)
-        machine.send("\r")
-        machine.expect(r"bulkhead> ", TIMEOUT[emulator])
-        machine.quiet(20)
+        machine.expect("bulkhead> ", TIMEOUT[emulator])  # comes when all VMs are ready, or too slow
         machine.send("list\r")
-        for name in names:
-            row = machine.expect(rf"(?m)^{re.escape(name)} +vm +(\w+)", 60)
-            if row.group(1) == "crashed":
-                raise Missing(f"the VM {name} has crashed")
+        machine.expect("NAME +KIND +STATE", 30)
+        for name, starts in autostart.items():
+            row = machine.expect(rf"(?m)^{re.escape(name)} +vm +(\w+) .* (\d+)\s*$", 30)
+            if row.group(1) not in (("booting", "running") if starts else ("stopped",)) or row.group(2) != "0":
+                raise Missing(f"the VM {name} is {row.group(1)}, after {row.group(2)} restarts")
 
 
 def main():
@@ -52,7 +57,7 @@ def main():
     print("PASS system/image")
     for emulator in ("qemu", "bochs"):
         try:
-            boot(emulator, iso, memory, vm_names(yaml))
+            boot(emulator, iso, memory, vms(yaml))
             print(f"PASS system/{emulator}")
         except Missing as error:
             print(error)
