@@ -7,7 +7,12 @@
 
 #include "bulkhead/math.h"
 
-#define START_MS 30000 // how long the first prompt waits for the VMs
+// A VM that prints is not heard again for so long after its ring was emptied. It raises the console
+// only when it writes into an empty ring, so it is this that keeps a guest's output from costing
+// two task switches a byte.
+#define REST_SHOWN_MS 1
+#define REST_MS       20
+#define START_MS      30000 // how long the first prompt waits for the VMs
 
 uint64_t console_ms(const struct console *c, uint64_t ticks)
 {
@@ -149,26 +154,27 @@ static void take_input(struct console *c)
 
 static bool pump(struct console *c, struct vm *vm)
 {
+    uint32_t taken = 0, n;
     uint8_t bytes[512];
-    uint32_t left = PUMP_QUOTA;
 
-    while (left > 0) {
-        uint32_t n = left < sizeof(bytes) ? left : (uint32_t)sizeof(bytes);
-
+    if (c->now < vm->rest_until)
+        return false;
+    do {
+        n = sizeof(bytes);
         if (vm == c->shown && scroll_oldest(&vm->scroll) <= c->position) {
             uint64_t room = vm->scroll.size - (vm->scroll.head - c->position);
 
-            n = n < room ? n : (uint32_t)room;
-            if (n == 0)
-                return false; // the terminal is slow: the VM waits
+            n = n < room ? n : (uint32_t)room; // 0: the terminal is slow, and the VM waits
         }
         n = ring_read(&vm->rx, bytes, n);
-        if (n == 0)
-            return false;
         scroll_add(&vm->scroll, bytes, n);
-        left -= n;
-    }
-    return true;
+        taken += n;
+    } while (n > 0 && taken < PUMP_QUOTA);
+    if (n > 0)
+        return true;
+    if (taken > 0)
+        vm->rest_until = c->now + console_ticks(c, vm == c->shown ? REST_SHOWN_MS : REST_MS);
+    return false;
 }
 
 static void tell_peers(struct console *c)
@@ -201,7 +207,16 @@ bool console_turn(struct console *c, uint64_t now)
 
 uint64_t console_deadline(const struct console *c)
 {
-    return c->deadline;
+    uint64_t deadline = c->deadline;
+
+    for (unsigned i = 0; i < c->vm_count; i++) {
+        const struct vm *vm = &c->vms[i];
+
+        if (c->now < vm->rest_until && (deadline == 0 || vm->rest_until < deadline) &&
+            ring_used(&vm->rx) > 0)
+            deadline = vm->rest_until;
+    }
+    return deadline;
 }
 
 bool console_has_output(const struct console *c)

@@ -31,6 +31,7 @@ struct vm {
     struct ring_end rx, tx;           // what it prints, what is typed to it
     const struct task_status *status; // shared with a task that is not trusted; NULL: none
     struct scroll scroll;
+    uint64_t rest_until; // TSC before which its ring is not looked at
 };
 
 enum activity {
