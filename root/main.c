@@ -122,6 +122,7 @@ int main(const struct boot_info *info)
 
     thread_block[5] = task_tsc();
     sys_thread_set(SLOT_THREAD, THREAD_FS_BASE, (uintptr_t)thread_block);
+    sys_thread_set(SLOT_THREAD, THREAD_PRIORITY, ROOT_PRIORITY);
     boot = info;
     for (unsigned i = 0; i < boot->mem_count; i++)
         if (boot->mem[i].cap >= last)

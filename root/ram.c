@@ -173,14 +173,27 @@ void ram_close(const struct ram_block *block)
     sys_unmap(SLOT_TASK, window(block), block->size);
 }
 
+// MOVNTI writes past the caches: no line is read first, and what other tasks have in them stays
+// (SDM 1 10.4.6.2). It is also a few times faster than REP STOS in an emulator.
+static void clear(uint64_t *at, uint64_t size)
+{
+    for (uint64_t *end = at + size / 8; at < end; at += 8)
+        __asm__ volatile(
+            "movnti %1, (%0); movnti %1, 8(%0); movnti %1, 16(%0); movnti %1, 24(%0);"
+            "movnti %1, 32(%0); movnti %1, 40(%0); movnti %1, 48(%0); movnti %1, 56(%0)"
+            :
+            : "r"(at), "r"(0ull)
+            : "memory");
+    __asm__ volatile("sfence" : : : "memory");
+}
+
 enum status ram_zero(const struct ram_block *block)
 {
     void *at = ram_open(block);
-    uint64_t words = block->size / 8;
 
     if (!at)
         return ERR_MEMORY;
-    __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(0ull) : "memory");
+    clear(at, block->size);
     ram_close(block);
     return OK;
 }

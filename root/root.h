@@ -5,6 +5,9 @@
 
 #include "bulkhead/abi.h"
 
+// Above every task: what ends a task must not wait for one.
+#define ROOT_PRIORITY (PRIORITY_COUNT - 4)
+
 #define TASK_MAX 20 // tasks that a system may have
 
 // Bits of root's signal.

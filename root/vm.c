@@ -32,6 +32,16 @@ static enum status map_ram(const struct task *task, const struct ram_block *bloc
     return status;
 }
 
+// Zeroing takes a while: it is done at the priority of the VM that wants it, so that nobody above
+// it notices.
+static enum status alloc_quietly(const struct task *task, struct ram_block *block, uint64_t size)
+{
+    sys_thread_set(SLOT_THREAD, THREAD_PRIORITY, task->config->priority);
+    enum status status = ram_alloc_zeroed(block, size, LARGE);
+    sys_thread_set(SLOT_THREAD, THREAD_PRIORITY, ROOT_PRIORITY);
+    return status;
+}
+
 // One piece when there is one that large, else the largest ones.
 static bool give_ram(struct task *task)
 {
@@ -44,7 +54,7 @@ static bool give_ram(struct task *task)
             size = wanted - offset;
         if (size == 0)
             break;
-        if (!task_check(task, ram_alloc_zeroed(&task->ram[i], size, LARGE), "guest RAM") ||
+        if (!task_check(task, alloc_quietly(task, &task->ram[i], size), "guest RAM") ||
             !task_check(task, map_ram(task, &task->ram[i], offset), "guest RAM"))
             return false;
         offset += size;
