@@ -34,9 +34,11 @@ TASKS := $(O)/root.elf $(O)/vmm.elf $(O)/console.elf
 all: $(O)/bulkhead.elf $(TASKS) $(O)/initrd tools
 
 # ---- kernel
+# The paths whose instructions are counted are compiled for speed, all else for size.
+KHOT    := $(addprefix kernel/,sched.c signal.c ipc.c object.c syscall.c x86/return.c x86/vcpu.c x86/interrupt.c x86/svm/svm.c x86/vmx/run.c)
 $(O)/k/%.o: %.c $(O)/k/offsets.h
 	@mkdir -p $(@D)
-	$(CC) $(KFLAGS) -I$(O)/k -c $< -o $@
+	$(CC) $(KFLAGS) $(if $(filter $<,$(KHOT)),,-Os) -I$(O)/k -c $< -o $@
 $(O)/k/%.o: %.S $(O)/k/offsets.h
 	@mkdir -p $(@D)
 	$(CC) $(KFLAGS) -D__ASSEMBLER__ -I$(O)/k -c $< -o $@
