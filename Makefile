@@ -82,7 +82,7 @@ $(O)/tools/bulkhead-config: $(wildcard tools/config/*.c tools/config/*.h)
 
 # ---- unit tests and fuzz targets: the line "// links: a.c b.c" in a test names the sources it needs, "// libs: -lx" libraries
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-TFLAGS  := -std=gnu17 -g -O1 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I. \
+TFLAGS  := -std=gnu17 -g -O1 -DDEBUG=1 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I. \
            -idirafter lib/include -idirafter lib
 links    = $(shell sed -n 's,^// links: *,,p' $(1))
 libs     = $(shell sed -n 's,^// libs: *,,p' $(1))

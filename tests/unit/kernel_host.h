@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The kernel core on the host: a model of the architecture (kernel/arch.h) with 64 MiB of "physical" memory in one buffer, and a
+// driver that executes system calls of kernel threads by their register values, as entry.S would on its slow path.
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "kernel/destroy.h"
+#include "kernel/ipc.h"
+#include "kernel/irq.h"
+#include "kernel/sched.h"
+#include "kernel/signal.h"
+#include "kernel/syscall.h"
+
+#define RAM_SIZE (64ull << 20)
+
+static uint8_t *ram;
+static struct cpu host_cpu;
+static struct slot host_slots[4096];
+static struct pool boot_pool;
+static struct object hw_object;
+static struct task *root_task;
+static struct thread *root_thread;
+static struct mem *ram_mem, *ports_mem;
+static jmp_buf to_test;
+static uint64_t host_time, host_armed;
+static bool window_shown[RAM_SIZE / PAGE_SIZE];
+static void *host_irqs[24];
+static bool host_irq_masked[24];
+static uint8_t host_ports[65536];
+static bool preempt_now; // the next preemption point finds an interrupt that made somebody else more urgent
+static unsigned flushes;
+
+static const struct ptab_format host_format = {
+    .table = 7, .leaf = 5, .write = 2, .no_exec = 1ull << 63, .large = 0x80, .uncached = 0x18, .present = 1, .levels = 4, .large_max = 2};
+const struct ptab_format *arch_task_format = &host_format, *arch_guest_format = &host_format;
+
+void *phys_to_virt(uint64_t physical)
+{
+    assert_true(physical < RAM_SIZE && window_shown[physical / PAGE_SIZE]);
+    return ram + physical;
+}
+uint64_t virt_to_phys(const void *address)
+{
+    return (uint64_t)((const uint8_t *)address - ram);
+}
+void arch_window_map(uint64_t base, uint64_t size)
+{
+    for (uint64_t p = base / PAGE_SIZE; p < (base + size) / PAGE_SIZE; p++) {
+        assert_false(window_shown[p]);
+        window_shown[p] = true;
+    }
+}
+void arch_window_unmap(uint64_t base, uint64_t size)
+{
+    for (uint64_t p = base / PAGE_SIZE; p < (base + size) / PAGE_SIZE; p++)
+        window_shown[p] = false;
+    memset(ram + base, 0xa5, size); // whoever still looks at it sees nonsense
+}
+uint64_t arch_time(void)
+{
+    return ++host_time;
+}
+struct cpu *this_cpu(void)
+{
+    return &host_cpu;
+}
+unsigned arch_cpu_count(void)
+{
+    return 1;
+}
+struct cpu *arch_cpu(unsigned number)
+{
+    return number ? NULL : &host_cpu;
+}
+void arch_timer_arm(uint64_t deadline)
+{
+    host_armed = deadline;
+}
+void arch_preempt_point(void)
+{
+    if (preempt_now)
+        host_cpu.need_resched = true;
+    preempt_now = false;
+}
+enum status arch_task_init(struct task *task)
+{
+    task->space.ptab.root = pool_alloc(task->space.ptab.pool, PAGE_SIZE);
+    task->space.ptab.format = &host_format;
+    return task->space.ptab.root ? OK : ERR_MEMORY;
+}
+void arch_task_release(struct task *task)
+{
+    pool_free(task->space.ptab.pool, task->space.ptab.root, PAGE_SIZE);
+}
+enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, bool allow)
+{
+    (void)task;
+    for (uint64_t p = first; p < first + count; p++)
+        host_ports[p] = allow;
+    return OK;
+}
+enum status arch_guest_init(struct guest *guest)
+{
+    guest->space.ptab.root = pool_alloc(guest->space.ptab.pool, PAGE_SIZE);
+    guest->space.ptab.format = &host_format;
+    return guest->space.ptab.root ? OK : ERR_MEMORY;
+}
+void arch_guest_release(struct guest *guest)
+{
+    pool_free(guest->space.ptab.pool, guest->space.ptab.root, PAGE_SIZE);
+}
+void arch_space_flush(struct space *space)
+{
+    (void)space;
+    flushes++;
+}
+enum status arch_thread_init(struct thread *thread)
+{
+    (void)thread;
+    return OK;
+}
+void arch_thread_release(struct thread *thread)
+{
+    (void)thread;
+}
+enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address)
+{
+    (void)thread, (void)guest, (void)page_address;
+    return ERR_UNSUPPORTED;
+}
+enum status arch_thread_fpu(struct thread *thread, bool use)
+{
+    (void)thread, (void)use;
+    return OK;
+}
+void arch_return(struct thread *thread)
+{
+    assert_int_equal(thread->state & STATE_MASK, STATE_RUNNING);
+    thread->state &= ~FLAG_FULL;
+    host_cpu.current = thread;
+    longjmp(to_test, 1);
+}
+void arch_idle(void)
+{
+    longjmp(to_test, 2);
+}
+void arch_vcpu_run(struct thread *thread)
+{
+    thread_result(thread, ERR_STATE);
+}
+void arch_vcpu_kick(struct thread *thread)
+{
+    (void)thread;
+}
+void arch_vcpu_unbind(struct thread *thread)
+{
+    (void)thread;
+}
+enum status arch_vcpu_bind(struct thread *thread, struct signal *signal)
+{
+    (void)thread, (void)signal;
+    return ERR_STATE;
+}
+enum status arch_irq_bind(unsigned gsi, uint32_t flags, void *irq)
+{
+    (void)flags;
+    if (gsi >= 24)
+        return ERR_RANGE;
+    if (irq && host_irqs[gsi])
+        return ERR_BUSY;
+    host_irqs[gsi] = irq;
+    return OK;
+}
+void arch_irq_mask(unsigned gsi, bool mask)
+{
+    host_irq_masked[gsi] = mask;
+}
+enum status arch_hw_ctl(uint64_t op, uint64_t words[6])
+{
+    (void)op, (void)words;
+    return ERR_ARG;
+}
+void arch_log(const char *bytes, size_t n)
+{
+    (void)bytes, (void)n;
+}
+void panic(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    abort();
+}
+
+// Executes a system call of the current thread; returns when the kernel went back to user mode or idles. The result of a call that came
+// back is in the thread's registers.
+static void sys_raw(struct thread *t, uint64_t op, uint64_t slot, uint64_t label, const uint64_t w[6])
+{
+    assert_ptr_equal(host_cpu.current, t);
+    t->regs.rdi = op | slot << 16;
+    t->regs.rsi = label;
+    t->regs.rdx = w[0];
+    t->regs.r10 = w[1];
+    t->regs.r8 = w[2];
+    t->regs.r9 = w[3];
+    t->regs.r12 = w[4];
+    t->regs.r13 = w[5];
+    if (!setjmp(to_test))
+        syscall_slow(t);
+}
+#define SYS(t, op, slot, label, ...) (sys_raw(t, SYS_##op, slot, label, (uint64_t[6]){__VA_ARGS__}), (enum status)(t)->regs.rax)
+
+static void run_scheduler(void)
+{
+    if (!setjmp(to_test))
+        schedule();
+}
+
+#define SLOT_RAM   8
+#define SLOT_PORTS 9
+static int kernel_setup(void **state)
+{
+    (void)state;
+    ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
+    memset(ram, 0xa5, RAM_SIZE);
+    memset(&host_cpu, 0, sizeof(host_cpu));
+    memset(host_slots, 0, sizeof(host_slots));
+    memset(window_shown, 0, sizeof(window_shown));
+    memset(host_irqs, 0, sizeof(host_irqs));
+    memset(host_ports, 0, sizeof(host_ports));
+    memset(&hw_object, 0, sizeof(hw_object));
+    preempt_now = false;
+    tsc_hz = 100000000;
+    host_cpu.slice_end = host_cpu.armed = TIMER_NONE;
+    object_table_init(host_slots, 4096);
+    boot_pool = (struct pool){.base = 1 << 20, .next_page = 1 << 20, .end = 3 << 20, .free_pages = 512, .slots_left = 4000};
+    arch_window_map(1 << 20, 2 << 20);
+    object_register(&boot_pool.obj, OBJ_POOL, &boot_pool);
+    assert_int_equal(task_create(&boot_pool, 0, 0, 63, &root_task), OK);
+    assert_int_equal(thread_create(&boot_pool, root_task, THREAD_ACTIVE, 0, 40, &root_thread), OK);
+    object_register(&hw_object, OBJ_HW, &boot_pool);
+    mem_create_boot(&boot_pool, 4 << 20, 60 << 20, MEM_RAM, &ram_mem);
+    mem_create_boot(&boot_pool, 0, 65536, MEM_PORTS, &ports_mem);
+    root_task->caps[SLOT_TASK] = object_cap(&root_task->space.obj, RIGHT_ALL);
+    root_task->caps[SLOT_POOL] = object_cap(&boot_pool.obj, RIGHT_ALL);
+    root_task->caps[SLOT_THREAD] = object_cap(&root_thread->obj, RIGHT_ALL);
+    root_task->caps[SLOT_HW] = object_cap(&hw_object, RIGHT_ALL);
+    root_task->caps[SLOT_RAM] = object_cap(&ram_mem->obj, RIGHT_ALL);
+    root_task->caps[SLOT_PORTS] = object_cap(&ports_mem->obj, RIGHT_ALL);
+    uint64_t start[6] = {0x400000, 0x500000, 0};
+    thread_ctl(root_thread, THREAD_START, start);
+    run_scheduler();
+    assert_ptr_equal(host_cpu.current, root_thread);
+    return 0;
+}
+
+static int kernel_teardown(void **state)
+{
+    (void)state;
+    free(ram);
+    return 0;
+}
