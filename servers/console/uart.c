@@ -7,7 +7,6 @@
 #include <linux/serial_reg.h>
 
 #define DIVISOR_115200 1
-#define TX_FIFO        16
 
 static uint8_t interrupts; // what the interrupt enable register holds
 
@@ -53,7 +52,7 @@ uint32_t uart_receive(uint8_t *to, uint32_t n)
 
 uint32_t uart_room(void)
 {
-    return (in(UART_LSR)&UART_LSR_THRE) != 0 ? TX_FIFO : 0;
+    return (in(UART_LSR)&UART_LSR_THRE) != 0 ? UART_FIFO : 0;
 }
 
 void uart_send(const uint8_t *bytes, uint32_t n)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define UART_FIFO  16 // bytes of the transmit FIFO
 #define UART_PORT  0x3f8
 #define UART_PORTS 8
 #define UART_GSI   4 // ISA interrupt, edge-triggered
@@ -16,7 +17,7 @@ bool uart_init(void);
 // Takes up to n received bytes without waiting.
 uint32_t uart_receive(uint8_t *to, uint32_t n);
 
-// How many bytes uart_send takes now: the transmit FIFO when it is empty, else 0.
+// How many bytes uart_send takes now: UART_FIFO when it is empty, else 0.
 uint32_t uart_room(void);
 void uart_send(const uint8_t *bytes, uint32_t n);
 

@@ -273,7 +273,7 @@ void view_info(struct console *c, const struct manage_reply *row)
             break;
         reason[i] = letter >= ' ' && letter <= '~' ? letter : '?';
     }
-    if (reason[0] != '\0')
+    if (reason[0] != '\0' && row->message[0] == '\0') // else root has said it
         out_print(&c->out, "  it says: %s\n", reason);
     out_print(&c->out, "  printed %llu bytes, %llu interrupts delivered\n",
               (unsigned long long)load(&status->bytes_out),
