@@ -28,6 +28,7 @@ struct cpu_view {
     uint64_t rip, rflags;
     uint64_t cr0, cr3, cr4, efer;
     const struct vcpu_segment *seg; // six, by enum seg; see cpu_mode_of() and cpu_cpl_of()
+    const uint64_t *pdpte;          // VMX with PAE paging: the four loaded ones; else NULL
     uint8_t mode;                   // enum cpu_mode
     uint8_t cpl;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fast path of mmio_emulate(). A register of the Local APIC is one MOV, and drivers have few of
-// them: each is kept by its address, decoded, with all that this rests on: CR3, the page-table
-// entries that lead to the code, and the code itself.
+// Fast paths of mmio_emulate() and mmio_length(). A register of the Local APIC is one MOV, and a
+// kernel has few of them: each is kept by its address, decoded, with all that this rests on: CR3,
+// the page-table entries that lead to the code, and the code itself.
 //
 // HAZARD: the guest may change any of it at any time without telling, so all of it is compared
 // with memory at each use. Rights are not checked again: the hardware has just executed the
@@ -49,7 +49,6 @@ static bool move_of(struct mmio_move *move, const struct insn *insn, uint64_t ri
     if (extend == 1 && !insn->rex && reg >= 4 && reg != REG_NONE) // AH to BH
         return false;
 
-    move->length = insn->length;
     move->size = size;
     move->reg = reg;
     move->base = insn->base == BASE_RIP ? REG_NONE : insn->base;
@@ -66,16 +65,16 @@ void fast_remember(struct mmio *m, const struct cpu_view *cpu, const struct insn
                    const uint8_t *bytes, const uint8_t *host, const struct translation *t)
 {
     struct mmio_site *site = site_of(m, cpu->rip);
-    struct mmio_move move;
     unsigned offset = cpu->rip & (PAGE_SIZE - 1);
 
     // An RIP above 4 GiB is 64-bit mode whatever CS says; 5-level paging has an entry too many.
     if (cpu->mode != CPU_MODE_64 || cpu->rip >> 32 == 0 ||
         offset > PAGE_SIZE - sizeof(site->code) || t->levels == 0 || t->levels > 4 ||
-        t->entry_size != 8 || !move_of(&move, insn, cpu->rip))
+        t->entry_size != 8)
         return;
     *site = (struct mmio_site){.rip = cpu->rip, .cr3 = cpu->cr3, .host = host + offset};
-    site->move = move;
+    site->length = insn->length;
+    site->is_move = move_of(&site->move, insn, cpu->rip);
     memcpy(site->code, host + offset, sizeof(site->code));
     if (memcmp(site->code, bytes, insn->length) != 0) // it has changed since it was decoded
         site->rip = 0;
@@ -86,11 +85,13 @@ void fast_remember(struct mmio *m, const struct cpu_view *cpu, const struct insn
     }
 }
 
-static inline bool still_valid(const struct mmio_site *site)
+static inline bool still_valid(const struct mmio_site *site, const struct cpu_view *cpu)
 {
     uint64_t code[2];
     uint64_t changed = 0;
 
+    if (site->rip != cpu->rip || site->rip == 0 || site->cr3 != cpu->cr3 || cpu->cr4 & CR4_LA57)
+        return false;
     memcpy(code, site->host, sizeof(code));
     changed |= code[0] ^ site->code[0];
     changed |= code[1] ^ site->code[1];
@@ -100,14 +101,20 @@ static inline bool still_valid(const struct mmio_site *site)
     return changed == 0;
 }
 
+unsigned fast_length(struct mmio *m, const struct cpu_view *cpu)
+{
+    const struct mmio_site *site = site_of(m, cpu->rip);
+
+    return still_valid(site, cpu) ? site->length : 0;
+}
+
 bool fast_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write)
 {
     const struct mmio_site *site = site_of(m, cpu->rip);
     const struct mmio_move *move = &site->move;
     uint64_t *gpr = cpu->gpr;
 
-    if (site->rip != cpu->rip || site->rip == 0 || site->cr3 != cpu->cr3 || cpu->cr4 & CR4_LA57 ||
-        !still_valid(site))
+    if (!still_valid(site, cpu) || !site->is_move)
         return false;
 
     // An access that crosses pages faults at the start of the second one: the addresses differ.
@@ -120,7 +127,7 @@ bool fast_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write
         gpa % PAGE_SIZE + move->size > PAGE_SIZE)
         return false;
 
-    uint64_t length = move->length;
+    uint64_t length = site->length;
     if (write) {
         uint64_t value = move->reg != REG_NONE ? gpr[move->reg] : move->value;
         m->ops->write(m->ctx, gpa, move->size, value & move->mask);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fast path of mmio_emulate(): MOVs of 64-bit code that were decoded before.
+// Fast paths of mmio_emulate() and mmio_length(): instructions of 64-bit code that were met before.
 #pragma once
 
 #include "emulate_mmio.h"
@@ -7,8 +7,10 @@
 // Does the whole access and returns true, or changes nothing and returns false.
 bool fast_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write);
 
-// Keeps what the slow path found out about the instruction at cpu->rip: its bytes, of which `n`
-// were read from the page at `host`, the translation of that page, and what they decode to.
-// Does nothing when the instruction is not one for the fast path.
+// Length of the instruction at cpu->rip, or 0 when it is not known.
+unsigned fast_length(struct mmio *m, const struct cpu_view *cpu);
+
+// Keeps what the slow path found out about the instruction at cpu->rip: its bytes, which were read
+// from the page at `host`, the translation of that page, and what they decode to.
 void fast_remember(struct mmio *m, const struct cpu_view *cpu, const struct insn *insn,
                    const uint8_t *bytes, const uint8_t *host, const struct translation *t);

@@ -43,6 +43,7 @@ static enum emulate_status walk(struct mmio *m, const struct cpu_view *cpu, uint
         .cr4 = cpu->cr4,
         .efer = cpu->efer,
         .rflags = cpu->rflags,
+        .pdpte = cpu->pdpte,
         .cpl = cpu->cpl,
         .physical_bits = m->physical_bits,
         .no_1g_pages = m->no_1g_pages,
@@ -256,15 +257,12 @@ static enum emulate_status raise(const struct cpu_view *cpu, enum x86_vector vec
     return EMULATE_FAULT;
 }
 
-// Apart from mmio_emulate(), so that the fast path does not pay for this stack frame.
-static __attribute__((noinline)) enum emulate_status
-slow_emulate(struct mmio *m, struct cpu_view *cpu, struct guest_fault *fault)
+// Fetches and decodes the instruction at cpu->rip, and keeps it for the fast paths.
+static enum emulate_status look(struct mmio *m, struct cpu_view *cpu, struct insn *insn,
+                                struct guest_fault *fault)
 {
-    static const struct emulate_ops ops = {.read = read_linear, .write = write_linear};
-    struct access access = {.mmio = m, .cpu = cpu};
     uint8_t bytes[INSN_MAX_LENGTH];
     struct origin from;
-    struct insn insn;
     unsigned n;
 
     if (m->ops->load_state)
@@ -273,10 +271,10 @@ slow_emulate(struct mmio *m, struct cpu_view *cpu, struct guest_fault *fault)
     enum emulate_status status = fetch(m, cpu, bytes, &n, &from, fault);
     if (status != EMULATE_OK)
         return status;
-    switch (decode(&insn, bytes, n, cpu->mode)) {
+    switch (decode(insn, bytes, n, cpu->mode)) {
     case DECODE_OK:
-        fast_remember(m, cpu, &insn, bytes, from.host, &from.translation);
-        return emulate(cpu, &insn, &ops, &access, fault);
+        fast_remember(m, cpu, insn, bytes, from.host, &from.translation);
+        return EMULATE_OK;
     case DECODE_MORE: // the next page went away, or the segment ends, since the fault
         return EMULATE_RETRY;
     case DECODE_INVALID:
@@ -287,10 +285,36 @@ slow_emulate(struct mmio *m, struct cpu_view *cpu, struct guest_fault *fault)
     return EMULATE_UNSUPPORTED;
 }
 
+// Apart from mmio_emulate(), so that the fast path does not pay for this stack frame.
+static __attribute__((noinline)) enum emulate_status
+slow_emulate(struct mmio *m, struct cpu_view *cpu, struct guest_fault *fault)
+{
+    static const struct emulate_ops ops = {.read = read_linear, .write = write_linear};
+    struct access access = {.mmio = m, .cpu = cpu};
+    struct insn insn;
+    enum emulate_status status = look(m, cpu, &insn, fault);
+
+    return status == EMULATE_OK ? emulate(cpu, &insn, &ops, &access, fault) : status;
+}
+
 enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write,
                                  struct guest_fault *fault)
 {
     if (fast_emulate(m, cpu, gpa, write))
         return EMULATE_OK;
     return slow_emulate(m, cpu, fault);
+}
+
+enum emulate_status mmio_length(struct mmio *m, struct cpu_view *cpu, unsigned *length,
+                                struct guest_fault *fault)
+{
+    struct insn insn;
+
+    *length = fast_length(m, cpu);
+    if (*length)
+        return EMULATE_OK;
+    enum emulate_status status = look(m, cpu, &insn, fault);
+    if (status == EMULATE_OK)
+        *length = insn.length;
+    return status;
 }

@@ -23,7 +23,6 @@ struct mmio_ops {
 
 // A MOV, reduced to what executing it takes.
 struct mmio_move {
-    uint8_t length;   // of the instruction
     uint8_t size;     // of the access, 1 to 8 bytes
     uint8_t reg;      // enum gpr, or REG_NONE: `value` is stored
     uint8_t base;     // enum gpr or REG_NONE
@@ -36,7 +35,7 @@ struct mmio_move {
     uint64_t value;   // immediate
 };
 
-// A place in 64-bit code that accessed a device by a MOV, and what was found out about it. See
+// An instruction of 64-bit code that made an exit, and what was found out about it. See
 // emulate_fast.c for why this cannot go stale.
 struct mmio_site {
     uint64_t rip; // 0: empty
@@ -46,7 +45,9 @@ struct mmio_site {
     struct {
         const uint64_t *at;
         uint64_t value;
-    } entry[4]; // page-table entries; the last one is repeated where a large page needs fewer
+    } entry[4];     // page-table entries; the last one is repeated where a large page needs fewer
+    uint8_t length; // of the instruction
+    bool is_move;   // then `move` is valid
     struct mmio_move move;
 };
 
@@ -70,9 +71,15 @@ void mmio_flush(struct mmio *m);
 enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write,
                                  struct guest_fault *fault);
 
-// Copies up to 15 bytes of the instruction at cpu->rip, as mmio_emulate() would, for exits that
-// need decode_length(). Returns EMULATE_OK and the count in *n, which is below 15 only when the
-// following page cannot be fetched. The view must be complete.
+// Length of the instruction at cpu->rip in bytes, prefixes included, for exits on processors that
+// save no next RIP. Fast, with the same needs, where the same instruction was met before. Any
+// status but EMULATE_OK means that the instruction could not be fetched or decoded as it is now.
+enum emulate_status mmio_length(struct mmio *m, struct cpu_view *cpu, unsigned *length,
+                                struct guest_fault *fault);
+
+// Copies up to 15 bytes of the instruction at cpu->rip, for a debugger or a report. Returns
+// EMULATE_OK and the count in *n, which is below 15 only when the following page cannot be fetched
+// or the code segment ends. The view must be complete.
 enum emulate_status mmio_fetch(struct mmio *m, const struct cpu_view *cpu,
                                uint8_t bytes[INSN_MAX_LENGTH], unsigned *n,
                                struct guest_fault *fault);

@@ -118,6 +118,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (unsigned i = 0; i < 4; i++) { // the second time the fast path may apply
         uint64_t rip = cpu.rip;
+        unsigned length;
+        if (mmio_length(&mmio, &cpu, &length, &fault) == EMULATE_OK &&
+            (length == 0 || length > INSN_MAX_LENGTH))
+            abort();
         accesses = 0;
         enum emulate_status status = mmio_emulate(&mmio, &cpu, in.gpa, in.write & 1, &fault);
         if (status != EMULATE_OK && cpu.rip != rip)

@@ -449,6 +449,24 @@ static void length_of_an_exit(void **unused)
     assert_int_equal(mmio_fetch(&mmio, &cpu, bytes, &n, &fault), EMULATE_OK);
     assert_int_equal(n, 2);
     assert_int_equal(decode_length(bytes, n, cpu.mode), 2);
+    assert_int_equal(mmio_length(&mmio, &cpu, &n, &fault), EMULATE_OK);
+    assert_int_equal(n, 2);
+
+    cpu.rip = CODE;
+    CODE_IS("\x66\x0f\xa2");
+    for (unsigned i = 0; i < 2; i++) {
+        state_loads = 0;
+        assert_int_equal(mmio_length(&mmio, &cpu, &n, &fault), EMULATE_OK);
+        assert_int_equal(n, 3);
+        assert_int_equal(state_loads, i == 0);
+    }
+    assert_int_equal(run(DEVICE, true), EMULATE_UNSUPPORTED); // it is known, but not as a MOV
+    CODE_IS("\x0f\x32\x90");
+    assert_int_equal(mmio_length(&mmio, &cpu, &n, &fault), EMULATE_OK);
+    assert_int_equal(n, 2);
+    cpu.rip = APIC + 0x1000;
+    assert_int_equal(mmio_length(&mmio, &cpu, &n, &fault), EMULATE_FAULT);
+    assert_int_equal(fault.vector, 14);
 }
 
 int main(void)

@@ -20,7 +20,7 @@
 
 #if defined(__x86_64__)
 
-#define ROUNDS 400000
+#define ROUNDS 200000
 #define BUFFER 4096
 #define ARITH  (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
