@@ -192,9 +192,11 @@ void acpi_pm_init(struct acpi_pm *pm, const struct clock *clock, struct irq_line
 
 static size_t save(void *dev, void *buf, size_t size)
 {
-    const struct acpi_pm *pm = dev;
+    struct acpi_pm *pm = dev;
+    uint64_t now = clock_now(pm->clock);
+    update(pm, now);
     struct acpi_pm_state s = pm->s;
-    s.origin = clock_since(clock_now(pm->clock), s.origin);
+    s.origin = clock_since(now, s.origin);
     return snapshot_save(buf, size, ACPI_PM_SNAPSHOT, &s, sizeof(s));
 }
 

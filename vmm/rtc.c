@@ -305,9 +305,10 @@ void rtc_set_memory(struct rtc *rtc, uint64_t below_4g, uint64_t above_4g)
 
 static size_t save(void *dev, void *buf, size_t size)
 {
-    const struct rtc *rtc = dev;
-    struct rtc_state s = rtc->s;
+    struct rtc *rtc = dev;
     uint64_t now = clock_now(rtc->clock);
+    update(rtc, now);
+    struct rtc_state s = rtc->s;
     s.second_start = clock_since(now, s.second_start);
     s.divider = clock_since(now, s.divider);
     return snapshot_save(buf, size, RTC_SNAPSHOT, &s, sizeof(s));

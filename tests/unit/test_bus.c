@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The bus: lookup, cache, splitting, absent addresses, hostile sizes. And the clock's arithmetic.
+// The bus: lookup, cache, splitting, absent addresses, hostile sizes. And the clock's
+// arithmetic.
 // links: vmm/bus.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// 8259A pair: initialisation, priorities, cascade, EOI forms, rotation, special modes, poll, ELCR,
-// spurious. links: vmm/pic.c vmm/device.c vmm/clock.c
+// 8259A pair: initialisation, priorities, cascade, EOI forms, rotation, special modes, poll,
+// ELCR, spurious.
+// links: vmm/pic.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 
 #include "pic.h"

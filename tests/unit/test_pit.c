@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // 8254: every mode against the data sheet's wave forms, read-back, BCD, gate and port 0x61, the
-// calibration loop that Linux runs, no drift over a day, merged interrupts, hostile counts. links:
-// vmm/pit.c vmm/device.c vmm/clock.c
+// calibration loop that Linux runs, no drift over a day, merged interrupts, hostile counts.
+// links: vmm/pit.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 
 #include "pit.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// MC146818: calendar, encodings, setting the clock as Linux does, UIP, the three interrupts, CMOS
-// memory. links: vmm/rtc.c vmm/rtc_time.c vmm/device.c vmm/clock.c
+// MC146818: calendar, encodings, setting the clock as Linux does, UIP, the three interrupts,
+// CMOS memory.
+// links: vmm/rtc.c vmm/rtc_time.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 
 #include <time.h>

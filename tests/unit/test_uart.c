@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // 16550A: the probing sequence of Linux's 8250 driver, FIFO, interrupts and their priorities,
-// loopback, modem status, gathered output. links: vmm/uart.c vmm/device.c vmm/clock.c
+// loopback, modem status, gathered output.
+// links: vmm/uart.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 
 #include "uart.h"
