@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What each exit is answered with. Those of more than a few lines are in exits_*.c.
+//
+// HAZARD: everything here is reached by whatever the guest does: no answer may fail, and none may take unbounded time.
+#include "bulkhead/syscall.h"
+#include "vm.h"
+
+#define KVM_ENOSYS 1000 // Linux include/uapi/linux/kvm_para.h
+
+// Lengths where the processor does not tell: instructions of one encoding. HAZARD: a prefix in front of one is not seen
+// then; AMD processors of before 2010 and their emulation only.
+enum { LENGTH_HLT = 1, LENGTH_TWO = 2, LENGTH_THREE = 3 };
+
+static void exit_cpuid(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    uint32_t leaf = (uint32_t)page->gpr[RAX];
+    struct cpuid_regs r;
+
+    // Leaves that show the guest's own state.
+    if (leaf == 1 || leaf == 7) {
+        if (!vm_has(vm, GROUP_CR))
+            return;
+        vm->cpu.cr4 = page->cr4;
+    } else if (leaf == 0xd) {
+        if (!vm_has(vm, GROUP_XSTATE))
+            return;
+        vm->cpu.xcr0 = page->xcr0;
+    }
+    cpuid_get(&vm->cpu, leaf, (uint32_t)page->gpr[RCX], &r);
+    page->gpr[RAX] = r.eax;
+    page->gpr[RBX] = r.ebx;
+    page->gpr[RCX] = r.ecx;
+    page->gpr[RDX] = r.edx;
+    vm_advance(vm, LENGTH_TWO);
+}
+
+static void exit_rdmsr(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    uint32_t index = (uint32_t)page->gpr[RCX], groups = msr_groups(index);
+    uint64_t value;
+
+    if (groups && !vm_has(vm, groups))
+        return;
+    if (msr_read(&vm->msr, index, &value) != MSR_OK) {
+        inject_gp(vm);
+        return;
+    }
+    page->gpr[RAX] = (uint32_t)value;
+    page->gpr[RDX] = value >> 32;
+    vm_advance(vm, LENGTH_TWO);
+}
+
+static void exit_wrmsr(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    uint32_t index = (uint32_t)page->gpr[RCX], groups = msr_groups(index);
+    uint64_t value = page->gpr[RDX] << 32 | (uint32_t)page->gpr[RAX];
+
+    if (groups && !vm_has(vm, groups))
+        return;
+    if (msr_write(&vm->msr, index, value) == MSR_OK)
+        vm_advance(vm, LENGTH_TWO);
+    else
+        inject_gp(vm);
+}
+
+static void exit_xsetbv(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    uint64_t value = page->gpr[RDX] << 32 | (uint32_t)page->gpr[RAX];
+
+    if (!vm_has(vm, GROUP_CR | GROUP_SEG | GROUP_XSTATE))
+        return;
+    if (cpu_cpl_of(&page->seg[SEG_SS]) || (uint32_t)page->gpr[RCX] || !cpuid_xcr0_valid(&vm->cpu, value)) {
+        inject_gp(vm);
+        return;
+    }
+    page->xcr0 = vm->cpu.xcr0 = value;
+    page->dirty |= GROUP_XSTATE;
+    vm_advance(vm, LENGTH_THREE);
+}
+
+// The kernel always takes #DB and #AC, see its list of controls; both go back to the guest.
+static void exit_exception(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    unsigned vector = EVENT_VECTOR(page->event);
+
+    if (vector == 1) { // SDM 3C table 27-1: what DR6 would hold
+        page->dr6 = (page->dr6 & ~0xfull) | (page->qualification & 0xe00f);
+        if (page->dr7 & 1u << 13) { // GD is off in the handler
+            page->dr7 &= ~(1ull << 13);
+            page->dirty |= GROUP_DEBUG;
+        }
+    }
+    inject_exception(vm, vector, page->event & EVENT_HAS_ERROR, page->error);
+    if (EVENT_TYPE(page->event) == EVENT_PRIV_SOFT) { // INT1
+        vm->event = page->event;
+        vm->event_length = page->length;
+    }
+}
+
+static void exit_hypercall(struct vm *vm)
+{
+    vm->page->gpr[RAX] = (uint64_t)-KVM_ENOSYS;
+    vm_advance(vm, LENGTH_THREE);
+}
+
+static void exit_shutdown(struct vm *vm)
+{
+    const struct vcpu_page *page = vm->page;
+
+    vm_stop(vm, TASK_CRASHED, "triple fault at rip 0x%llx rsp 0x%llx cr2 0x%llx cr3 0x%llx",
+            (unsigned long long)page->rip, (unsigned long long)page->gpr[RSP], (unsigned long long)page->cr2,
+            (unsigned long long)page->cr3);
+}
+
+static void exit_refused(struct vm *vm, const char *what)
+{
+    const struct vcpu_page *page = vm->page;
+
+    vm_stop(vm, TASK_CRASHED, "%s: reason 0x%x, detail 0x%llx, at rip 0x%llx", what, page->reason,
+            (unsigned long long)page->qualification, (unsigned long long)page->rip);
+}
+
+void vm_exit(struct vm *vm, uint64_t exit)
+{
+    switch (exit) {
+    case EXIT_IO:
+        exit_io(vm);
+        break;
+    case EXIT_MEMORY:
+        exit_memory(vm);
+        break;
+    case EXIT_CPUID:
+        exit_cpuid(vm);
+        break;
+    case EXIT_WRMSR:
+        exit_wrmsr(vm);
+        break;
+    case EXIT_RDMSR:
+        exit_rdmsr(vm);
+        break;
+    case EXIT_HLT:
+        vm_advance(vm, LENGTH_HLT);
+        if (!vm->event) // else a single-step trap wakes it
+            vm_idle(vm);
+        break;
+    case EXIT_WINDOW: // the loop injects what it waited for
+    case EXIT_NMI_WINDOW:
+        break;
+    case EXIT_DEADLINE:
+        chipset_expire(&vm->chipset, task_tsc());
+        break;
+    case EXIT_KICK: {
+        uint64_t bits;
+        sys_poll(TASK_SLOT_SIGNAL, &bits);
+        vm->bits |= bits;
+        break;
+    }
+    case EXIT_CR:
+        exit_cr(vm);
+        break;
+    case EXIT_DR:
+        exit_dr(vm);
+        break;
+    case EXIT_XSETBV:
+        exit_xsetbv(vm);
+        break;
+    case EXIT_EXCEPTION:
+        exit_exception(vm);
+        break;
+    case EXIT_SHUTDOWN:
+        exit_shutdown(vm);
+        break;
+    case EXIT_INVD:
+    case EXIT_PAUSE:
+        vm_advance(vm, LENGTH_TWO);
+        break;
+    case EXIT_HYPERCALL:
+        exit_hypercall(vm);
+        break;
+    case EXIT_RDPMC:
+        inject_gp(vm);
+        break;
+    case EXIT_UNDEFINED:
+        inject_ud(vm);
+        break;
+    case EXIT_TASK_SWITCH:
+        exit_refused(vm, "hardware task switches are not supported");
+        break;
+    case EXIT_INVALID:
+        exit_refused(vm, "the processor refuses the guest's state");
+        break;
+    default:
+        exit_refused(vm, "unexpected exit");
+        break;
+    }
+}

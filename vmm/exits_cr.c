@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Accesses to control and debug registers that the processor does not make by itself: what SDM 2B "MOV - Move to/from Control
+// Registers" and "MOV - Move to/from Debug Registers" check, and what a change of paging mode brings with it.
+#include <string.h>
+
+#include "vm.h"
+
+#define CR0_NE    (1ull << 5)
+#define CR0_ET    (1ull << 4)
+#define CR0_NW    (1ull << 29)
+#define CR0_CD    (1ull << 30)
+#define CR0_TS    (1ull << 3)
+#define CR4_DE    (1ull << 3)
+#define CR4_VMXE  (1ull << 13)
+#define CR4_SMXE  (1ull << 14)
+#define CR4_PCIDE (1ull << 17)
+#define EFER_LME  (1ull << 8)
+#define DR6_BD    (1u << 13)
+#define DR7_GD    (1u << 13)
+
+// PAE paging outside of long mode: the processor holds the four entries from here on. VT-x takes them from the page.
+static bool load_pdptes(struct vm *vm, uint64_t cr0, uint64_t cr4)
+{
+    struct vcpu_page *page = vm->page;
+    uint64_t entries[4];
+
+    if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || page->efer & EFER_LME)
+        return true;
+    if (!guest_ram_read(&vm->ram, page->cr3 & 0xffffffe0, entries, sizeof(entries)))
+        return false;
+    memcpy(page->pdpte, entries, sizeof(entries));
+    page->dirty |= GROUP_PDPTE;
+    return true;
+}
+
+static bool write_cr0(struct vm *vm, uint64_t value)
+{
+    struct vcpu_page *page = vm->page;
+    uint64_t old = page->cr0, changed = old ^ value;
+
+    if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
+        return false;
+    value |= CR0_ET;
+    if (changed & CR0_PG) {
+        bool on = value & CR0_PG, long_code = page->seg[SEG_CS].attributes & SEGMENT_LONG;
+        if (on && page->efer & EFER_LME && (!(page->cr4 & CR4_PAE) || long_code))
+            return false;
+        if (!on && (page->cr4 & CR4_PCIDE || (page->efer & EFER_LMA && long_code)))
+            return false;
+    }
+    if (changed & (CR0_PG | CR0_CD | CR0_NW) && !load_pdptes(vm, value, page->cr4))
+        return false;
+    page->cr0 = value;
+    // The kernel makes LMA from LME and PG; the page's copy follows.
+    page->efer = page->efer & EFER_LME && value & CR0_PG ? page->efer | EFER_LMA : page->efer & ~EFER_LMA;
+    page->dirty |= GROUP_CR;
+    return true;
+}
+
+static bool write_cr4(struct vm *vm, uint64_t value)
+{
+    struct vcpu_page *page = vm->page;
+    uint64_t changed = page->cr4 ^ value;
+
+    if (value >> 32 || value & (CR4_VMXE | CR4_SMXE))
+        return false;
+    if (page->efer & EFER_LMA && changed & (CR4_PAE | CR4_LA57))
+        return false;
+    if (changed & value & CR4_PCIDE && (!(page->efer & EFER_LMA) || page->cr3 & 0xfff))
+        return false;
+    if (changed & (CR4_PAE | CR4_PSE) && !load_pdptes(vm, page->cr0, value))
+        return false;
+    page->cr4 = value;
+    page->dirty |= GROUP_CR;
+    return true;
+}
+
+static bool write_cr(struct vm *vm, unsigned number, uint64_t value)
+{
+    struct vcpu_page *page = vm->page;
+
+    switch (number) {
+    case 0:
+        return write_cr0(vm, value);
+    case 2:
+        page->cr2 = value;
+        break;
+    case 3:
+        page->cr3 = value & ~(1ull << 63);
+        if (!load_pdptes(vm, page->cr0, page->cr4))
+            return false;
+        break;
+    case 4:
+        return write_cr4(vm, value);
+    case 8:
+        if (value > 15)
+            return false;
+        lapic_set_cr8(&vm->chipset.lapic[0], value);
+        return true;
+    default:
+        return false;
+    }
+    page->dirty |= GROUP_CR;
+    return true;
+}
+
+static uint64_t read_cr(const struct vm *vm, unsigned number)
+{
+    switch (number) {
+    case 0:
+        return vm->page->cr0;
+    case 2:
+        return vm->page->cr2;
+    case 3:
+        return vm->page->cr3;
+    case 4:
+        return vm->page->cr4;
+    default:
+        return lapic_cr8(&vm->chipset.lapic[0]);
+    }
+}
+
+// LMSW sets PE but cannot clear it.
+static uint64_t lmsw(uint64_t cr0, uint64_t source)
+{
+    return (cr0 & ~0xeull) | (source & 0xf);
+}
+
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_CLTS, ACCESS_LMSW, ACCESS_NONE };
+
+struct operation {
+    enum access access;
+    unsigned number, gpr; // of the control or debug register, and of the general one
+    uint64_t source;      // ACCESS_LMSW
+    uint64_t next;        // RIP behind it
+    bool wide;            // 64-bit operands
+};
+
+// The source of LMSW may be in memory.
+static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct insn *insn, struct operation *o)
+{
+    struct guest_fault fault;
+    uint64_t linear;
+
+    if (insn->mod == 3) {
+        o->source = view->gpr[insn_rm(insn)];
+        return true;
+    }
+    uint64_t offset = insn_effective_address(insn, view);
+    struct paging paging = {.ram = vm->mmio.ops->ram, .ctx = vm, .cr0 = view->cr0, .cr3 = view->cr3, .cr4 = view->cr4,
+                            .efer = view->efer, .rflags = view->rflags, .cpl = view->cpl,
+                            .physical_bits = vm->mmio.physical_bits, .no_1g_pages = vm->mmio.no_1g_pages};
+    struct translation t;
+    uint8_t byte = 0xff; // only the low four bits matter
+    if (!segment_linear(view, insn->segment, offset, 2, false, &linear, &fault) ||
+        paging_walk(&paging, linear, WALK_READ, &t, &fault) != WALK_OK) {
+        o->access = ACCESS_NONE; // the processor read it a moment ago: it faults by itself when it runs again
+        return false;
+    }
+    guest_ram_read(&vm->ram, t.gpa, &byte, 1);
+    o->source = byte;
+    return true;
+}
+
+// Finds out what the instruction at RIP is; `debug` tells the two register files apart.
+static bool decode_operation(struct vm *vm, bool debug, struct operation *o)
+{
+    struct cpu_view view;
+    struct insn insn;
+
+    if (!vm_decode(vm, &view, &insn) || insn.map != MAP_0F)
+        return false;
+    *o = (struct operation){.number = insn_reg(&insn), .gpr = insn.rm | (insn.rex & REX_B) << 3,
+                            .next = vm->page->rip + insn.length, .wide = view.mode == CPU_MODE_64};
+    switch (insn.opcode) {
+    case 0x20:
+    case 0x21:
+        o->access = ACCESS_READ;
+        break;
+    case 0x22:
+    case 0x23:
+        o->access = ACCESS_WRITE;
+        break;
+    case 0x06:
+        o->access = ACCESS_CLTS;
+        return !debug;
+    case 0x01:
+        o->access = ACCESS_LMSW;
+        return !debug && insn.reg == 6 && lmsw_source(vm, &view, &insn, o);
+    default:
+        return false;
+    }
+    if (insn.prefixes & PREFIX_LOCK && o->number == 0) // AMD: LOCK MOV CR0 is CR8 in legacy mode
+        o->number = 8;
+    return (insn.opcode & 1) == debug;
+}
+
+static void set_gpr(struct vm *vm, const struct operation *o, uint64_t value)
+{
+    vm->page->gpr[o->gpr] = o->wide ? value : (uint32_t)value;
+}
+
+void exit_cr(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    uint64_t q = page->qualification;
+    struct operation o;
+    bool ok = true;
+
+    if (!vm_has(vm, GROUPS_CODE))
+        return;
+    if (q & CR_DECODED) {
+        bool wide = cpu_mode_of(&page->seg[SEG_CS], page->efer) == CPU_MODE_64;
+        o = (struct operation){.number = CR_NUMBER(q), .gpr = CR_GPR(q), .source = q >> 16 & 0xffff,
+                               .next = page->rip + page->length, .wide = wide};
+        o.access = q & CR_READ ? ACCESS_READ : q & CR_CLTS ? ACCESS_CLTS : q & CR_LMSW ? ACCESS_LMSW : ACCESS_WRITE;
+    }
+    // A processor that decodes may tell no length.
+    if ((!(q & CR_DECODED) || !page->length) && !decode_operation(vm, false, &o))
+        return;
+    if (cpu_cpl_of(&page->seg[SEG_SS])) { // the processor has checked it; should it not have
+        inject_gp(vm);
+        return;
+    }
+    switch (o.access) {
+    case ACCESS_READ:
+        set_gpr(vm, &o, read_cr(vm, o.number));
+        break;
+    case ACCESS_WRITE:
+        ok = write_cr(vm, o.number, o.wide ? page->gpr[o.gpr] : (uint32_t)page->gpr[o.gpr]);
+        break;
+    case ACCESS_CLTS:
+        ok = write_cr0(vm, page->cr0 & ~CR0_TS);
+        break;
+    case ACCESS_LMSW:
+        ok = write_cr0(vm, lmsw(page->cr0, o.source));
+        break;
+    case ACCESS_NONE:
+        return;
+    }
+    if (ok)
+        vm_done(vm, o.next);
+    else
+        inject_gp(vm);
+}
+
+static bool write_dr(struct vm *vm, unsigned number, uint64_t value)
+{
+    struct vcpu_page *page = vm->page;
+
+    if (number < 4) {
+        page->dr[number] = value;
+    } else {
+        if (value >> 32)
+            return false;
+        if (number == 6)
+            page->dr6 = (value & 0xe00f) | DR6_RESET;
+        else
+            page->dr7 = (value & 0xffff2bff) | DR7_RESET;
+    }
+    if (number != 6) // DR6 is kept here only: the processor reports in exits
+        page->dirty |= GROUP_DEBUG;
+    return true;
+}
+
+void exit_dr(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    struct operation o;
+
+    if (!vm_has(vm, GROUPS_CODE) || !decode_operation(vm, true, &o))
+        return;
+    // SDM 3C 25.1.3: the exit comes before these checks.
+    if (cpu_cpl_of(&page->seg[SEG_SS])) {
+        inject_gp(vm);
+        return;
+    }
+    if (o.number > 7 || ((o.number == 4 || o.number == 5) && page->cr4 & CR4_DE)) {
+        inject_ud(vm);
+        return;
+    }
+    if (page->dr7 & DR7_GD) {
+        page->dr6 |= DR6_BD;
+        page->dr7 &= ~(uint64_t)DR7_GD;
+        page->dirty |= GROUP_DEBUG;
+        inject_exception(vm, 1, false, 0);
+        return;
+    }
+    if (o.number == 4 || o.number == 5)
+        o.number += 2;
+    if (o.access == ACCESS_READ)
+        set_gpr(vm, &o, o.number < 4 ? page->dr[o.number] : o.number == 6 ? page->dr6 : page->dr7);
+    else if (!write_dr(vm, o.number, o.wide ? page->gpr[o.gpr] : (uint32_t)page->gpr[o.gpr])) {
+        inject_gp(vm);
+        return;
+    }
+    vm_done(vm, o.next);
+}

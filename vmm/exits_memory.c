@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Accesses to guest-physical addresses without RAM: the APICs, and holes, which read as ones. Also the view of the processor
+// and the decoding that other exits need.
+#include "vm.h"
+#include "emulate_fast.h"
+
+void vm_view(struct vm *vm, struct cpu_view *view)
+{
+    struct vcpu_page *page = vm->page;
+
+    *view = (struct cpu_view){
+        .gpr = page->gpr,
+        .rip = page->rip,
+        .rflags = page->rflags,
+        .cr0 = page->cr0,
+        .cr3 = page->cr3,
+        .cr4 = page->cr4,
+        .efer = page->efer,
+        .seg = page->seg,
+        .mode = (uint8_t)cpu_mode_of(&page->seg[SEG_CS], page->efer),
+        .cpl = cpu_cpl_of(&page->seg[SEG_SS]),
+    };
+}
+
+void vm_emulated(struct vm *vm, enum emulate_status status, const struct guest_fault *fault, const char *what)
+{
+    const struct vcpu_page *page = vm->page;
+
+    switch (status) {
+    case EMULATE_OK:
+    case EMULATE_AGAIN:
+    case EMULATE_RETRY:
+        break;
+    case EMULATE_FAULT:
+        inject_fault(vm, fault);
+        break;
+    case EMULATE_UNSUPPORTED:
+        vm_stop(vm, TASK_CRASHED, "%s: an instruction that cannot be emulated, at rip 0x%llx", what,
+                (unsigned long long)page->rip);
+        break;
+    case EMULATE_NO_MEMORY:
+        vm_stop(vm, TASK_CRASHED, "%s: page tables or code outside of memory, rip 0x%llx cr3 0x%llx", what,
+                (unsigned long long)page->rip, (unsigned long long)page->cr3);
+        break;
+    }
+}
+
+bool vm_decode(struct vm *vm, struct cpu_view *view, struct insn *insn)
+{
+    uint8_t bytes[INSN_MAX_LENGTH];
+    struct guest_fault fault;
+    unsigned n;
+
+    vm_view(vm, view);
+    enum emulate_status status = mmio_fetch(&vm->mmio, view, bytes, &n, &fault);
+    if (status != EMULATE_OK) {
+        vm_emulated(vm, status, &fault, "instruction fetch");
+        return false;
+    }
+    // What is not valid now has been changed by the guest since it exited: it runs again.
+    return decode(insn, bytes, n, view->mode) == DECODE_OK;
+}
+
+static void stop(struct vm *vm, const char *what)
+{
+    const struct vcpu_page *page = vm->page;
+
+    vm_stop(vm, TASK_CRASHED, "%s at 0x%llx, where there is no memory; rip 0x%llx", what, (unsigned long long)page->gpa,
+            (unsigned long long)page->rip);
+}
+
+void exit_memory(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    uint64_t gpa = page->gpa, q = page->qualification;
+    bool write = q & MEMORY_WRITE;
+    struct guest_fault fault;
+
+    if (unlikely(q & (MEMORY_FETCH | MEMORY_WALK) || page->vectoring & EVENT_VALID)) {
+        // HAZARD: in the delivery of an event RIP does not point at what made the access.
+        stop(vm, page->vectoring & EVENT_VALID ? "delivers an interrupt through memory"
+                 : q & MEMORY_FETCH            ? "executes"
+                                               : "has page tables");
+        return;
+    }
+    struct cpu_view view = {.gpr = page->gpr, .rip = page->rip, .rflags = page->rflags, .cr3 = page->cr3, .cr4 = page->cr4};
+    if (!fast_emulate(&vm->mmio, &view, gpa, write)) {
+        if (!vm_has(vm, GROUPS_CODE))
+            return;
+        vm_view(vm, &view);
+        enum emulate_status status = mmio_emulate(&vm->mmio, &view, gpa, write, &fault);
+        if (status != EMULATE_OK) {
+            vm_emulated(vm, status, &fault, "device access");
+            return;
+        }
+    }
+    page->rflags = view.rflags;
+    vm_done(vm, view.rip);
+}
