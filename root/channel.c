@@ -28,8 +28,7 @@ bool channels_prepare(struct task *task)
 static bool add(struct task *task, struct task_info *info, const struct task *owner,
                 const char *peer, enum channel_kind kind, unsigned signal, unsigned peer_bit)
 {
-    unsigned n = info->channel_count++; // at most TASK_MAX: as many as there are tasks, the task
-                                        // itself left out, and root
+    unsigned n = info->channel_count++; // one for each other task, and root: at most TASK_MAX
     struct task_channel *channel = &info->channels[n];
     uint64_t bytes = ring_bytes(owner);
 
@@ -43,60 +42,43 @@ static bool add(struct task *task, struct task_info *info, const struct task *ow
         .own_bit = n,
     };
     snprintf(channel->peer, sizeof(channel->peer), "%s", peer);
-    return task_check(task,
-                      sys_map(task->task, owner->rings.mem, task == owner ? 0 : bytes, channel->rx,
-                              bytes, MAP_READ | MAP_WRITE),
-                      "rings") &&
-           task_check(task,
-                      sys_map(task->task, owner->rings.mem, task == owner ? bytes : 0, channel->tx,
-                              bytes, MAP_READ | MAP_WRITE),
-                      "rings") &&
-           task_check(task,
-                      sys_cap_copy(SLOT_TASK, signal, task->task, channel->peer_slot,
-                                   RIGHT_RAISE | RIGHT_BIT(peer_bit)),
-                      "rings");
+    return task_map(task, owner->rings.mem, task == owner ? 0 : bytes, channel->rx, bytes,
+                    READ_WRITE, "rings") &&
+           task_map(task, owner->rings.mem, task == owner ? bytes : 0, channel->tx, bytes,
+                    READ_WRITE, "rings") &&
+           task_give(task, signal, channel->peer_slot, RIGHT_RAISE | RIGHT_BIT(peer_bit), "rings");
 }
 
-// The number of a VM's channel in its server: servers count their VMs in the order of the
-// configuration.
-static unsigned channel_of(const struct task *vm)
+// A server numbers its VMs in the order of the configuration: how many of the first `count` tasks
+// are VMs of this server.
+static unsigned vms_of(unsigned server, unsigned count)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < vm->index; i++)
-        if (config.tasks[i].console == vm->config->console)
-            n++;
+    for (unsigned i = 0; i < count; i++)
+        n += config.tasks[i].console == server;
     return n;
 }
 
 unsigned channel_of_root(void)
 {
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < config.count; i++)
-        if (config.tasks[i].console == config.manager)
-            n++;
-    return n;
+    return vms_of(config.manager, config.count);
 }
 
 bool channels_create(struct task *task, struct task_info *info)
 {
-    if (task->config->console != TASK_MAX) {
-        struct task *server = &tasks[task->config->console];
+    unsigned console = task->config->console;
 
-        if (!add(task, info, task, server->config->name, CHANNEL_CONSOLE, server->signal,
-                 channel_of(task)))
-            return false;
-    }
-    for (unsigned i = 0; i < config.count; i++) {
-        struct task *vm = &tasks[i];
+    if (console != TASK_MAX && !add(task, info, task, config.tasks[console].name, CHANNEL_CONSOLE,
+                                    tasks[console].signal, vms_of(console, task->index)))
+        return false;
+    for (struct task *vm = tasks; vm < tasks + config.count; vm++) {
         uint64_t status = STATUS_TABLE_ADDRESS + info->channel_count * STATUS_TABLE_STEP;
 
-        if (config.tasks[i].console != task->index)
+        if (vm->config->console != task->index)
             continue;
         if (!add(task, info, vm, vm->config->name, CHANNEL_CONSOLE, vm->signal, 0) ||
-            !task_check(task, sys_map(task->task, vm->status_page.mem, 0, status, PAGE, MAP_READ),
-                        "status page"))
+            !task_map(task, vm->status_page.mem, 0, status, PAGE, MAP_READ, "status page"))
             return false;
         info->channels[info->channel_count - 1].status = status;
     }

@@ -23,6 +23,17 @@ bool task_check(struct task *task, enum status status, const char *what)
     return status == OK;
 }
 
+bool task_map(struct task *task, unsigned mem, uint64_t offset, uint64_t address, uint64_t size,
+              unsigned rights, const char *what)
+{
+    return task_check(task, sys_map(task->task, mem, offset, address, size, rights), what);
+}
+
+bool task_give(struct task *task, unsigned from, unsigned to, unsigned rights, const char *what)
+{
+    return task_check(task, sys_cap_copy(SLOT_TASK, from, task->task, to, rights), what);
+}
+
 // Creates an object in *slot, which is CAP_NONE before and, when it fails, afterwards.
 static bool create(struct task *task, unsigned *slot, unsigned pool, enum object_type type,
                    const uint64_t w[5], const char *what)
@@ -53,13 +64,21 @@ bool task_prepare(struct task *task)
         task->irqs[i] = CAP_NONE;
     if (!create(task, &task->signal, SLOT_POOL, OBJ_SIGNAL, (uint64_t[5]){0}, "signal") ||
         !task_check(task, ram_alloc_zeroed(&task->status_page, PAGE, PAGE), "status page") ||
-        !task_check(
-            task, sys_map(SLOT_TASK, task->status_page.mem, 0, address, PAGE, MAP_READ | MAP_WRITE),
-            "status page") ||
+        !task_check(task, sys_map(SLOT_TASK, task->status_page.mem, 0, address, PAGE, READ_WRITE),
+                    "status page") ||
         !channels_prepare(task))
         return false;
     task->status = (struct task_status *)address;
     return true;
+}
+
+// The mem object of the kernel that holds these ports; NULL when none does.
+static const struct boot_mem *ports_mem(unsigned base, unsigned count)
+{
+    for (const struct boot_mem *mem = boot->mem; mem < boot->mem + boot->mem_count; mem++)
+        if (mem->kind == MEM_PORTS && base >= mem->base && base + count <= mem->base + mem->size)
+            return mem;
+    return NULL;
 }
 
 static bool give_ports(struct task *task, struct task_info *info)
@@ -68,19 +87,13 @@ static bool give_ports(struct task *task, struct task_info *info)
 
     for (unsigned i = 0; i < from->port_count; i++) {
         unsigned base = from->ports[i].base, count = from->ports[i].count;
-        enum status status = ERR_RANGE;
+        const struct boot_mem *mem = ports_mem(base, count);
 
-        for (unsigned m = 0; m < boot->mem_count; m++) {
-            const struct boot_mem *mem = &boot->mem[m];
-
-            if (mem->kind != MEM_PORTS || base < mem->base || base + count > mem->base + mem->size)
-                continue;
-            if (!create(task, &task->ports[i], SLOT_POOL, OBJ_MEM,
-                        (uint64_t[5]){mem->cap, base - mem->base, count}, "ports"))
-                return false;
-            status = sys_map(task->task, task->ports[i], 0, base, count, MAP_READ | MAP_WRITE);
-        }
-        if (!task_check(task, status, "ports"))
+        if (!mem)
+            return task_check(task, ERR_RANGE, "ports");
+        if (!create(task, &task->ports[i], SLOT_POOL, OBJ_MEM,
+                    (uint64_t[5]){mem->cap, base - mem->base, count}, "ports") ||
+            !task_map(task, task->ports[i], 0, base, count, READ_WRITE, "ports"))
             return false;
         info->ports[i].base = base;
         info->ports[i].count = count;
@@ -98,8 +111,7 @@ static bool give_irqs(struct task *task, struct task_info *info)
 
         if (!create(task, &task->irqs[i], task->pool, OBJ_IRQ,
                     (uint64_t[5]){SLOT_HW, from->irqs[i], task->signal, bit}, "interrupt") ||
-            !task_check(task, sys_cap_copy(SLOT_TASK, task->irqs[i], task->task, slot, RIGHT_CTRL),
-                        "interrupt"))
+            !task_give(task, task->irqs[i], slot, RIGHT_CTRL, "interrupt"))
             return false;
         info->irqs[i].gsi = from->irqs[i];
         info->irqs[i].slot = slot;
@@ -166,22 +178,15 @@ static bool load(struct task *task, struct task_info *info, uint64_t *entry)
     memcpy(to + at + TASK_STACK_SIZE, info, sizeof(*info));
     ram_close(&task->pages);
 
-    enum status status = OK;
     at = 0;
-    for (unsigned i = 0; i < image.count && status == OK; i++) {
-        const struct image_segment *segment = &image.segments[i];
-
-        status = sys_map(task->task, task->pages.mem, at, segment->address, segment->size,
-                         segment->rights);
-        at += segment->size;
-    }
-    if (status == OK)
-        status = sys_map(task->task, task->pages.mem, at, TASK_STACK_TOP - TASK_STACK_SIZE,
-                         TASK_STACK_SIZE, MAP_READ | MAP_WRITE);
-    if (status == OK)
-        status = sys_map(task->task, task->pages.mem, at + TASK_STACK_SIZE, TASK_INFO_ADDRESS,
-                         TASK_INFO_SIZE, MAP_READ);
-    return task_check(task, status, "image");
+    for (unsigned i = 0; i < image.count; at += image.segments[i++].size)
+        if (!task_map(task, task->pages.mem, at, image.segments[i].address, image.segments[i].size,
+                      image.segments[i].rights, "image"))
+            return false;
+    return task_map(task, task->pages.mem, at, TASK_STACK_TOP - TASK_STACK_SIZE, TASK_STACK_SIZE,
+                    READ_WRITE, "stack") &&
+           task_map(task, task->pages.mem, at + TASK_STACK_SIZE, TASK_INFO_ADDRESS, TASK_INFO_SIZE,
+                    MAP_READ, "info page");
 }
 
 // The thread and the capabilities that every task has.
@@ -193,18 +198,10 @@ static bool create_thread(struct task *task)
                   (uint64_t[5]){task->task, kind, task->config->priority, task->guest,
                                 VCPU_PAGE_ADDRESS},
                   "thread") &&
-           task_check(
-               task,
-               sys_cap_copy(SLOT_TASK, task->thread, task->task, TASK_SLOT_THREAD, RIGHT_CTRL),
-               "thread") &&
-           task_check(task,
-                      sys_cap_copy(SLOT_TASK, task->signal, task->task, TASK_SLOT_SIGNAL,
-                                   RIGHT_WAIT | RIGHT_RAISE),
-                      "signal") &&
-           task_check(task,
-                      sys_cap_copy(SLOT_TASK, root_signal, task->task, TASK_SLOT_SUPERVISOR,
-                                   RIGHT_RAISE | RIGHT_BIT(BIT_REPORT(task->index))),
-                      "signal");
+           task_give(task, task->thread, TASK_SLOT_THREAD, RIGHT_CTRL, "thread") &&
+           task_give(task, task->signal, TASK_SLOT_SIGNAL, RIGHT_WAIT | RIGHT_RAISE, "signal") &&
+           task_give(task, root_signal, TASK_SLOT_SUPERVISOR,
+                     RIGHT_RAISE | RIGHT_BIT(BIT_REPORT(task->index)), "signal");
 }
 
 static bool create_all(struct task *task, uint64_t *entry)
@@ -219,10 +216,8 @@ static bool create_all(struct task *task, uint64_t *entry)
         !create(task, &task->task, task->pool, OBJ_TASK,
                 (uint64_t[5]){root_signal, BIT_FAULT(task->index), from->priority}, "task"))
         return false;
-    return task_check(task,
-                      sys_map(task->task, task->status_page.mem, 0, TASK_STATUS_ADDRESS, PAGE,
-                              MAP_READ | MAP_WRITE),
-                      "status page") &&
+    return task_map(task, task->status_page.mem, 0, TASK_STATUS_ADDRESS, PAGE, READ_WRITE,
+                    "status page") &&
            (from->kind != MANAGE_KIND_VM || vm_create(task, &info)) &&
            channels_create(task, &info) && give_ports(task, &info) && give_irqs(task, &info) &&
            load(task, &info, entry) && create_thread(task);

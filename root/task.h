@@ -33,6 +33,13 @@ extern struct task tasks[TASK_MAX];
 // Notes why something about the task failed, when status is not OK. Gives whether it is OK.
 bool task_check(struct task *task, enum status status, const char *what);
 
+// The only two ways to give a task something. `mem` and `from` are slots of root.
+bool task_map(struct task *task, unsigned mem, uint64_t offset, uint64_t address, uint64_t size,
+              unsigned rights, const char *what);
+bool task_give(struct task *task, unsigned from, unsigned to, unsigned rights, const char *what);
+
+#define READ_WRITE (MAP_READ | MAP_WRITE)
+
 // Makes what the task owns for good.
 bool task_prepare(struct task *task);
 

@@ -20,7 +20,7 @@ static enum status map_ram(const struct task *task, const struct ram_block *bloc
 {
     uint64_t low = offset < RAM_LOW_END ? RAM_LOW_END - offset : 0;
     enum status status =
-        sys_map(task->task, block->mem, 0, RAM_ADDRESS + offset, block->size, MAP_READ | MAP_WRITE);
+        sys_map(task->task, block->mem, 0, RAM_ADDRESS + offset, block->size, READ_WRITE);
 
     if (low > block->size)
         low = block->size;
@@ -81,8 +81,7 @@ static bool give_file(struct task *task, const char *name, uint64_t address, uin
     }
     *info_address = address;
     *info_size = size;
-    return task_check(
-        task, sys_map(task->task, SLOT_SYSTEM, offset, address, page_up(size), MAP_READ), name);
+    return task_map(task, SLOT_SYSTEM, offset, address, page_up(size), MAP_READ, name);
 }
 
 bool vm_create(struct task *task, struct task_info *info)
