@@ -10,10 +10,34 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+// Addresses near those that work: one segment at 1 MiB, the entry in it.
+static void make_loadable(uint8_t *image, uint32_t choice)
+{
+    const uint32_t base = 0x100000;
+    if (choice >> 8 & 0x10000) {
+        const uint32_t addresses[] = {base + 120, base, base + 128, base + (choice >> 12 & 0xff0), base + 4};
+        memcpy(image + 132, addresses, sizeof(addresses));
+    }
+    if (choice & 2)
+        return;
+    Elf32_Ehdr *elf = (Elf32_Ehdr *)image;
+    elf->e_entry = base + 4;
+    elf->e_phoff = sizeof(*elf);
+    elf->e_phentsize = sizeof(Elf32_Phdr);
+    elf->e_phnum = 1;
+    const Elf32_Phdr segment = {.p_type = PT_LOAD,
+                                .p_offset = image[100] & 15,
+                                .p_vaddr = base,
+                                .p_paddr = base,
+                                .p_filesz = image[101] & 63,
+                                .p_memsz = image[102] * 8u};
+    memcpy(image + sizeof(*elf), &segment, sizeof(segment));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t memory[3u << 20] __attribute__((aligned(4096)));
-    if (size < 140)
+    if (size < 160)
         return 0;
     uint32_t choice;
     memcpy(&choice, data, 4);
@@ -33,6 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             memset(image + (choice & 2 ? 32 : 28), 0, choice & 2 ? 8 : 4);
             image[choice & 2 ? 32 : 28] = 64;
         }
+        if (choice & 32)
+            make_loadable(image, choice);
     }
     const struct boot_module modules[] = {{image, size / 2, "m"}, {image, size / 3, NULL}};
     struct guest_ram ram = {memory, (choice >> 24) * sizeof(memory) / 255 & ~4095ull};
