@@ -11,6 +11,12 @@ struct tag {
     uint64_t generation; // 0: none
 };
 
+static inline void tag_init(struct cpu *cpu)
+{
+    cpu->tag_generation = CPU_MAX + cpu->number;
+    cpu->tag_next = 1;
+}
+
 static inline bool tag_is_valid(const struct tag *tag, const struct cpu *cpu)
 {
     return tag->generation == cpu->tag_generation;
@@ -21,7 +27,7 @@ static inline bool tag_take(struct tag *tag, struct cpu *cpu, uint64_t max)
 {
     bool flush = false;
 
-    if (!cpu->tag_generation || cpu->tag_next > max) {
+    if (cpu->tag_next > max) {
         cpu->tag_generation = (cpu->tag_generation | (CPU_MAX - 1)) + 1 + cpu->number;
         cpu->tag_next = 1;
         flush = true;

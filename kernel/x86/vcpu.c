@@ -34,6 +34,7 @@ void virt_init(void)
     }
     if (!ops)
         return;
+    tag_init(cpu);
     if (ops->cpu_init(cpu) == OK)
         virt = ops;
     else if (!first)

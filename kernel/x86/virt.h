@@ -28,6 +28,7 @@ struct vcpu {
         struct {
             uint64_t cache_disable; // CR0.CD and NW as the guest believes them
             uint32_t window;        // WINDOW_*
+            uint32_t soft_length;   // added to RIP for the event that is injected now
             bool nmi_blocked;       // an NMI was injected and IRET not seen
         } svm;
         struct {

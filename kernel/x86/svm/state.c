@@ -51,8 +51,13 @@ static void load_inject(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *pag
     unsigned type = EVENT_TYPE(event);
 
     page->inject = 0;
-    // The APM knows only exceptions: INT3, INTO and INT1 push the RIP behind the instruction, which the vmm gives in `rip`.
-    if (type == EVENT_SOFT_EXCEPTION || type == EVENT_PRIV_SOFT)
+    // INT n, INT3, INTO and INT1 push the RIP behind the instruction. VT-x adds the length, SVM takes the RIP as it is; and knows
+    // only exceptions beside INT n.
+    if (event && type >= EVENT_SOFT_INT) {
+        v->svm.soft_length = READ_ONCE(page->inject_length) & 15;
+        vmcb->rip += v->svm.soft_length;
+    }
+    if (type > EVENT_SOFT_INT)
         event = (event & ~0x700u) | EVENT_EXCEPTION << 8;
     vmcb->event = event;
     vmcb->event_error = READ_ONCE(page->inject_error);

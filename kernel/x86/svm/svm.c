@@ -7,6 +7,7 @@
 
 struct svm_features svm_features;
 
+#define DR6_RESET 0xffff0ff0
 #define IO_BITMAP_SIZE  (3 * PAGE_SIZE)
 #define MSR_BITMAP_SIZE (2 * PAGE_SIZE)
 static uint8_t io_bitmap[IO_BITMAP_SIZE] __attribute__((aligned(4096)));
@@ -106,22 +107,28 @@ void svm_intercepts(struct vmcb *vmcb, uint32_t control, uint32_t exceptions)
         vmcb->intercept[i] = must[3 + i];
 }
 
-static void svm_vcpu_create(struct vcpu *v)
+// The state after reset, nothing of a guest's or (see svm_run) of the host's left in it.
+static void reset(struct vcpu *v)
 {
     struct vmcb *vmcb = v->vendor;
 
+    __builtin_memset(vmcb, 0, sizeof(*vmcb));
     svm_intercepts(vmcb, 0, 0);
     vmcb->iopm = kernel_phys(io_bitmap);
     vmcb->msrpm = kernel_phys(msr_bitmap);
     vmcb->virq = VIRQ_MASKING;
     vmcb->nested = 1;
     vmcb->nested_cr3 = virt_to_phys(v->guest->space.ptab.root);
+    vmcb->asid = (uint32_t)v->tag.number;
     vmcb->efer = EFER_SVME;
     vmcb->pat = 0x0007040600070406;
     vmcb->cr0 = CR0_ET;
     vmcb->rflags = 2;
     vmcb->dr7 = 0x400;
-    vmcb->dr6 = 0xffff0ff0;
+    vmcb->dr6 = DR6_RESET;
+    v->svm.cache_disable = 0;
+    v->svm.window = 0;
+    v->svm.nmi_blocked = false;
 }
 
 static void svm_vcpu_destroy(struct vcpu *v)
@@ -172,7 +179,7 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
             page->event |= EVENT_HAS_ERROR;
         page->error = (uint32_t)info;
         page->qualification = code == SVM_DB ? vmcb->dr6 & 0xe00f : vmcb->exit_info2; // as VT-x tells it; #PF: address
-        vmcb->dr6 = 0xffff0ff0; // the guest's DR6 is the vmm's: it never reads this one
+        vmcb->dr6 = DR6_RESET; // the guest's DR6 is the vmm's: it never reads this one
         vmcb->clean = 0;
         length = 0;
         break;
@@ -184,7 +191,6 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
     case EXIT_RDTSC:
         page->qualification = code == SVM_RDTSCP;
         break;
-    case EXIT_INVALID:
     case EXIT_OTHER:
         page->qualification = info;
         break;
@@ -212,7 +218,7 @@ static enum vcpu_exit class_of(uint64_t code)
         return EXIT_DR;
     if (code < 0x60)
         return EXIT_EXCEPTION;
-    return code == SVM_NPF ? EXIT_MEMORY : code == ~0ull ? EXIT_INVALID : EXIT_OTHER;
+    return code == SVM_NPF ? EXIT_MEMORY : EXIT_OTHER;
 }
 
 // The event whose delivery the exit broke off. INT n, INT3 and INTO run again from their own RIP, so they are not kept.
@@ -223,8 +229,10 @@ static uint32_t broken_off(struct vcpu *v, struct vmcb *vmcb)
 
     if (likely(!(event & EVENT_VALID)))
         return 0;
-    if (type == EVENT_SOFT_INT || (type == EVENT_EXCEPTION && (vector == 3 || vector == 4)))
+    if (type == EVENT_SOFT_INT || (type == EVENT_EXCEPTION && (vector == 3 || vector == 4))) {
+        vmcb->rip -= v->svm.soft_length; // when it was injected
         return 0;
+    }
     if (type == EVENT_NMI)
         v->svm.nmi_blocked = false; // it is delivered again
     return event & (EVENT_VALID | 0xfff);
@@ -273,6 +281,18 @@ static void svm_leave(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exi
     store_basic(v, vmcb, page, exit);
 }
 
+// HAZARD: QEMU then saves the host's state in the VMCB. Nothing of it may reach the vmm, which has to load all groups again.
+static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page)
+{
+    page->exit = EXIT_INVALID;
+    page->reason = SVM_INVALID;
+    page->qualification = 0;
+    page->vectoring = page->length = page->shadow = page->have = 0;
+    page->entries = v->entries;
+    reset(v);
+    return EXIT_INVALID;
+}
+
 static enum vcpu_exit svm_run(struct vcpu *v, struct vcpu_page *page)
 {
     struct vmcb *vmcb = v->vendor;
@@ -302,12 +322,15 @@ static enum vcpu_exit svm_run(struct vcpu *v, struct vcpu_page *page)
     cpu->fs_base = 0;
     vmcb->tlb_control = 0;
     vmcb->clean = svm_features.clean;
+    if (unlikely((uint32_t)vmcb->exit_code == SVM_INVALID))
+        return refused(v, page);
+    uint32_t event = broken_off(v, vmcb);
+    v->svm.soft_length = 0;
     page->gpr[RAX] = vmcb->rax;
     page->gpr[RSP] = vmcb->rsp;
     page->rip = vmcb->rip;
     page->rflags = vmcb->rflags;
     enum vcpu_exit exit = details(v, vmcb, page, class_of(vmcb->exit_code));
-    uint32_t event = broken_off(v, vmcb);
     if (vmcb->exit_code == SVM_MC) {
         __asm__ volatile("int $18"); // the host's own handler decides
         exit = EXIT_HOST;
@@ -329,7 +352,7 @@ const struct virt_ops svm_ops = {
     .kind = VIRT_SVM,
     .cpu_init = svm_cpu_init,
     .guest_format = svm_guest_format,
-    .vcpu_create = svm_vcpu_create,
+    .vcpu_create = reset,
     .vcpu_destroy = svm_vcpu_destroy,
     .run = svm_run,
     .leave = svm_leave,

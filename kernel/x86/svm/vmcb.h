@@ -91,3 +91,4 @@ enum svm_exit {
     SVM_RDTSCP = 0x87,
     SVM_NPF = 0x400,
 };
+#define SVM_INVALID 0xffffffffu // QEMU stores 32 bits of it
