@@ -36,6 +36,7 @@ static void unqueue(struct thread *thread)
     if (!thread->queued)
         return;
     thread->queued = 0;
+    thread->slice_used = 0;
     thread->ready_next->ready_prev = thread->ready_prev;
     thread->ready_prev->ready_next = thread->ready_next;
     if (cpu->ready[thread->priority] == thread)
@@ -52,6 +53,7 @@ void sched_rotate(struct thread *thread)
 
     if (thread->queued && cpu->ready[thread->priority] == thread)
         cpu->ready[thread->priority] = thread->ready_next;
+    thread->slice_used = 0;
     cpu->slice_end = TIMER_NONE;
     cpu->need_resched = true;
 }
@@ -148,6 +150,7 @@ static void account(struct cpu *cpu)
 
     if (cpu->donor) {
         cpu->donor->time += now - cpu->since;
+        cpu->donor->slice_used += now - cpu->since;
         cpu->donor->task->time += now - cpu->since;
     } else {
         cpu->idle_time += now - cpu->since;
@@ -220,10 +223,9 @@ void schedule(void)
         struct thread *thread = follow(donor);
         if (!thread)
             continue;
-        if (donor->ready_next == donor)
-            cpu->slice_end = TIMER_NONE;
-        else if (cpu->slice_end == TIMER_NONE || donor != cpu->donor)
-            cpu->slice_end = cpu->since + tsc_hz / SLICE_PER_SECOND;
+        // HAZARD: a thread that is preempted often must still use its slice up, or its equals starve: what it used counts.
+        uint64_t slice = tsc_hz / SLICE_PER_SECOND, used = donor->slice_used < slice ? donor->slice_used : slice;
+        cpu->slice_end = donor->ready_next == donor ? TIMER_NONE : cpu->since + slice - used;
         cpu->donor = donor;
         cpu->need_resched = false;
         timer_update(cpu);

@@ -61,7 +61,7 @@ struct thread {
     struct signal *waiting;     // STATE_WAITING
     uint64_t deadline;          // of its timer, TSC
     struct thread *timer_next, *timer_prev;
-    uint64_t time;              // TSC ticks used
+    uint64_t time, slice_used;  // TSC ticks used: in all; of the present time slice
     uint64_t fault_address;     // CR2; vector and error are in `regs`
     void *xstate;               // FPU save area, when it may own the FPU
 };
