@@ -204,13 +204,20 @@ static bool create_thread(struct task *task)
                      RIGHT_RAISE | RIGHT_BIT(BIT_REPORT(task->index)), "signal");
 }
 
+// The entry counts on large pages. HAZARD: on processors with the iTLB multi-hit erratum
+// (CVE-2018-12207) the kernel maps executable guest pages by 4 KiB: 8 bytes of table for each.
+static uint64_t pool_size(const struct task_config *from)
+{
+    return from->pool_size + (boot->virt == VIRT_VMX ? page_up(from->memory / 512) : 0);
+}
+
 static bool create_all(struct task *task, uint64_t *entry)
 {
     static struct task_info info;
     const struct task_config *from = task->config;
 
     describe(task, &info);
-    if (!task_check(task, ram_alloc(&task->pool_ram, from->pool_size, PAGE), "pool") ||
+    if (!task_check(task, ram_alloc(&task->pool_ram, pool_size(from), PAGE), "pool") ||
         !create(task, &task->pool, SLOT_POOL, OBJ_POOL,
                 (uint64_t[5]){task->pool_ram.mem, POOL_QUOTA}, "pool") ||
         !create(task, &task->task, task->pool, OBJ_TASK,
