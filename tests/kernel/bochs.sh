@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The kernel's tests on Bochs: a processor with nearly all of VT-x, an old one with little of it, and one with AMD's SVM.
+set -uo pipefail
+# shellcheck source=tests/kernel/common.sh
+. "$(dirname "$0")/common.sh"
+
+command -v bochs-bin >/dev/null || skip bochs "bochs is not installed"
+build
+printf 'c\nq\n' >"$WORK/commands" # the machine ends in the debugger
+for model in corei7_skylake_x corei7_sandy_bridge_2600k ryzen; do
+    name=bochs-$model
+    ISO=$O/ktest.iso BXLOG=$WORK/$name.log timeout -k 5 240 bochs-bin -q -f tools/bochsrc -rc "$WORK/commands" \
+        "cpu: model=$model, count=1" "memory: guest=512, host=512" \
+        "com1: enabled=1, mode=file, dev=$WORK/$name.txt" </dev/null >"$WORK/$name.out" 2>&1
+    report "$name" "$?"
+done
