@@ -50,6 +50,8 @@ void vmx_reset(struct vcpu *v)
         vmwrite(zero[i], 0);
     v->vmx.primary = f->controls[PRIMARY];
     vmwrite(PIN_CONTROLS, f->controls[PIN]);
+    if (f->controls[PIN] & PIN_TIMER)
+        vmwrite(PREEMPTION_TIMER, f->timer);
     vmwrite(PRIMARY_CONTROLS, v->vmx.primary);
     vmwrite(SECONDARY_CONTROLS, f->controls[SECONDARY]);
     vmwrite(EXIT_CONTROLS, f->controls[EXIT]);

@@ -52,6 +52,7 @@ enum vmcs_field {
     GUEST_SHADOW = 0x4824,
     GUEST_ACTIVITY = 0x4826,
     GUEST_SYSENTER_CS = 0x482a,
+    PREEMPTION_TIMER = 0x482e,
     HOST_SYSENTER_CS = 0x4c00,
     CR0_MASK = 0x6000,
     CR4_MASK = 0x6002,
@@ -89,6 +90,7 @@ enum vmcs_field {
 // Groups of controls, in the order of the capability MSRs.
 enum vmx_control { PIN, PRIMARY, EXIT, ENTRY, SECONDARY, CONTROL_GROUPS };
 
+#define PIN_TIMER          (1u << 6)
 #define PRIMARY_WINDOW     (1u << 2)
 #define PRIMARY_INVLPG     (1u << 9)
 #define PRIMARY_RDTSC      (1u << 12)

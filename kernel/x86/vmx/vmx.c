@@ -2,12 +2,14 @@
 // Intel VT-x: capabilities and enabling. SDM 3C chapters 23 to 27, 3D appendix A.
 // HAZARD: a control that the processor does not offer must never be set: VM entry would fail on that machine only.
 #include "vmx.h"
+#include "../../sched.h"
 #include "../insn.h"
 #include "../paging.h"
 
 enum vmx_msr {
     VMX_BASIC = 0x480,
     VMX_PIN = 0x481, // PRIMARY, EXIT, ENTRY follow
+    VMX_MISC = 0x485,
     VMX_CR0_FIXED0 = 0x486,
     VMX_CR0_FIXED1 = 0x487,
     VMX_CR4_FIXED0 = 0x488,
@@ -61,6 +63,9 @@ static enum status find_controls(void)
     if (controls[PRIMARY] & (PRIMARY_CR3 | PRIMARY_INVLPG))
         return virt_lacks("guests that switch CR3 without an exit");
     // Instructions that would be #UD in the guest without them. ENCLS exits always, see the bitmap.
+    // HAZARD: Bochs 2.7 holds host interrupts back from a guest that is entered with IF = 0, until it touches IF: one that spins
+    // then would keep the CPU. The timer takes it out once a time slice; what exits anyway within that time costs nothing.
+    controls[PIN] |= capability[PIN] >> 32 & PIN_TIMER;
     const uint32_t offered = SECONDARY_RDTSCP | SECONDARY_INVPCID | SECONDARY_ENCLS | SECONDARY_XSAVES;
     controls[SECONDARY] |= capability[SECONDARY] >> 32 & offered;
     return OK;
@@ -95,6 +100,7 @@ static enum status find_features(void)
     f->cr4_allowed = rdmsr(VMX_CR4_FIXED1) & (CR4_GUEST_OWNED | CR4_MCE | CR4_VMXE);
     f->cr0_mask = ~(CR0_GUEST_OWNED & f->cr0_allowed & ~(f->cr0_fixed & ~CR0_ET));
     f->cr4_mask = ~(CR4_GUEST_OWNED & f->cr4_allowed & ~f->cr4_fixed);
+    f->timer = (uint32_t)(tsc_hz / SLICE_PER_SECOND >> (rdmsr(VMX_MISC) & 31));
     f->msr_bitmap = kernel_phys(msr_bitmap);
     __builtin_memset(msr_bitmap, 0xff, sizeof(msr_bitmap));
     for (unsigned i = 0; i < sizeof(switched) / sizeof(switched[0]); i++)

@@ -10,6 +10,7 @@ struct vmx_features {
     uint64_t cr0_fixed, cr4_fixed;     // bits that must be 1 in a guest
     uint64_t cr0_allowed, cr4_allowed; // bits that may be 1
     uint64_t cr0_mask, cr4_mask;       // bits whose change by the guest exits
+    uint32_t timer;                    // preemption timer: a time slice
     uint64_t msr_bitmap;               // physical
 };
 extern struct vmx_features vmx_features;
