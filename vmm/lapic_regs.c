@@ -4,29 +4,29 @@
 // refused.
 #include "lapic.h"
 
-enum { /* offsets in the page; the x2APIC MSR is 0x800 + offset / 16 */
-       APIC_ID = 0x20,
-       APIC_VERSION = 0x30,
-       APIC_TPR = 0x80,
-       APIC_APR = 0x90,
-       APIC_PPR = 0xa0,
-       APIC_EOI = 0xb0,
-       APIC_RRD = 0xc0,
-       APIC_LDR = 0xd0,
-       APIC_DFR = 0xe0,
-       APIC_SVR = 0xf0,
-       APIC_ISR = 0x100,
-       APIC_TMR = 0x180,
-       APIC_IRR = 0x200,
-       APIC_ESR = 0x280,
-       APIC_ICR_LOW = 0x300,
-       APIC_ICR_HIGH = 0x310,
-       APIC_LVT_TIMER = 0x320,
-       APIC_LVT_ERROR = 0x370,
-       APIC_TIMER_INITIAL = 0x380,
-       APIC_TIMER_CURRENT = 0x390,
-       APIC_TIMER_DIVIDE = 0x3e0,
-       APIC_SELF_IPI = 0x3f0,
+enum { /* register numbers: offset in the page / 16; the x2APIC MSR is 0x800 + number */
+       APIC_ID = 0x02,
+       APIC_VERSION = 0x03,
+       APIC_TPR = 0x08,
+       APIC_APR = 0x09,
+       APIC_PPR = 0x0a,
+       APIC_EOI = 0x0b,
+       APIC_RRD = 0x0c,
+       APIC_LDR = 0x0d,
+       APIC_DFR = 0x0e,
+       APIC_SVR = 0x0f,
+       APIC_ISR = 0x10,
+       APIC_TMR = 0x18,
+       APIC_IRR = 0x20,
+       APIC_ESR = 0x28,
+       APIC_ICR_LOW = 0x30,
+       APIC_ICR_HIGH = 0x31,
+       APIC_LVT_TIMER = 0x32,
+       APIC_LVT_ERROR = 0x37,
+       APIC_TIMER_INITIAL = 0x38,
+       APIC_TIMER_CURRENT = 0x39,
+       APIC_TIMER_DIVIDE = 0x3e,
+       APIC_SELF_IPI = 0x3f,
 };
 
 /* An integrated APIC with six LVT entries, without EOI-broadcast suppression. */
@@ -44,7 +44,7 @@ bool lapic_register_read(struct lapic *lapic, uint32_t offset, uint32_t *value)
 {
     const struct lapic_state *s = &lapic->s;
     unsigned word = offset >> 4 & 7;
-    switch (offset) {
+    switch (offset >> 4) {
     case APIC_ID:
         *value = lapic_x2apic(lapic) ? s->id : s->id << 24;
         break;
@@ -71,13 +71,13 @@ bool lapic_register_read(struct lapic *lapic, uint32_t offset, uint32_t *value)
     case APIC_SVR:
         *value = s->svr;
         break;
-    case APIC_ISR ... APIC_ISR + 0x70:
+    case APIC_ISR ... APIC_ISR + 7:
         *value = s->isr.word[word];
         break;
-    case APIC_TMR ... APIC_TMR + 0x70:
+    case APIC_TMR ... APIC_TMR + 7:
         *value = s->tmr[word];
         break;
-    case APIC_IRR ... APIC_IRR + 0x70:
+    case APIC_IRR ... APIC_IRR + 7:
         *value = s->irr.word[word];
         break;
     case APIC_ESR:
@@ -90,7 +90,7 @@ bool lapic_register_read(struct lapic *lapic, uint32_t offset, uint32_t *value)
         *value = s->icr_high;
         break;
     case APIC_LVT_TIMER ... APIC_LVT_ERROR:
-        *value = s->lvt[(offset - APIC_LVT_TIMER) >> 4];
+        *value = s->lvt[(offset >> 4) - APIC_LVT_TIMER];
         break;
     case APIC_TIMER_INITIAL:
         *value = s->timer_initial;
@@ -136,7 +136,7 @@ static void write_lvt(struct lapic *lapic, unsigned entry, uint32_t value)
 bool lapic_register_write(struct lapic *lapic, uint32_t offset, uint32_t value)
 {
     struct lapic_state *s = &lapic->s;
-    switch (offset) {
+    switch (offset >> 4) {
     case APIC_EOI:
         lapic_eoi(lapic);
         break;
@@ -176,7 +176,7 @@ bool lapic_register_write(struct lapic *lapic, uint32_t offset, uint32_t value)
         s->esr_pending = 0;
         break;
     case APIC_LVT_TIMER ... APIC_LVT_ERROR:
-        write_lvt(lapic, (offset - APIC_LVT_TIMER) >> 4, value);
+        write_lvt(lapic, (offset >> 4) - APIC_LVT_TIMER, value);
         break;
     case APIC_TIMER_DIVIDE:
         lapic_timer_set_divide(lapic, value);
@@ -247,24 +247,25 @@ static bool write_base(struct lapic *lapic, uint64_t value)
     return true;
 }
 
-static bool x2apic_read(struct lapic *lapic, uint32_t offset, uint64_t *value)
+static bool x2apic_read(struct lapic *lapic, uint32_t number, uint64_t *value)
 {
     uint32_t low;
-    if (offset == APIC_ICR_HIGH || offset == APIC_DFR || offset == APIC_EOI || offset == APIC_APR ||
-        offset == APIC_RRD || offset == APIC_SELF_IPI || !lapic_register_read(lapic, offset, &low))
+    if (number == APIC_ICR_HIGH || number == APIC_DFR || number == APIC_EOI || number == APIC_APR ||
+        number == APIC_RRD || number == APIC_SELF_IPI ||
+        !lapic_register_read(lapic, number << 4, &low))
         return false;
     *value = low;
-    if (offset == APIC_ICR_LOW)
+    if (number == APIC_ICR_LOW)
         *value |= (uint64_t)lapic->s.icr_high << 32;
     return true;
 }
 
-static bool x2apic_write(struct lapic *lapic, uint32_t offset, uint64_t value)
+static bool x2apic_write(struct lapic *lapic, uint32_t number, uint64_t value)
 {
-    switch (offset) {
+    switch (number) {
     case APIC_ICR_LOW:
         lapic->s.icr_high = (uint32_t)(value >> 32);
-        return lapic_register_write(lapic, offset, (uint32_t)value);
+        return lapic_register_write(lapic, number << 4, (uint32_t)value);
     case APIC_SELF_IPI:
         if (value > 0xff)
             return false;
@@ -284,7 +285,7 @@ static bool x2apic_write(struct lapic *lapic, uint32_t offset, uint64_t value)
     default:
         break;
     }
-    return value >> 32 == 0 && lapic_register_write(lapic, offset, (uint32_t)value);
+    return value >> 32 == 0 && lapic_register_write(lapic, number << 4, (uint32_t)value);
 }
 
 bool lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value)
@@ -299,7 +300,7 @@ bool lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value)
     }
     if (msr < MSR_X2APIC_FIRST || msr > MSR_X2APIC_LAST || !lapic_x2apic(lapic))
         return false;
-    return x2apic_read(lapic, (msr - MSR_X2APIC_FIRST) << 4, value);
+    return x2apic_read(lapic, msr - MSR_X2APIC_FIRST, value);
 }
 
 bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
@@ -314,5 +315,5 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
     }
     if (msr < MSR_X2APIC_FIRST || msr > MSR_X2APIC_LAST || !lapic_x2apic(lapic))
         return false;
-    return x2apic_write(lapic, (msr - MSR_X2APIC_FIRST) << 4, value);
+    return x2apic_write(lapic, msr - MSR_X2APIC_FIRST, value);
 }

@@ -30,7 +30,7 @@ static unsigned fuzz_irqs;
 static inline uint64_t fuzz_take(unsigned bytes)
 {
     uint64_t value = 0;
-    for (unsigned i = 0; i < bytes && fuzz_left > 0; i++, fuzz_left--)
+    for (unsigned i = 0; i < bytes && i < 8 && fuzz_left > 0; i++, fuzz_left--)
         value |= (uint64_t)*fuzz_data++ << 8 * i;
     return value;
 }
