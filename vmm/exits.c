@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What each exit is answered with. Those of more than a few lines are in exits_*.c.
 //
-// HAZARD: everything here is reached by whatever the guest does: no answer may fail, and none may take unbounded time.
+// HAZARD: everything here is reached by whatever the guest does: no answer may fail, and none may
+// take unbounded time.
 #include "bulkhead/syscall.h"
 #include "vm.h"
 
 #define KVM_ENOSYS 1000 // Linux include/uapi/linux/kvm_para.h
 
-// Lengths where the processor does not tell: instructions of one encoding. HAZARD: a prefix in front of one is not seen
-// then; AMD processors of before 2010 and their emulation only.
+// Lengths where the processor does not tell: instructions of one encoding. HAZARD: a prefix in
+// front of one is not seen then; AMD processors of before 2010 and their emulation only.
 enum { LENGTH_HLT = 1, LENGTH_TWO = 2, LENGTH_THREE = 3 };
 
 static void exit_cpuid(struct vm *vm)
@@ -73,7 +74,8 @@ static void exit_xsetbv(struct vm *vm)
 
     if (!vm_has(vm, GROUP_CR | GROUP_SEG | GROUP_XSTATE))
         return;
-    if (cpu_cpl_of(&page->seg[SEG_SS]) || (uint32_t)page->gpr[RCX] || !cpuid_xcr0_valid(&vm->cpu, value)) {
+    if (cpu_cpl_of(&page->seg[SEG_SS]) || (uint32_t)page->gpr[RCX] ||
+        !cpuid_xcr0_valid(&vm->cpu, value)) {
         inject_gp(vm);
         return;
     }
@@ -113,8 +115,8 @@ static void exit_shutdown(struct vm *vm)
     const struct vcpu_page *page = vm->page;
 
     vm_stop(vm, TASK_CRASHED, "triple fault at rip 0x%llx rsp 0x%llx cr2 0x%llx cr3 0x%llx",
-            (unsigned long long)page->rip, (unsigned long long)page->gpr[RSP], (unsigned long long)page->cr2,
-            (unsigned long long)page->cr3);
+            (unsigned long long)page->rip, (unsigned long long)page->gpr[RSP],
+            (unsigned long long)page->cr2, (unsigned long long)page->cr3);
 }
 
 static void exit_refused(struct vm *vm, const char *what)

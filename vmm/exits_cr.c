@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Accesses to control and debug registers that the processor does not make by itself: what SDM 2B "MOV - Move to/from Control
-// Registers" and "MOV - Move to/from Debug Registers" check, and what a change of paging mode brings with it.
+// Accesses to control and debug registers that the processor does not make by itself: what SDM 2B
+// "MOV - Move to/from Control Registers" and "MOV - Move to/from Debug Registers" check, and what a
+// change of paging mode brings with it.
 #include <string.h>
 
 #include "vm.h"
@@ -18,7 +19,8 @@
 #define DR6_BD    (1u << 13)
 #define DR7_GD    (1u << 13)
 
-// PAE paging outside of long mode: the processor holds the four entries from here on. VT-x takes them from the page.
+// PAE paging outside of long mode: the processor holds the four entries from here on. VT-x takes
+// them from the page.
 static bool load_pdptes(struct vm *vm, uint64_t cr0, uint64_t cr4)
 {
     struct vcpu_page *page = vm->page;
@@ -38,7 +40,8 @@ static bool write_cr0(struct vm *vm, uint64_t value)
     struct vcpu_page *page = vm->page;
     uint64_t old = page->cr0, changed = old ^ value;
 
-    if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
+    if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) ||
+        (value & CR0_NW && !(value & CR0_CD)))
         return false;
     value |= CR0_ET;
     if (changed & CR0_PG) {
@@ -52,7 +55,8 @@ static bool write_cr0(struct vm *vm, uint64_t value)
         return false;
     page->cr0 = value;
     // The kernel makes LMA from LME and PG; the page's copy follows.
-    page->efer = page->efer & EFER_LME && value & CR0_PG ? page->efer | EFER_LMA : page->efer & ~EFER_LMA;
+    page->efer =
+        page->efer & EFER_LME && value & CR0_PG ? page->efer | EFER_LMA : page->efer & ~EFER_LMA;
     page->dirty |= GROUP_CR;
     return true;
 }
@@ -137,7 +141,8 @@ struct operation {
 };
 
 // The source of LMSW may be in memory.
-static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct insn *insn, struct operation *o)
+static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct insn *insn,
+                        struct operation *o)
 {
     struct guest_fault fault;
     uint64_t linear;
@@ -147,14 +152,22 @@ static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct
         return true;
     }
     uint64_t offset = insn_effective_address(insn, view);
-    struct paging paging = {.ram = vm->mmio.ops->ram, .ctx = vm, .cr0 = view->cr0, .cr3 = view->cr3, .cr4 = view->cr4,
-                            .efer = view->efer, .rflags = view->rflags, .cpl = view->cpl,
-                            .physical_bits = vm->mmio.physical_bits, .no_1g_pages = vm->mmio.no_1g_pages};
+    struct paging paging = {.ram = vm->mmio.ops->ram,
+                            .ctx = vm,
+                            .cr0 = view->cr0,
+                            .cr3 = view->cr3,
+                            .cr4 = view->cr4,
+                            .efer = view->efer,
+                            .rflags = view->rflags,
+                            .cpl = view->cpl,
+                            .physical_bits = vm->mmio.physical_bits,
+                            .no_1g_pages = vm->mmio.no_1g_pages};
     struct translation t;
     uint8_t byte = 0xff; // only the low four bits matter
     if (!segment_linear(view, insn->segment, offset, 2, false, &linear, &fault) ||
         paging_walk(&paging, linear, WALK_READ, &t, &fault) != WALK_OK) {
-        o->access = ACCESS_NONE; // the processor read it a moment ago: it faults by itself when it runs again
+        o->access = ACCESS_NONE; // the processor read it a moment ago: it faults by itself when it
+                                 // runs again
         return false;
     }
     guest_ram_read(&vm->ram, t.gpa, &byte, 1);
@@ -170,8 +183,10 @@ static bool decode_operation(struct vm *vm, bool debug, struct operation *o)
 
     if (!vm_decode(vm, &view, &insn) || insn.map != MAP_0F)
         return false;
-    *o = (struct operation){.number = insn_reg(&insn), .gpr = insn.rm | (insn.rex & REX_B) << 3,
-                            .next = vm->page->rip + insn.length, .wide = view.mode == CPU_MODE_64};
+    *o = (struct operation){.number = insn_reg(&insn),
+                            .gpr = insn.rm | (insn.rex & REX_B) << 3,
+                            .next = vm->page->rip + insn.length,
+                            .wide = view.mode == CPU_MODE_64};
     switch (insn.opcode) {
     case 0x20:
     case 0x21:
@@ -211,9 +226,15 @@ void exit_cr(struct vm *vm)
         return;
     if (q & CR_DECODED) {
         bool wide = cpu_mode_of(&page->seg[SEG_CS], page->efer) == CPU_MODE_64;
-        o = (struct operation){.number = CR_NUMBER(q), .gpr = CR_GPR(q), .source = q >> 16 & 0xffff,
-                               .next = page->rip + page->length, .wide = wide};
-        o.access = q & CR_READ ? ACCESS_READ : q & CR_CLTS ? ACCESS_CLTS : q & CR_LMSW ? ACCESS_LMSW : ACCESS_WRITE;
+        o = (struct operation){.number = CR_NUMBER(q),
+                               .gpr = CR_GPR(q),
+                               .source = q >> 16 & 0xffff,
+                               .next = page->rip + page->length,
+                               .wide = wide};
+        o.access = q & CR_READ   ? ACCESS_READ
+                   : q & CR_CLTS ? ACCESS_CLTS
+                   : q & CR_LMSW ? ACCESS_LMSW
+                                 : ACCESS_WRITE;
     }
     // A processor that decodes may tell no length.
     if ((!(q & CR_DECODED) || !page->length) && !decode_operation(vm, false, &o))

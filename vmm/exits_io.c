@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Port accesses. IN and OUT need no decoding; INS and OUTS go through the guest's memory, a bounded number of elements for
-// each exit: between them registers hold the progress, as on the processor.
+// Port accesses. IN and OUT need no decoding; INS and OUTS go through the guest's memory, a bounded
+// number of elements for each exit: between them registers hold the progress, as on the processor.
 #include "vm.h"
 
 #define STRING_MAX 128 // elements of one exit
@@ -26,9 +26,10 @@ void exit_io(struct vm *vm)
     vm_advance(vm, 1); // the processor tells the length of these
 }
 
-// One element between port and memory at `offset` in segment `seg`; by bytes, as it may cross a page.
-static enum emulate_status element(struct vm *vm, const struct cpu_view *view, unsigned seg, uint64_t offset,
-                                   struct guest_fault *fault)
+// One element between port and memory at `offset` in segment `seg`; by bytes, as it may cross a
+// page.
+static enum emulate_status element(struct vm *vm, const struct cpu_view *view, unsigned seg,
+                                   uint64_t offset, struct guest_fault *fault)
 {
     uint64_t q = vm->page->qualification, linear, value = 0;
     unsigned size = IO_SIZE(q);
@@ -104,7 +105,8 @@ void exit_io_string(struct vm *vm)
 
     if (!vm_has(vm, GROUPS_CODE) || !vm_decode(vm, &view, &insn))
         return;
-    // HAZARD: another instruction may stand there by now; then the port and size of the exit are not its own.
+    // HAZARD: another instruction may stand there by now; then the port and size of the exit are
+    // not its own.
     if (insn.map != MAP_ONE_BYTE || (insn.opcode & ~1u) != (q & IO_IN ? 0x6c : 0x6e))
         return;
     uint64_t mask = insn.address_size == 8 ? ~0ull : (1ull << 8 * insn.address_size) - 1;

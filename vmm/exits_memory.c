@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Accesses to guest-physical addresses without RAM: the APICs, and holes, which read as ones. Also the view of the processor
-// and the decoding that other exits need.
+// Accesses to guest-physical addresses without RAM: the APICs, and holes, which read as ones. Also
+// the view of the processor and the decoding that other exits need.
 #include "vm.h"
 #include "emulate_fast.h"
 
@@ -22,7 +22,8 @@ void vm_view(struct vm *vm, struct cpu_view *view)
     };
 }
 
-void vm_emulated(struct vm *vm, enum emulate_status status, const struct guest_fault *fault, const char *what)
+void vm_emulated(struct vm *vm, enum emulate_status status, const struct guest_fault *fault,
+                 const char *what)
 {
     const struct vcpu_page *page = vm->page;
 
@@ -39,7 +40,8 @@ void vm_emulated(struct vm *vm, enum emulate_status status, const struct guest_f
                 (unsigned long long)page->rip);
         break;
     case EMULATE_NO_MEMORY:
-        vm_stop(vm, TASK_CRASHED, "%s: page tables or code outside of memory, rip 0x%llx cr3 0x%llx", what,
+        vm_stop(vm, TASK_CRASHED,
+                "%s: page tables or code outside of memory, rip 0x%llx cr3 0x%llx", what,
                 (unsigned long long)page->rip, (unsigned long long)page->cr3);
         break;
     }
@@ -65,8 +67,8 @@ static void stop(struct vm *vm, const char *what)
 {
     const struct vcpu_page *page = vm->page;
 
-    vm_stop(vm, TASK_CRASHED, "%s at 0x%llx, where there is no memory; rip 0x%llx", what, (unsigned long long)page->gpa,
-            (unsigned long long)page->rip);
+    vm_stop(vm, TASK_CRASHED, "%s at 0x%llx, where there is no memory; rip 0x%llx", what,
+            (unsigned long long)page->gpa, (unsigned long long)page->rip);
 }
 
 void exit_memory(struct vm *vm)
@@ -83,7 +85,11 @@ void exit_memory(struct vm *vm)
                                                : "has page tables");
         return;
     }
-    struct cpu_view view = {.gpr = page->gpr, .rip = page->rip, .rflags = page->rflags, .cr3 = page->cr3, .cr4 = page->cr4};
+    struct cpu_view view = {.gpr = page->gpr,
+                            .rip = page->rip,
+                            .rflags = page->rflags,
+                            .cr3 = page->cr3,
+                            .cr4 = page->cr4};
     if (!fast_emulate(&vm->mmio, &view, gpa, write)) {
         if (!vm_has(vm, GROUPS_CODE))
             return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Events for the guest: which one the next entry delivers, and what becomes of an exception that meets another.
-// SDM 3A 6.9 (priorities) and 6.15 (double fault), 3C 24.8.3 and 27.2.4 (injection, vectoring information).
+// Events for the guest: which one the next entry delivers, and what becomes of an exception that
+// meets another. SDM 3A 6.9 (priorities) and 6.15 (double fault), 3C 24.8.3 and 27.2.4 (injection,
+// vectoring information).
 #include "vm.h"
 
 #define VECTOR_DF 8
@@ -65,7 +66,8 @@ void inject_exception(struct vm *vm, unsigned vector, bool has_error, uint32_t e
         enum severity was = severity_of(first), now = severity_of(vector);
 
         if (first == VECTOR_DF && now != BENIGN) {
-            vm_stop(vm, TASK_CRASHED, "triple fault at rip 0x%llx", (unsigned long long)vm->page->rip);
+            vm_stop(vm, TASK_CRASHED, "triple fault at rip 0x%llx",
+                    (unsigned long long)vm->page->rip);
             return;
         }
         if (now != BENIGN && (was == PAGE_FAULT || (was == CONTRIBUTORY && now == CONTRIBUTORY))) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The serial line between the guest's UART and the console: byte rings (bulkhead/ring.h).
 //
-// Output is not lost: when the ring is full the whole guest stands still until the console has read, as it would behind a
-// slow terminal with hardware flow control. A console that does not read at all must not stop its VM for ever: after a second
-// without progress output is dropped until there is room again.
+// Output is not lost: when the ring is full the whole guest stands still until the console has
+// read, as it would behind a slow terminal with hardware flow control. A console that does not read
+// at all must not stop its VM for ever: after a second without progress output is dropped until
+// there is room again.
 #include <string.h>
 
 #include "bulkhead/syscall.h"
@@ -108,7 +109,8 @@ void line_send(struct vm *vm, const uint8_t *bytes, size_t n)
             give_up = task_tsc() + vm->info->tsc_hz;
         uint64_t bits = 0;
         // HAZARD: bits that were taken here are still to be served.
-        if (line->stalled || sys_wait(TASK_SLOT_SIGNAL, give_up, &bits) != OK || task_tsc() >= give_up) {
+        if (line->stalled || sys_wait(TASK_SLOT_SIGNAL, give_up, &bits) != OK ||
+            task_tsc() >= give_up) {
             vm->bits |= bits;
             line->stalled = true;
             line->dropped += n;
@@ -133,7 +135,8 @@ void line_receive(struct vm *vm)
             if (line->typed_count == 0)
                 return;
         }
-        line->typed_at += uart_receive(uart, line->typed + line->typed_at, line->typed_count - line->typed_at);
+        line->typed_at +=
+            uart_receive(uart, line->typed + line->typed_at, line->typed_count - line->typed_at);
         if (line->typed_at != line->typed_count)
             return;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The virtual machine monitor of one VM: builds a PC from the device models, loads a kernel into it, and runs it. Start
-// reading here; run.c is the loop.
+// The virtual machine monitor of one VM: builds a PC from the device models, loads a kernel into
+// it, and runs it. Start reading here; run.c is the loop.
 #include <stdio.h>
 #include <string.h>
 
@@ -176,22 +176,22 @@ static void load_kernel(const struct task_info *info, struct cpu_start *start)
     if (info->kernel_file_size == 0)
         task_fail("has no kernel");
     if (info->kernel_kind == KERNEL_MULTIBOOT)
-        status = multiboot_load(&vm.ram, kernel, info->kernel_file_size, &module, info->initrd_file_size ? 1 : 0,
-                                info->cmdline, start, error, sizeof(error));
+        status = multiboot_load(&vm.ram, kernel, info->kernel_file_size, &module,
+                                info->initrd_file_size ? 1 : 0, info->cmdline, start, error,
+                                sizeof(error));
     else
-        status = linux_load(&vm.ram, kernel, info->kernel_file_size, initrd, info->initrd_file_size, info->cmdline,
-                            &layout, start, error, sizeof(error));
+        status = linux_load(&vm.ram, kernel, info->kernel_file_size, initrd, info->initrd_file_size,
+                            info->cmdline, &layout, start, error, sizeof(error));
     if (status != LOAD_OK)
         task_fail(error);
 }
 
-// Groups that each class of exits stores, chosen by what it nearly always needs; the rest comes by vm_has().
-static void choose_groups(const struct task_info *info)
+// Groups that each class of exits stores, chosen by what it nearly always needs; the rest comes by
+// vm_has().
+static void choose_groups(void)
 {
     uint32_t *want = vm.want;
 
-    // Four loads from the VMCB are less than a second exit for leaf 1; on VT-x they would be four VMREADs.
-    want[EXIT_CPUID] = info->virt == VIRT_SVM ? GROUP_CR : 0;
     want[EXIT_MEMORY] = GROUP_CR; // the decoder's fast path: CR3 and CR4
     want[EXIT_CR] = want[EXIT_DR] = GROUPS_CODE;
     want[EXIT_XSETBV] = GROUP_CR | GROUP_SEG | GROUP_XSTATE;
@@ -239,7 +239,7 @@ int main(const struct task_info *info)
     build_chipset(info);
     load_kernel(info, &start);
     start_state(&start);
-    choose_groups(info);
+    choose_groups();
     if (sys_vcpu_bind(TASK_SLOT_THREAD, TASK_SLOT_SIGNAL) != OK)
         task_fail("its signal cannot be bound to the virtual CPU");
     vm_run(&vm);

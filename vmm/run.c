@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The loop of the one vCPU thread: choose an event, enter the guest, answer the exit; and what happens while the guest has
-// nothing to do.
+// The loop of the one vCPU thread: choose an event, enter the guest, answer the exit; and what
+// happens while the guest has nothing to do.
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -55,8 +55,8 @@ void vm_serve(struct vm *vm)
         line_receive(vm);
 }
 
-// Whether a programmed source could send an NMI, which wakes even with interrupts off: a pin of the I/O APIC, or the 8259 or
-// the timer through a local vector.
+// Whether a programmed source could send an NMI, which wakes even with interrupts off: a pin of the
+// I/O APIC, or the 8259 or the timer through a local vector.
 static bool nmi_possible(const struct vm *vm)
 {
     const struct chipset *c = &vm->chipset;
@@ -88,7 +88,8 @@ void vm_idle(struct vm *vm)
             chipset_flush(chipset);
             continue;
         }
-        enum status status = sys_wait(TASK_SLOT_SIGNAL, deadline == CLOCK_NEVER ? 0 : deadline, &bits);
+        enum status status =
+            sys_wait(TASK_SLOT_SIGNAL, deadline == CLOCK_NEVER ? 0 : deadline, &bits);
         if (status != OK && status != ERR_TIMEOUT && status != ERR_CANCELLED)
             task_fail("cannot wait for its signal");
         vm->bits |= bits;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One virtual machine as its vmm holds it: the vCPU page, the guest's RAM, the devices, and what is to happen at the next
-// entry. Shared by the files that glue the models to the kernel: main.c starts a VM, run.c is its loop, exits*.c answer the
-// exits, inject.c delivers events, line.c is the serial line's other end.
+// One virtual machine as its vmm holds it: the vCPU page, the guest's RAM, the devices, and what is
+// to happen at the next entry. Shared by the files that glue the models to the kernel: main.c
+// starts a VM, run.c is its loop, exits*.c answer the exits, inject.c delivers events, line.c is
+// the serial line's other end.
 #pragma once
 
 #include "bulkhead/ring.h"
@@ -51,11 +52,11 @@ struct vm {
     struct mmio mmio;
     struct line line;
 
-    uint64_t bits;            // taken from the signal, not yet served
-    uint32_t event;           // to be injected at the next entry, before all else; 0: none
+    uint64_t bits;  // taken from the signal, not yet served
+    uint32_t event; // to be injected at the next entry, before all else; 0: none
     uint32_t event_error, event_length;
-    bool nmi;                 // an NMI is pending
-    enum task_state end;      // set: the VM ends once this exit is handled
+    bool nmi;            // an NMI is pending
+    enum task_state end; // set: the VM ends once this exit is handled
     char reason[112];
     uint32_t want[EXIT_CLASSES]; // groups that each exit class stores, see vm_has()
 
@@ -68,17 +69,20 @@ struct vm {
 _Noreturn void vm_run(struct vm *vm);
 
 // The VM ends when the present exit is handled. The first reason counts.
-void vm_stop(struct vm *vm, enum task_state state, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void vm_stop(struct vm *vm, enum task_state state, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-// Whether these groups of the page show the guest's present state. When not, the caller returns and leaves the guest as it is:
-// the same instruction exits once more, and then they do. So rare needs cost the frequent exits nothing.
+// Whether these groups of the page show the guest's present state. When not, the caller returns and
+// leaves the guest as it is: the same instruction exits once more, and then they do. So rare needs
+// cost the frequent exits nothing.
 bool vm_has_slow(struct vm *vm, uint32_t groups);
 static inline bool vm_has(struct vm *vm, uint32_t groups)
 {
     const struct vcpu_page *page = vm->page;
 
-    return (page->have & groups) == groups && page->want[page->exit] == vm->want[page->exit] ? true
-                                                                                              : vm_has_slow(vm, groups);
+    return (page->have & groups) == groups && page->want[page->exit] == vm->want[page->exit]
+               ? true
+               : vm_has_slow(vm, groups);
 }
 
 // The instruction is done: moves RIP behind it, ends its interrupt shadow, single-steps.
@@ -117,12 +121,14 @@ void vm_serve(struct vm *vm);
 // A view of the processor for decoder and emulator. GROUPS_CODE must be there.
 void vm_view(struct vm *vm, struct cpu_view *view);
 
-// Decodes the instruction at RIP. GROUPS_CODE must be there. False: the guest is to be entered again (a fault may be pending,
-// or the VM stops).
+// Decodes the instruction at RIP. GROUPS_CODE must be there. False: the guest is to be entered
+// again (a fault may be pending, or the VM stops).
 bool vm_decode(struct vm *vm, struct cpu_view *view, struct insn *insn);
 
-// What an emulation ended with, for the guest; nothing for EMULATE_OK. `what` names the access in reports.
-void vm_emulated(struct vm *vm, enum emulate_status status, const struct guest_fault *fault, const char *what);
+// What an emulation ended with, for the guest; nothing for EMULATE_OK. `what` names the access in
+// reports.
+void vm_emulated(struct vm *vm, enum emulate_status status, const struct guest_fault *fault,
+                 const char *what);
 
 // ---- inject.c
 
@@ -132,12 +138,14 @@ static inline void inject_prepare(struct vm *vm)
 {
     const struct vcpu_page *page = vm->page;
 
-    if (unlikely(vm->event || vm->nmi || page->window || chipset_interrupt_pending(&vm->chipset, 0)))
+    if (unlikely(vm->event || vm->nmi || page->window ||
+                 chipset_interrupt_pending(&vm->chipset, 0)))
         inject_slow(vm);
 }
 
-// The guest gets this exception; over an event whose delivery was broken off, what SDM 3A table 6-5 says. An error code is
-// left out in real mode: GROUP_CR must be there when `error` is given, else use inject_gp().
+// The guest gets this exception; over an event whose delivery was broken off, what SDM 3A table 6-5
+// says. An error code is left out in real mode: GROUP_CR must be there when `error` is given, else
+// use inject_gp().
 void inject_exception(struct vm *vm, unsigned vector, bool has_error, uint32_t error);
 void inject_fault(struct vm *vm, const struct guest_fault *fault); // sets CR2 for a page fault
 void inject_gp(struct vm *vm);
@@ -147,6 +155,6 @@ void inject_ud(struct vm *vm);
 
 void line_open(struct vm *vm);
 void line_send(struct vm *vm, const uint8_t *bytes, size_t n); // for the UART
-void line_receive(struct vm *vm);                              // hands on what was typed, as far as the UART has room
-bool line_prompts(const struct vm *vm);                        // the output ends like a prompt
+void line_receive(struct vm *vm);       // hands on what was typed, as far as the UART has room
+bool line_prompts(const struct vm *vm); // the output ends like a prompt
 void vm_ready(struct vm *vm);
