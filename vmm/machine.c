@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Builds the virtual PC out of the models, and loads a kernel into it: all that happens before the
+// first entry. Knows no system call, so that tests build the same machine on the host.
+#include <stdio.h>
+#include <string.h>
+
+#include "acpi.h"
+#include "linux.h"
+#include "machine.h"
+#include "multiboot.h"
+
+// A vmm is not told the date: each guest starts on 1 January 2026, and keeps time from there.
+#define START_OF_TIME 1767225600ll
+#define NS_PER_S      1000000000ull
+
+static void power_off(void *ctx)
+{
+    vm_stop(ctx, TASK_POWEROFF, "switched itself off");
+}
+
+static void reset(void *ctx)
+{
+    vm_stop(ctx, TASK_REBOOT, "asked for a reset");
+}
+
+static void uart_tx(void *ctx, unsigned uart, const uint8_t *bytes, size_t n)
+{
+    (void)uart;
+    line_send(ctx, bytes, n);
+}
+
+static void uart_rx_ready(void *ctx, unsigned uart)
+{
+    (void)uart;
+    line_receive(ctx);
+}
+
+static void cpu_nmi(void *ctx, unsigned cpu)
+{
+    struct vm *to = ctx;
+
+    (void)cpu;
+    to->nmi = true;
+}
+
+static void cpu_init(void *ctx, unsigned cpu)
+{
+    (void)cpu;
+    vm_stop(ctx, TASK_REBOOT, "sent INIT to itself");
+}
+
+static uint64_t guest_tsc(void *context)
+{
+    const struct vm *of = context;
+
+    return task_tsc() + of->page->tsc_offset;
+}
+
+static void set_guest_tsc(void *context, uint64_t value)
+{
+    struct vm *of = context;
+    uint64_t offset = value - task_tsc(), moved = offset - of->page->tsc_offset;
+
+    of->page->tsc_offset = offset;
+    of->page->dirty |= GROUP_TIME;
+    of->chipset.lapic[0].tsc_offset = offset;
+    lapic_timer_schedule(&of->chipset.lapic[0], task_tsc()); // an armed deadline is in guest time
+    pvclock_rebase(&of->pvclock, of->pvclock.tsc_base + moved, of->pvclock.wall_ns);
+}
+
+static bool apic_read(void *context, uint32_t index, uint64_t *value)
+{
+    struct vm *of = context;
+
+    return lapic_msr_read(&of->chipset.lapic[0], index, value);
+}
+
+static bool apic_write(void *context, uint32_t index, uint64_t value)
+{
+    struct vm *of = context;
+
+    return lapic_msr_write(&of->chipset.lapic[0], index, value);
+}
+
+static void *ram_at(void *ctx, uint64_t gpa, size_t size, bool write)
+{
+    const struct vm *of = ctx;
+
+    (void)write;
+    return guest_ram_at(&of->ram, gpa, size);
+}
+
+static uint64_t device_read(void *ctx, uint64_t gpa, unsigned size)
+{
+    struct vm *of = ctx;
+    uint64_t value;
+
+    bus_read(&of->chipset.mmio, gpa, size, &value);
+    return value;
+}
+
+static void device_write(void *ctx, uint64_t gpa, unsigned size, uint64_t value)
+{
+    struct vm *of = ctx;
+
+    bus_write(&of->chipset.mmio, gpa, size, value);
+}
+
+static void build_processor(struct vm *vm)
+{
+    const struct task_info *info = vm->info;
+    const struct msr_hooks hooks = {
+        .context = vm,
+        .tsc_read = guest_tsc,
+        .tsc_write = set_guest_tsc,
+        .apic_read = apic_read,
+        .apic_write = apic_write,
+    };
+    static const struct mmio_ops mmio = {.ram = ram_at, .read = device_read, .write = device_write};
+    const struct cpu_options options = {
+        .vcpus = 1,
+        .tsc_deadline = true,
+        .hide_cx16 = info->hide & HIDE_CX16,
+        .hide_pvclock = info->clock == GUEST_CLOCK_8254,
+        .xcr0 = UINT64_MAX,
+    };
+    struct cpuid_regs sizes = {0}, extended = {0};
+
+    cpuid_init(&vm->cpu, &options, info->tsc_hz);
+    pvclock_init(&vm->pvclock, &vm->ram, info->tsc_hz, 0, START_OF_TIME * NS_PER_S);
+    msr_init(&vm->msr, &vm->cpu, vm->page, &vm->pvclock, &hooks);
+    cpuid_get(&vm->cpu, 0x80000008, 0, &sizes);
+    cpuid_get(&vm->cpu, 0x80000001, 0, &extended);
+    vm->mmio.ops = &mmio;
+    vm->mmio.ctx = vm;
+    vm->mmio.physical_bits = sizes.eax & 0xff ? sizes.eax & 0xff : 36;
+    vm->mmio.no_1g_pages = !(extended.edx & 1u << 26);
+    mmio_flush(&vm->mmio);
+}
+
+static bool build_chipset(struct vm *vm)
+{
+    const struct chipset_config config = {
+        .tsc_hz = vm->info->tsc_hz,
+        .cpus = 1,
+        .uarts = 1,
+        .tsc_deadline = true,
+        .unix_seconds = START_OF_TIME,
+        .ram_below_4g = guest_ram_low(&vm->ram),
+        .ram_above_4g = guest_ram_high(&vm->ram),
+        .ctx = vm,
+        .power_off = power_off,
+        .reset = reset,
+        .uart_tx = uart_tx,
+        .uart_rx_ready = uart_rx_ready,
+        .cpu_nmi = cpu_nmi,
+        .cpu_init = cpu_init,
+    };
+
+    if (!chipset_init(&vm->chipset, &config))
+        return false;
+    chipset_firmware_state(&vm->chipset);
+    return true;
+}
+
+static enum load_status load(struct vm *vm, struct cpu_start *start, char *error, size_t size)
+{
+    const struct task_info *info = vm->info;
+    const struct acpi_options options = {.vcpus = 1};
+    const struct boot_layout layout = {.rsdp = acpi_build(&vm->ram, &options)};
+    const void *kernel = (const void *)info->kernel_address;
+    const void *initrd = (const void *)info->initrd_address;
+    const struct boot_module module = {initrd, info->initrd_file_size, "initrd"};
+
+    if (info->kernel_file_size == 0)
+        return boot_error(LOAD_BAD_ARGUMENT, error, size, "has no kernel");
+    if (info->kernel_kind == KERNEL_MULTIBOOT)
+        return multiboot_load(&vm->ram, kernel, info->kernel_file_size, &module,
+                              info->initrd_file_size ? 1 : 0, info->cmdline, start, error, size);
+    return linux_load(&vm->ram, kernel, info->kernel_file_size, initrd, info->initrd_file_size,
+                      info->cmdline, &layout, start, error, size);
+}
+
+// Groups that each class of exits stores, chosen by what it nearly always needs; the rest comes by
+// vm_has().
+static void choose_groups(struct vm *vm)
+{
+    uint32_t *want = vm->want;
+
+    want[EXIT_MEMORY] = GROUP_CR; // the decoder's fast path: CR3 and CR4
+    want[EXIT_CR] = want[EXIT_DR] = GROUPS_CODE;
+    want[EXIT_XSETBV] = GROUP_CR | GROUP_SEG | GROUP_XSTATE;
+    want[EXIT_SHUTDOWN] = want[EXIT_INVALID] = GROUP_CR;
+    memcpy(vm->page->want, want, sizeof(vm->want));
+}
+
+static void start_state(struct vm *vm, const struct cpu_start *start)
+{
+    struct vcpu_page *page = vm->page;
+
+    msr_reset_page(page);
+    memcpy(page->gpr, start->gpr, sizeof(page->gpr));
+    memcpy(page->seg, start->seg, sizeof(page->seg));
+    page->rip = start->rip;
+    page->rflags = start->rflags;
+    page->cr0 = start->cr0;
+    page->cr3 = start->cr3;
+    page->cr4 = start->cr4;
+    page->efer = start->efer;
+    page->gdtr_base = start->gdtr_base;
+    page->gdtr_limit = start->gdtr_limit;
+    page->idtr_base = start->idtr_base;
+    page->idtr_limit = start->idtr_limit;
+    page->dr6 = DR6_RESET;
+    page->dr7 = DR7_RESET;
+    page->tsc_offset = -task_tsc(); // the guest's TSC starts at 0
+    vm->chipset.lapic[0].tsc_offset = page->tsc_offset;
+    page->dirty = GROUP_ALL;
+}
+
+bool machine_build(struct vm *vm, char *error, size_t size)
+{
+    struct cpu_start start;
+
+    build_processor(vm);
+    if (!build_chipset(vm)) {
+        snprintf(error, size, "the TSC's frequency is out of range");
+        return false;
+    }
+    if (load(vm, &start, error, size) != LOAD_OK)
+        return false;
+    start_state(vm, &start);
+    choose_groups(vm);
+    return true;
+}
