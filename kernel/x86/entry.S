@@ -112,6 +112,8 @@ slow:
     mov %r11, THREAD_RFLAGS(%rbx)
     mov %rax, THREAD_RSP(%rbx)
     mov %rdi, THREAD_REGS+REGS_RDI(%rbx)
+    cmp $NR_VCPU_RUN, %dil
+    je vcpu
     mov %rsi, THREAD_REGS+REGS_RSI(%rbx)
     mov %rdx, THREAD_REGS+REGS_RDX(%rbx)
     mov %r10, THREAD_REGS+REGS_R10(%rbx)
@@ -122,6 +124,28 @@ slow:
     mov %rbx, %rdi
     call syscall_slow
     ud2
+
+// ---- vcpu_run has no arguments. vcpu_syscall comes back only with an exit for this same thread; else it goes to the scheduler.
+vcpu:
+    mov %rbx, %rdi
+    call vcpu_syscall
+    mov %eax, %esi
+    mov THREAD_RIP(%rbx), %rcx
+    mov THREAD_RFLAGS(%rbx), %r11
+    mov THREAD_RSP(%rbx), %rsp
+    xor %eax, %eax
+    xor %edi, %edi
+    xor %edx, %edx
+    xor %r10d, %r10d
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    xor %r12d, %r12d
+    xor %r13d, %r13d
+    xor %ebx, %ebx
+    xor %ebp, %ebp
+    xor %r14d, %r14d
+    xor %r15d, %r15d
+    sysretq
 
 // _Noreturn void return_syscall(struct thread *): what SYSCALL expects; only rip, rflags, rsp and the result registers matter.
     .balign 16

@@ -127,9 +127,11 @@ void vcpu_guest_gone(struct guest *guest)
     }
 }
 
+// Forgetting the tags is enough: the next entry takes a fresh one. (With more CPUs, those that are in the guest need an IPI as well.)
 void vcpu_flush(struct guest *guest)
 {
-    guest->space.tag_generation++;
+    for (struct thread *t = guest->space.threads; t; t = t->vcpu->guest_next) // bound: its vCPUs
+        t->vcpu->tag.generation = 0;
 }
 
 enum status arch_vcpu_bind(struct thread *thread, struct signal *signal)
@@ -196,49 +198,58 @@ void vcpu_load_dr(const struct vcpu *v)
                      : "r"(v->dr[0]), "r"(v->dr[1]), "r"(v->dr[2]), "r"(v->dr[3]));
 }
 
-void arch_vcpu_run(struct thread *thread)
+// What is not so each time before an entry. True: enter; else the thread has a result.
+static bool prepare(struct thread *thread, struct vcpu *v)
+{
+    if (!v || !v->guest || thread->state & (FLAG_CANCEL | FLAG_FS)) { // every exit sets FS base to 0: a vmm uses none
+        thread_result(thread, !v || thread->state & FLAG_FS ? ERR_STATE : !v->guest ? ERR_DEAD : ERR_CANCELLED);
+        thread->state &= ~FLAG_CANCEL;
+        return false;
+    }
+    if (thread->cpu->need_resched || thread->state != STATE_RUNNING) {
+        virt->leave(v, v->page, EXIT_HOST);
+        thread_restart(thread);
+        schedule();
+    }
+    fpu_own(thread);
+    return true;
+}
+
+// The system call, from entry.S: enters the guest until there is something for the vmm. Comes back with that exit when nothing else is
+// due on this CPU, which makes it the shortest way; else it leaves by the scheduler.
+uint64_t vcpu_syscall(struct thread *thread)
 {
     struct vcpu *v = thread->vcpu;
     struct cpu *cpu = thread->cpu;
-    enum vcpu_exit exit;
 
-    if (unlikely(!v)) {
-        thread_result(thread, ERR_STATE);
-        return;
-    }
-    struct vcpu_page *page = v->page;
-    for (;;) { // bound: leaves for every signal, deadline, reschedule
-        if (unlikely(thread->state & FLAG_CANCEL || !v->guest)) {
-            thread_result(thread, v->guest ? ERR_CANCELLED : ERR_DEAD);
-            thread->state &= ~FLAG_CANCEL;
-            return;
-        }
-        if (cpu->fpu_owner != thread)
-            fpu_own(thread);
-        uint64_t deadline = READ_ONCE(page->deadline);
+    for (;;) { // leaves for every signal, deadline, reschedule
+        if (unlikely(!v || !v->guest || thread->state != STATE_RUNNING || cpu->need_resched || cpu->fpu_owner != thread))
+            if (!prepare(thread, v))
+                sched_return(thread);
+        struct vcpu_page *page = v->page;
         if (v->signal && v->signal->bits) {
-            exit = EXIT_KICK;
-            virt->leave(v, page, exit);
-            break;
+            virt->leave(v, page, EXIT_KICK);
+            return EXIT_KICK;
         }
-        if (deadline != thread->deadline) { // else it is armed, or there is none
+        if (unlikely(READ_ONCE(page->deadline) != thread->deadline)) { // else it is armed, or there is none
+            uint64_t deadline = READ_ONCE(page->deadline);
             if (deadline <= arch_time()) {
-                exit = EXIT_DEADLINE;
-                virt->leave(v, page, exit);
-                break;
+                virt->leave(v, page, EXIT_DEADLINE);
+                return EXIT_DEADLINE;
             }
             thread_timer(thread, deadline);
         }
-        exit = virt->run(v, page);
+        enum vcpu_exit exit = virt->run(v, page);
         if (likely(exit != EXIT_HOST))
-            break;
+            return exit;
         arch_preempt_point();
-        if (cpu->need_resched) {
-            virt->leave(v, page, EXIT_HOST);
-            thread_restart(thread);
-            schedule();
-        }
     }
+}
+
+void arch_vcpu_run(struct thread *thread)
+{
+    uint64_t exit = vcpu_syscall(thread);
+
     thread_result(thread, OK);
     thread->regs.rsi = exit;
 }

@@ -15,13 +15,11 @@ struct vcpu {
     struct signal *signal;    // bound to it, or NULL
     struct thread *guest_next, *guest_prev; // vCPU threads of the guest, list head guest->space.threads
     struct tag tag;
-    uint64_t flushed;         // the guest's flush count that `tag` was taken at
     // Extended state of the guest: stays in the registers until another owner needs them (fpu.c).
     uint64_t xcr0;
     uint64_t dr[4], dr7;      // dr[] is loaded when dr7 enables any; the guest's own accesses all exit
     uint64_t kernel_gs_base;  // VMX only: stays in the MSR while this vCPU owns the extended state
     uint64_t tsc_aux;
-    uint64_t entries;
     void *vendor;             // one page: VMCB or VMCS
     uint64_t vendor_phys;
     union {
@@ -38,9 +36,10 @@ struct vcpu {
             uint64_t star, lstar, cstar, sfmask; // the guest's
             uint32_t shadow;
             uint32_t primary;          // present primary processor-based controls
-            struct cpu *cpu;           // whose tables the host area names; the VMCS is active there
+            struct vmx_host *host;     // of the CPU whose tables the host area names; the VMCS is active there
             bool launched;
             bool msrs;                 // the guest's STAR, LSTAR, SFMASK are in the registers
+            uint8_t differ;            // MSR_*: which of them differ from the host's
         } vmx;
     };
 };
@@ -77,6 +76,7 @@ void *virt_boot_page(void);
 // One line in the log: the processor lacks this.
 enum status virt_lacks(const char *feature);
 
+uint64_t vcpu_syscall(struct thread *thread); // the system call vcpu_run, see entry.S
 // Nested translations of the guest changed: no stale one is used from its next entry on, on any CPU.
 void vcpu_flush(struct guest *guest);
 // The thread dies: gives back all that arch_vcpu_create took. On its home CPU.

@@ -198,6 +198,20 @@ static bool test_boot(void)
     return ok;
 }
 
+static void measure(void)
+{
+    enum { ROUNDS = 100 };
+    uint64_t start;
+
+    go(G_cpuid);
+    start = ktest_tsc();
+    for (unsigned i = 0; i < ROUNDS; i++)
+        run(); // the same CPUID again
+    ktest_log("vcpu_run with a CPUID exit: %lu ticks", (ktest_tsc() - start) / ROUNDS);
+    skip();
+    finish();
+}
+
 static void test_instructions(void)
 {
     page->gpr[RAX] = 0x40000000;
@@ -292,7 +306,7 @@ static void test_events(void)
     page->inject_length = 2; // of CPUID
     ktest_check(finish() && count(3) == 2, "a software exception returns behind its instruction");
 
-    ok = go(G_step) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 1 && page->qualification & 0x4000;
+    ok = go(G_step) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 1 && (page->qualification & 0x4000 || !vmx);
     uint32_t before = count(1);
     inject(EVENT_EXCEPTION, 1, 0);
     ktest_check(ok && finish() && count(1) == before + 1, "a single step exits");
@@ -301,7 +315,7 @@ static void test_events(void)
     page->dr[0] = 0x1000;
     page->dirty = GROUP_DEBUG;
     page->gpr[RSI] = 0x1000;
-    ok = go(G_load) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 1 && page->qualification & 1;
+    ok = go(G_load) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 1 && (page->qualification & 1 || !vmx);
     ktest_check(ok || (!vmx && is_ready(page->exit)), "a breakpoint exits"); // QEMU does not arm DR7 at VMRUN
     page->dr7 = 0x400;
     page->dirty = GROUP_DEBUG;
@@ -564,6 +578,7 @@ static void vcpu_thread(void)
     reset_state();
     if (test_boot()) {
         test_instructions();
+        measure();
         test_memory();
         test_events();
         test_host();

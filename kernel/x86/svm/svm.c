@@ -36,7 +36,7 @@ static enum status svm_cpu_init(struct cpu *cpu)
 
     if (!(f.edx & 1))
         return virt_lacks("nested paging");
-    if (rdmsr(MSR_VM_CR) & 1u << 4)
+    if (f.edx & 1u << 2 && rdmsr(MSR_VM_CR) & 1u << 4) // the MSR is there with the lock; Bochs has neither
         return virt_lacks("SVM: the firmware disabled it");
     void *save = virt_boot_page(), *host = virt_boot_page();
     if (!save || !host)
@@ -243,7 +243,6 @@ static inline void store_basic(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pa
     page->exit = exit;
     page->reason = (uint32_t)vmcb->exit_code;
     page->shadow = (vmcb->shadow & 1) | (v->svm.nmi_blocked ? SHADOW_NMI : 0);
-    page->entries = v->entries;
     uint32_t want = READ_ONCE(page->want[exit]) & GROUP_ALL;
     page->have = want;
     if (want)
@@ -288,7 +287,6 @@ static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page)
     page->reason = SVM_INVALID;
     page->qualification = 0;
     page->vectoring = page->length = page->shadow = page->have = 0;
-    page->entries = v->entries;
     reset(v);
     return EXIT_INVALID;
 }
@@ -311,13 +309,12 @@ static enum vcpu_exit svm_run(struct vcpu *v, struct vcpu_page *page)
         svm_leave(v, page, EXIT_NMI_WINDOW);
         return EXIT_NMI_WINDOW;
     }
-    if (unlikely(!tag_is_valid(&v->tag, cpu) || v->flushed != v->guest->space.tag_generation)) {
-        v->flushed = v->guest->space.tag_generation;
+    if (unlikely(!tag_is_valid(&v->tag, cpu))) {
         vmcb->tlb_control = tag_take(&v->tag, cpu, svm_features.tags) ? TLB_FLUSH_ALL : 0;
         vmcb->asid = (uint32_t)v->tag.number;
         vmcb->clean = 0;
     }
-    v->entries++;
+    page->entries++; // for statistics: what the vmm makes of it is its own affair
     svm_enter(page, v->vendor_phys, host_vmcb[cpu->number]);
     cpu->fs_base = 0;
     vmcb->tlb_control = 0;

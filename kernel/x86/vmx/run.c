@@ -12,9 +12,9 @@ _Static_assert(offsetof(struct vcpu_page, gpr) == 64, "enter.S");
 #define REASON_RDTSCP    51
 #define INFO_NMI_UNBLOCK (1u << 12) // the exit broke off an IRET that had ended the blocking of NMIs
 
-// Basic exit reasons, SDM 3D appendix C. Not named: EXIT_OTHER, see class_of.
-static const uint8_t classes[] = {
-    [0] = EXIT_EXCEPTION,  [1] = EXIT_HOST,       [2] = EXIT_SHUTDOWN,   [3] = EXIT_HOST,       [4] = EXIT_SIPI,
+// Basic exit reasons, SDM 3D appendix C. 0: an exception, which may be the host's. Behind the last: instructions that are not enabled.
+static const uint8_t classes[128] = {
+    [0] = EXIT_HOST,       [1] = EXIT_HOST,       [2] = EXIT_SHUTDOWN,   [3] = EXIT_HOST,       [4] = EXIT_SIPI,
     [5] = EXIT_HOST,       [6] = EXIT_HOST,       [7] = EXIT_WINDOW,     [8] = EXIT_NMI_WINDOW, [9] = EXIT_TASK_SWITCH,
     [10] = EXIT_CPUID,     [11] = EXIT_UNDEFINED, [12] = EXIT_HLT,       [13] = EXIT_INVD,      [14] = EXIT_INVLPG,
     [15] = EXIT_RDPMC,     [16] = EXIT_RDTSC,     [17] = EXIT_UNDEFINED, [18] = EXIT_HYPERCALL, [19] = EXIT_UNDEFINED,
@@ -27,11 +27,10 @@ static const uint8_t classes[] = {
     [50] = EXIT_UNDEFINED, [51] = EXIT_RDTSC,     [52] = EXIT_HOST,      [53] = EXIT_UNDEFINED, [54] = EXIT_INVD,
     [55] = EXIT_XSETBV,    [56] = EXIT_OTHER,     [57] = EXIT_OTHER,     [58] = EXIT_INVLPG,    [59] = EXIT_UNDEFINED,
     [60] = EXIT_UNDEFINED, [61] = EXIT_OTHER,     [62] = EXIT_OTHER,     [63] = EXIT_UNDEFINED, [64] = EXIT_UNDEFINED,
+    [65 ... 127] = EXIT_UNDEFINED,
 };
 
-// Exits that can break off the delivery of an event (SDM 3C 27.2.4).
-#define VECTORING_CLASSES                                                                                         \
-    (1u << EXIT_EXCEPTION | 1u << EXIT_MEMORY | 1u << EXIT_TASK_SWITCH | 1u << EXIT_OTHER | 1u << EXIT_SHUTDOWN)
+enum { DIFFER_LSTAR = 1, DIFFER_STAR = 2, DIFFER_SFMASK = 4 };
 
 void vmx_select(struct vcpu *v, struct cpu *cpu)
 {
@@ -39,36 +38,60 @@ void vmx_select(struct vcpu *v, struct cpu *cpu)
         return;
     vmptrld(&v->vendor_phys);
     cpu->vmcs = v;
-    if (v->vmx.cpu != cpu) {
-        v->vmx.cpu = cpu;
-        vmx_host_state(cpu);
+    if (v->vmx.host != &vmx_hosts[cpu->number]) {
+        v->vmx.host = &vmx_hosts[cpu->number];
+        vmx_host_state(v->vmx.host);
+        vmx_msrs_set(v, v->vmx.star, v->vmx.lstar, v->vmx.sfmask);
     }
 }
 
-static void msrs_load(struct vcpu *v, const struct vmx_host *host)
+static void wrmsr_all(uint8_t differ, uint64_t star, uint64_t lstar, uint64_t sfmask)
 {
-    v->vmx.msrs = true;
-    if (v->vmx.lstar != host->lstar)
-        wrmsr(MSR_LSTAR, v->vmx.lstar);
-    if (v->vmx.star != host->star)
-        wrmsr(MSR_STAR, v->vmx.star);
-    if (v->vmx.sfmask != host->sfmask)
-        wrmsr(MSR_SFMASK, v->vmx.sfmask);
+    if (differ & DIFFER_STAR)
+        wrmsr(MSR_STAR, star);
+    if (differ & DIFFER_LSTAR)
+        wrmsr(MSR_LSTAR, lstar);
+    if (differ & DIFFER_SFMASK)
+        wrmsr(MSR_SFMASK, sfmask);
 }
 
-void vmx_msrs_restore(struct vcpu *v)
+// A Linux guest's STAR and SFMASK are the host's.
+static inline void msrs_load(const struct vcpu *v)
 {
-    const struct vmx_host *host = &vmx_hosts[v->thread->cpu->number];
+    if (likely(v->vmx.differ == DIFFER_LSTAR))
+        wrmsr(MSR_LSTAR, v->vmx.lstar);
+    else
+        wrmsr_all(v->vmx.differ, v->vmx.star, v->vmx.lstar, v->vmx.sfmask);
+}
 
-    if (!v->vmx.msrs)
-        return;
-    v->vmx.msrs = false;
-    if (v->vmx.lstar != host->lstar)
+static inline void msrs_restore(const struct vcpu *v)
+{
+    const struct vmx_host *host = v->vmx.host;
+
+    if (likely(v->vmx.differ == DIFFER_LSTAR))
         wrmsr(MSR_LSTAR, host->lstar);
-    if (v->vmx.star != host->star)
-        wrmsr(MSR_STAR, host->star);
-    if (v->vmx.sfmask != host->sfmask)
-        wrmsr(MSR_SFMASK, host->sfmask);
+    else
+        wrmsr_all(v->vmx.differ, host->star, host->lstar, host->sfmask);
+}
+
+// After EXIT_HOST the guest's stay in the registers.
+static void msrs_leave(struct vcpu *v)
+{
+    if (v->vmx.msrs)
+        msrs_restore(v);
+    v->vmx.msrs = false;
+}
+
+void vmx_msrs_set(struct vcpu *v, uint64_t star, uint64_t lstar, uint64_t sfmask)
+{
+    const struct vmx_host *host = v->vmx.host;
+
+    msrs_leave(v);
+    v->vmx.star = star;
+    v->vmx.lstar = lstar;
+    v->vmx.sfmask = sfmask;
+    v->vmx.differ = (lstar != host->lstar ? DIFFER_LSTAR : 0) | (star != host->star ? DIFFER_STAR : 0) |
+                    (sfmask != host->sfmask ? DIFFER_SFMASK : 0);
 }
 
 static inline void load_registers(struct vcpu *v, struct vcpu_page *page)
@@ -104,7 +127,6 @@ static inline void store_registers(struct vcpu *v, struct vcpu_page *page)
 // guest's before: both are flushed with each new tag.
 static void renew_tag(struct vcpu *v, struct cpu *cpu)
 {
-    v->flushed = v->guest->space.tag_generation;
     if (tag_take(&v->tag, cpu, 0xffff)) {
         invvpid(2);
         invept(2, 0);
@@ -156,11 +178,27 @@ static void exception_details(struct vcpu *v, struct vcpu_page *page, uint32_t i
         v->vmx.shadow |= SHADOW_NMI;
 }
 
+// The event whose delivery the exit broke off (SDM 3C 27.2.4). `shadow` is that before the exit.
+static void broken_off(struct vcpu *v, struct vcpu_page *page)
+{
+    uint32_t event = (uint32_t)vmread(VECTORING), shadow = (uint32_t)vmread(GUEST_SHADOW);
+    unsigned type = EVENT_TYPE(event);
+
+    if (event & EVENT_VALID) {
+        v->vmx.shadow = shadow; // what an IRET ended is begun again by the delivery that follows
+        if (type == EVENT_NMI)
+            v->vmx.shadow &= ~SHADOW_NMI; // it is delivered again
+        if (type < EVENT_SOFT_INT) { // INT n, INT3, INTO run again from their own RIP
+            page->vectoring = event & (EVENT_VALID | 0xfff);
+            page->vectoring_error = event & EVENT_HAS_ERROR ? (uint32_t)vmread(VECTORING_ERROR) : 0;
+        }
+    }
+    if (v->vmx.shadow != shadow)
+        vmwrite(GUEST_SHADOW, v->vmx.shadow);
+}
+
 static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit, uint32_t reason, uint32_t info)
 {
-    uint32_t shadow = v->vmx.shadow;
-
-    page->vectoring = 0;
     switch (exit) {
     case EXIT_CPUID:
     case EXIT_HLT:
@@ -172,9 +210,11 @@ static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit,
         break;
     case EXIT_MEMORY:
         memory_details(v, page);
+        broken_off(v, page);
         break;
     case EXIT_EXCEPTION:
         exception_details(v, page, info);
+        broken_off(v, page);
         break;
     case EXIT_CR:
         page->qualification = cr_qualification(vmread(QUALIFICATION));
@@ -187,22 +227,8 @@ static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit,
         break;
     default:
         page->qualification = vmread(QUALIFICATION);
+        broken_off(v, page);
         break;
-    }
-    if (1u << exit & VECTORING_CLASSES) {
-        uint32_t event = (uint32_t)vmread(VECTORING);
-        unsigned type = EVENT_TYPE(event);
-        if (event & EVENT_VALID) {
-            v->vmx.shadow = shadow; // what IRET did is undone by the delivery that follows
-            if (type == EVENT_NMI)
-                v->vmx.shadow &= ~SHADOW_NMI; // it is delivered again
-            if (type < EVENT_SOFT_INT) { // INT n, INT3, INTO run again from their own RIP
-                page->vectoring = event & (EVENT_VALID | 0xfff);
-                page->vectoring_error = event & EVENT_HAS_ERROR ? (uint32_t)vmread(VECTORING_ERROR) : 0;
-            }
-        }
-        if (v->vmx.shadow != shadow)
-            vmwrite(GUEST_SHADOW, v->vmx.shadow);
     }
 }
 
@@ -210,7 +236,6 @@ static inline void store_basic(struct vcpu *v, struct vcpu_page *page, enum vcpu
 {
     page->exit = exit;
     page->shadow = v->vmx.shadow;
-    page->entries = v->entries;
     uint32_t want = READ_ONCE(page->want[exit]) & GROUP_ALL;
     page->have = want;
     if (want)
@@ -220,7 +245,7 @@ static inline void store_basic(struct vcpu *v, struct vcpu_page *page, enum vcpu
 // The state was refused: nothing of the guest ran. `code`: the VM-instruction error, or reason and qualification.
 static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page, uint64_t code)
 {
-    vmx_msrs_restore(v);
+    msrs_restore(v);
     vmwrite(ENTRY_EVENT, 0);
     page->reason = 33;
     page->qualification = code;
@@ -230,10 +255,22 @@ static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page, uint64_t c
     return EXIT_INVALID;
 }
 
+// NMI and machine check are taken already: their handlers run as if the host had been interrupted. An NMI handler's IRET lets the next
+// one come.
+static bool is_host_exception(uint32_t info)
+{
+    if (EVENT_TYPE(info) == EVENT_NMI)
+        __asm__ volatile("int $2");
+    else if (EVENT_VECTOR(info) == 18)
+        __asm__ volatile("int $18");
+    else
+        return false;
+    return true;
+}
+
 enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page)
 {
     struct cpu *cpu = v->thread->cpu;
-    struct vmx_host *host = &vmx_hosts[cpu->number];
     uint32_t dirty = READ_ONCE(page->dirty), info = 0;
 
     if (unlikely(cpu->vmcs != v))
@@ -243,41 +280,38 @@ enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page)
         page->dirty = 0;
         vmx_load(v, page, dirty);
     }
-    if (unlikely(!tag_is_valid(&v->tag, cpu) || v->flushed != v->guest->space.tag_generation))
+    if (unlikely(!tag_is_valid(&v->tag, cpu)))
         renew_tag(v, cpu);
-    if (!v->vmx.msrs)
-        msrs_load(v, host);
+    if (likely(!v->vmx.msrs))
+        msrs_load(v);
+    v->vmx.msrs = false;
     if (read_cr2() != v->vmx.cr2) // a page fault of the host has been in between
         write_cr2(v->vmx.cr2);
-    v->entries++;
-    if (unlikely(vmx_enter(page, &v->vmx.host_rsp, v->vmx.launched, &host->gdtr)))
+    page->entries++; // for statistics: what the vmm makes of it is its own affair
+    if (unlikely(vmx_enter(page, &v->vmx.host_rsp, v->vmx.launched, &v->vmx.host->gdtr)))
         return refused(v, page, vmread(INSTRUCTION_ERROR));
     v->vmx.cr2 = read_cr2();
     cpu->fs_base = 0;
-    host->tss_cut = true;
+    v->vmx.host->tss_cut = true;
     uint32_t reason = (uint32_t)vmread(EXIT_REASON);
     if (unlikely(reason & REASON_FAILED))
         return refused(v, page, (uint64_t)reason << 32 | (uint32_t)vmread(QUALIFICATION));
     v->vmx.launched = true;
     store_registers(v, page);
-    enum vcpu_exit exit = reason < sizeof(classes) ? classes[reason] : EXIT_UNDEFINED;
-    if (exit == EXIT_HOST)
-        return exit;
-    if (reason == REASON_EXCEPTION) {
-        info = (uint32_t)vmread(EXIT_EVENT);
-        if (EVENT_TYPE(info) == EVENT_NMI) {
-            __asm__ volatile("int $2"); // the NMI is taken already; its handler's IRET lets the next one come
+    enum vcpu_exit exit = classes[reason & (sizeof(classes) - 1)];
+    if (unlikely(exit == EXIT_HOST)) {
+        info = reason == REASON_EXCEPTION ? (uint32_t)vmread(EXIT_EVENT) : 0;
+        if (!info || is_host_exception(info)) {
+            v->vmx.msrs = true;
             return EXIT_HOST;
         }
-        if (EVENT_VECTOR(info) == 18) {
-            __asm__ volatile("int $18"); // the host's own handler decides
-            return EXIT_HOST;
-        }
+        exit = EXIT_EXCEPTION;
     }
-    vmx_msrs_restore(v);
+    msrs_restore(v);
     page->reason = reason;
     v->vmx.shadow = (uint32_t)vmread(GUEST_SHADOW);
     page->length = (uint32_t)vmread(EXIT_LENGTH);
+    page->vectoring = 0;
     details(v, page, exit, reason, info);
     store_basic(v, page, exit);
     return exit;
@@ -285,7 +319,7 @@ enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page)
 
 void vmx_leave(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit)
 {
-    vmx_msrs_restore(v);
+    msrs_leave(v);
     if (exit == EXIT_HOST)
         return;
     vmx_select(v, v->thread->cpu);

@@ -6,9 +6,8 @@
 
 #define EXCEPTIONS_MUST (1u << 1 | 1u << 17 | 1u << 18) // #DB #AC #MC, see docs/confinement.md
 
-void vmx_host_state(struct cpu *cpu)
+void vmx_host_state(const struct vmx_host *host)
 {
-    struct vmx_host *host = &vmx_hosts[cpu->number];
     struct __attribute__((packed)) {
         uint16_t limit;
         uint64_t base;
@@ -111,12 +110,9 @@ static void load_syscall(struct vcpu *v, struct vcpu_page *page)
 {
     uint64_t lstar = READ_ONCE(page->lstar), gs = READ_ONCE(page->kernel_gs_base);
 
-    vmx_msrs_restore(v);
-    v->vmx.star = READ_ONCE(page->star);
     v->vmx.cstar = READ_ONCE(page->cstar); // Intel has no SYSCALL in compatibility mode: never in the MSR
-    v->vmx.sfmask = READ_ONCE(page->sfmask) & 0xffffffff;
-    if (is_canonical(lstar)) // else WRMSR would refuse it
-        v->vmx.lstar = lstar;
+    // What WRMSR would refuse is not loaded.
+    vmx_msrs_set(v, READ_ONCE(page->star), is_canonical(lstar) ? lstar : v->vmx.lstar, READ_ONCE(page->sfmask) & 0xffffffff);
     if (is_canonical(gs))
         wrmsr(MSR_KERNEL_GS_BASE, gs);
 }

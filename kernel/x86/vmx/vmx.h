@@ -30,10 +30,10 @@ extern struct vmx_host vmx_hosts[CPU_MAX];
 enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page);
 void vmx_leave(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit);
 void vmx_select(struct vcpu *v, struct cpu *cpu);  // makes its VMCS the current one of this CPU
-void vmx_msrs_restore(struct vcpu *v);             // back to the host's
+void vmx_msrs_set(struct vcpu *v, uint64_t star, uint64_t lstar, uint64_t sfmask); // the guest's
 
 // state.c
-void vmx_host_state(struct cpu *cpu);              // writes the host area for this CPU
+void vmx_host_state(const struct vmx_host *host);  // writes the host area for this CPU
 void vmx_reset(struct vcpu *v);                    // controls and the guest area
 void vmx_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty);
 void vmx_store(struct vcpu *v, struct vcpu_page *page, uint32_t want);
