@@ -10,8 +10,11 @@ build
 printf 'c\nq\n' >"$WORK/commands" # the machine ends in the debugger
 for model in corei7_skylake_x corei7_sandy_bridge_2600k ryzen; do
     name=bochs-$model
+    # Its ryzen lacks VM_CR, which every processor with SVM has.
+    bad_msrs=0
+    [ "$model" != ryzen ] || bad_msrs=1
     ISO=$O/ktest.iso BXLOG=$WORK/$name.log timeout -k 5 240 bochs-bin -q -f tools/bochsrc -rc "$WORK/commands" \
-        "cpu: model=$model, count=1" "memory: guest=512, host=512" \
+        "cpu: model=$model, count=1, ignore_bad_msrs=$bad_msrs" "memory: guest=512, host=512" \
         "com1: enabled=1, mode=file, dev=$WORK/$name.txt" </dev/null >"$WORK/$name.out" 2>&1
     report "$name" "$?"
 done

@@ -22,7 +22,7 @@ build() {
 report() { # MACHINE STATUS
     local text="$WORK/$1.txt" line
     tr -d '\r' <"$text" >"$text.lines" 2>/dev/null
-    while IFS= read -r line; do
+    while IFS= read -r line || [ -n "$line" ]; do # Bochs may end before the last byte is out
         case $line in
         "PASS "* | "FAIL "* | "SKIP "*) echo "${line%% *} $1/${line#* }" ;;
         *) echo "$1: $line" ;;

@@ -238,6 +238,7 @@ int main(const struct boot_info *info)
     ktest_check(sys_create_signal(SLOT_POOL, S_NEVER) == OK && image_read(), "boot/image");
     tests_objects();
     tests_ipc();
+    tests_faults();
     ktest_log("ktest: end, %u passed, %u failed", passed, failed);
     sys_hw_ctl(SLOT_HW, HW_EXIT, failed != 0, NULL, NULL);
     return 0;

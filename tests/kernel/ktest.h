@@ -91,3 +91,14 @@ void tests_irq(void);
 void tests_fpu(void);
 void tests_fuzz(void);
 void test_vcpu(void);
+
+// ---- A thread of higher priority than this one: runs `entry` at once, until it faults or returns (then the fault is #UD at thread_end)
+struct fault {
+    uint64_t vector, error, address, rip;
+    bool ended; // no fault
+};
+#define PROBE (T_END - 5) // its slot; it stays there until the test's end or the next probe
+struct fault probe(unsigned task, void (*entry)(uint64_t), uint64_t argument);
+void probe_read(uint64_t address);
+void probe_write(uint64_t address);
+void probe_exec(uint64_t address);
