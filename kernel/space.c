@@ -154,6 +154,8 @@ bool record_remove_step(struct record *record)
             ptab_unmap(&space->ptab, start, last + 1 - start, 1);
             record->size = start - record->address;
         }
+        // HAZARD: a range half built that loses its end may be mapped again with the size that is left.
+        record->done = record->done < record->size ? record->done : record->size;
         arch_space_flush(space);
         if (record->size)
             return false;
