@@ -33,7 +33,7 @@ enum status thread_create(struct pool *pool, struct task *task, enum thread_kind
     thread->caps = task->caps;
     thread->cr3 = task->cr3;
     thread->deadline = TIMER_NONE;
-    thread->state = STATE_STOPPED;
+    thread->regs.rflags = RFLAGS_FIXED; // HAZARD: it may be resumed without a start; with 0 it ran with interrupts off
     thread->task_next = task->space.threads;
     if (thread->task_next)
         thread->task_next->task_prev = thread;
@@ -271,6 +271,8 @@ enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6])
     case THREAD_RESUME:
         if (!is_stopped(thread))
             return ERR_STATE;
+        if (thread->regs.rip > USER_END) // HAZARD: IRET and SYSRET to a non-canonical address fault in ring 0
+            return ERR_RANGE;
         thread_run(thread);
         return OK;
     case THREAD_CANCEL:
