@@ -107,14 +107,14 @@ static void fake_machine(void)
 }
 
 // An exit of this class, for which the kernel stores what the vmm wants.
-static void fake_exit(enum vcpu_exit exit)
+static inline void fake_exit(enum vcpu_exit exit)
 {
     page.exit = exit;
     page.have = page.want[exit];
     vm_exit(&vm, exit);
 }
 
-static void fake_code(const void *code, size_t n)
+static inline void fake_code(const void *code, size_t n)
 {
     memcpy(ram + FAKE_ENTRY, code, n);
     page.rip = FAKE_ENTRY;
