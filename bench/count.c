@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A plugin of QEMU's software emulation (plugin API version 1, QEMU 7.2) that counts the instructions of a machine with one CPU
-// on which Bulkhead runs on SVM: of the kernel, of tasks, of the guest; entries and exits; exits by cause as a vmm sees them.
+// A plugin of QEMU's software emulation (plugin API version 1, QEMU 7.2) that counts the
+// instructions of a machine with one CPU on which Bulkhead runs on SVM: of the kernel, of tasks, of
+// the guest; entries and exits; exits by cause as a vmm sees them.
 //   gcc -O2 -fPIC -shared -o count.so bench/count.c;  qemu ... -plugin count.so,out=FILE
-// Each marker instruction (bench/marker.h) and the first VMRUN write a line with all totals, which are exact at that point.
+// Each marker instruction (bench/marker.h) and the first VMRUN write a line with all totals, which
+// are exact at that point.
 //
-// How an instruction is attributed: QEMU translates a block of code separately for guest and host mode, so the mode at translation time
-// is the mode of all its executions, and an inline counter suffices. Guest mode lasts from VMRUN to the instruction behind it. The kernel
-// is host code in the upper half. An instruction that exits, or faults and is executed again, is counted each time.
-// HAZARD: a Linux guest lives at the kernel's addresses too: the instruction behind VMRUN is known by its bytes as well.
+// How an instruction is attributed: QEMU translates a block of code separately for guest and host
+// mode, so the mode at translation time is the mode of all its executions, and an inline counter
+// suffices. Guest mode lasts from VMRUN to the instruction behind it. The kernel is host code in
+// the upper half. An instruction that exits, or faults and is executed again, is counted each time.
+// HAZARD: a Linux guest lives at the kernel's addresses too: the instruction behind VMRUN is known
+// by its bytes as well.
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,16 +31,22 @@ enum { PLUGIN_NO_REGISTERS = 0 };
 enum { PLUGIN_INLINE_ADD = 0 };
 enum { PLUGIN_MEMORY_WRITE = 2 };
 
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, void (*call)(qemu_plugin_id_t, struct qemu_plugin_tb *));
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, void (*call)(unsigned, void *), int flags, void *data);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int operation, void *to, uint64_t value);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, void (*call)(unsigned, uint32_t, uint64_t, void *),
-                                      int flags, int access, void *data);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*call)(qemu_plugin_id_t, void *), void *data);
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
+                                           void (*call)(qemu_plugin_id_t, struct qemu_plugin_tb *));
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+                                            void (*call)(unsigned, void *), int flags, void *data);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int operation,
+                                                void *to, uint64_t value);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
+                                      void (*call)(unsigned, uint32_t, uint64_t, void *), int flags,
+                                      int access, void *data);
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*call)(qemu_plugin_id_t, void *),
+                                    void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+bool qemu_plugin_mem_is_store(uint32_t info);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv);
 
@@ -60,7 +70,9 @@ static uint64_t behind_vmrun; // the kernel has one VMRUN
 
 static void report(const char *what, uintptr_t id)
 {
-    fprintf(out, "%s %" PRIuPTR " kernel=%" PRIu64 " user=%" PRIu64 " guest=%" PRIu64 " entries=%" PRIu64 " exits=%" PRIu64,
+    fprintf(out,
+            "%s %" PRIuPTR " kernel=%" PRIu64 " user=%" PRIu64 " guest=%" PRIu64 " entries=%" PRIu64
+            " exits=%" PRIu64,
             what, id, count[KERNEL], count[USER], count[GUEST], entries, exits);
     for (unsigned i = 0; i < TASK_EXIT_CLASSES; i++)
         if (causes[i])
@@ -92,8 +104,8 @@ static void on_exit(unsigned cpu, void *data)
 
 static void on_store(unsigned cpu, uint32_t info, uint64_t address, void *data)
 {
-    (void)cpu, (void)info, (void)data;
-    if (address >= EXITS_BEGIN && address < EXITS_END)
+    (void)cpu, (void)data;
+    if (address >= EXITS_BEGIN && address < EXITS_END && qemu_plugin_mem_is_store(info))
         causes[(address - EXITS_BEGIN) / 8]++;
 }
 
@@ -120,11 +132,13 @@ static void instrument(struct qemu_plugin_insn *insn, bool first)
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, PLUGIN_NO_REGISTERS, NULL);
     }
     if (mode == USER && bytes[0] != 0xf3) // REP: root fills memory
-        qemu_plugin_register_vcpu_mem_cb(insn, on_store, PLUGIN_NO_REGISTERS, PLUGIN_MEMORY_WRITE, NULL);
+        qemu_plugin_register_vcpu_mem_cb(insn, on_store, PLUGIN_NO_REGISTERS, PLUGIN_MEMORY_WRITE,
+                                         NULL);
     if (size == 8 && starts_with(bytes, size, (const uint8_t[]){0x0f, 0x1f, 0x84, 0x00}, 4)) {
         memcpy(&marker, bytes + 4, 4);
         if ((marker & ~0xffu) == MARKER_MAGIC)
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, PLUGIN_NO_REGISTERS, (void *)(uintptr_t)(marker & 0xff));
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, PLUGIN_NO_REGISTERS,
+                                                   (void *)(uintptr_t)(marker & 0xff));
     }
 }
 
@@ -141,7 +155,8 @@ static void on_end(qemu_plugin_id_t id, void *data)
     report("end", 0);
 }
 
-EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc, char **argv)
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int argc,
+                               char **argv)
 {
     (void)info;
     for (int i = 0; i < argc; i++)

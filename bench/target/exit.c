@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Guest exits with the smallest vmm that there can be: it moves RIP on and enters again. The guest runs in real mode.
+// Guest exits with the smallest vmm that there can be: it moves RIP on and enters again. The guest
+// runs in real mode.
 #include "bulkhead/vcpu.h"
 #include "kbench.h"
 
@@ -17,8 +18,9 @@ _Static_assert(offsetof(struct vcpu_page, rip) == 192, "");
 // Two bytes each, followed by a jump back to the start.
 static const uint8_t code_cpuid[] = {0x0f, 0xa2, 0xeb, 0xfc}, code_in[] = {0xe4, 0x61, 0xeb, 0xfc};
 
-#define EXIT_BODY(call)                                                                             \
-    "mov $" STRING(NR_VCPU_RUN) ", %%edi\n\txor %%esi, %%esi\n\t" call "\n\taddq $2, " STRING(PAGE_RIP) "\n\t"
+#define EXIT_BODY(call)                                                \
+    "mov $" STRING(NR_VCPU_RUN) ", %%edi\n\txor %%esi, %%esi\n\t" call \
+                                "\n\taddq $2, " STRING(PAGE_RIP) "\n\t"
 
 static struct vcpu_page *const page = (struct vcpu_page *)PAGE_VIEW;
 static uint8_t vcpu_stack[0x4000] __attribute__((aligned(16)));
@@ -26,7 +28,8 @@ static uint8_t vcpu_stack[0x4000] __attribute__((aligned(16)));
 static void set_state(void)
 {
     for (unsigned i = SEG_ES; i <= SEG_GS; i++)
-        page->seg[i] = (struct vcpu_segment){.attributes = i == SEG_CS ? 0x9b : 0x93, .limit = 0xffff};
+        page->seg[i] =
+            (struct vcpu_segment){.attributes = i == SEG_CS ? 0x9b : 0x93, .limit = 0xffff};
     page->seg[SEG_LDTR] = (struct vcpu_segment){.attributes = 0x10000}; // unusable
     page->seg[SEG_TR] = (struct vcpu_segment){.attributes = 0x8b, .limit = 0xffff};
     page->idtr_limit = 0x3ff;
@@ -48,7 +51,8 @@ static void begin(uint16_t code, enum vcpu_exit class)
     page->rip = code;
     must(sys_vcpu_run(&exit), "run the guest");
     if (exit != class) {
-        print("bench: exit %lu reason 0x%x detail 0x%lx rip 0x%lx", exit, page->reason, page->qualification, page->rip);
+        print("bench: exit %lu reason 0x%x detail 0x%lx rip 0x%lx", exit, page->reason,
+              page->qualification, page->rip);
         must(ERR_STATE, "the guest");
     }
 }
@@ -89,8 +93,10 @@ void bench_exit(void)
         ram[CODE_IN + i] = code_in[i];
     }
     must(sys_create_signal(SLOT_POOL, SLOT_DONE), "create a signal");
-    must(sys_create_vcpu(SLOT_POOL, SLOT_VCPU, SLOT_TASK, 0, 20, SLOT_GUEST, PAGE_VIEW), "create a vCPU");
-    must(sys_thread_start(SLOT_VCPU, (uint64_t)vcpu_thread, (uint64_t)vcpu_stack + sizeof(vcpu_stack) - 8, 0),
+    must(sys_create_vcpu(SLOT_POOL, SLOT_VCPU, SLOT_TASK, 0, 20, SLOT_GUEST, PAGE_VIEW),
+         "create a vCPU");
+    must(sys_thread_start(SLOT_VCPU, (uint64_t)vcpu_thread,
+                          (uint64_t)vcpu_stack + sizeof(vcpu_stack) - 8, 0),
          "start the vCPU");
     must(sys_wait(SLOT_DONE, 0, &bits), "wait for the vCPU");
 }

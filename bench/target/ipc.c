@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// IPC and signals. The code of the second task's threads uses no stack and no data, so that the task needs neither.
+// IPC and signals. The code of the second task's threads uses no stack and no data, so that the
+// task needs neither.
 #include <elf.h>
 
 #include "kbench.h"
@@ -13,34 +14,41 @@
 #define NR_REPLY_WAIT 1
 #define NR_RAISE      2
 #define NR_WAIT       3
-_Static_assert(NR_CALL == SYS_CALL && NR_REPLY_WAIT == SYS_REPLY_WAIT && NR_RAISE == SYS_RAISE && NR_WAIT == SYS_WAIT, "");
+_Static_assert(NR_CALL == SYS_CALL && NR_REPLY_WAIT == SYS_REPLY_WAIT && NR_RAISE == SYS_RAISE &&
+                   NR_WAIT == SYS_WAIT,
+               "");
 
 #define OPERATION(number, slot) "mov $(" STRING(number) " + (" STRING(slot) " << 16)), %%edi\n\t"
 
 // One round trip of each, with what the other side executes in the null loop.
 #define CALL_BODY(call) OPERATION(NR_CALL, SLOT_GATE) call "\n\t" CALL_OTHER(call)
-#define CALL_OTHER(call) ".ifc " call ",nop\n\tmov $" STRING(NR_REPLY_WAIT) ", %%edi\n\tnop\n\tjmp 2f\n2:\n\t.endif\n\t"
-#define SIGNAL_BODY(call)                                                                           \
-    OPERATION(NR_RAISE, SLOT_QUIET)                                                                 \
+#define CALL_OTHER(call)                                                        \
+    ".ifc " call ",nop\n\tmov $" STRING(NR_REPLY_WAIT) ", %%edi\n\tnop\n\tjmp " \
+                                                       "2f\n2:\n\t.endif\n\t"
+#define SIGNAL_BODY(call)           \
+    OPERATION(NR_RAISE, SLOT_QUIET) \
     "mov $1, %%esi\n\t" call "\n\t" OPERATION(NR_WAIT, SLOT_QUIET) "mov $1, %%esi\n\t" call "\n\t"
-#define WAKE_BODY(call) OPERATION(NR_RAISE, SLOT_SIGNAL) "mov $1, %%esi\n\t" call "\n\t" WAKE_OTHER(call)
-#define WAKE_OTHER(call)                                                                            \
-    ".ifc " call ",nop\n\tmov $" STRING(NR_WAIT) ", %%edi\n\txor %%esi, %%esi\n\txor %%edx, %%edx\n\t" \
-    "nop\n\tjmp 2f\n2:\n\t.endif\n\t"
+#define WAKE_BODY(call) \
+    OPERATION(NR_RAISE, SLOT_SIGNAL) "mov $1, %%esi\n\t" call "\n\t" WAKE_OTHER(call)
+#define WAKE_OTHER(call)                                                                  \
+    ".ifc " call                                                                          \
+    ",nop\n\tmov $" STRING(NR_WAIT) ", %%edi\n\txor %%esi, %%esi\n\txor %%edx, %%edx\n\t" \
+                                    "nop\n\tjmp 2f\n2:\n\t.endif\n\t"
 
 void server_worker(void);
 void server_waiter(void);
 __asm__(".text\n"
         "server_worker:\n\t"
         "mov $" STRING(NR_REPLY_WAIT) ", %edi\n\t"
-        "syscall\n\t"
-        "jmp server_worker\n"
-        "server_waiter:\n\t"
-        "mov $(" STRING(NR_WAIT) " + (" STRING(SERVER_SLOT_SIGNAL) " << 16)), %edi\n\t"
-        "xor %esi, %esi\n\t"
-        "xor %edx, %edx\n\t"
-        "syscall\n\t"
-        "jmp server_waiter\n");
+                                      "syscall\n\t"
+                                      "jmp server_worker\n"
+                                      "server_waiter:\n\t"
+                                      "mov $(" STRING(NR_WAIT) " + (" STRING(
+                                          SERVER_SLOT_SIGNAL) " << 16)), %edi\n\t"
+                                                              "xor %esi, %esi\n\t"
+                                                              "xor %edx, %edx\n\t"
+                                                              "syscall\n\t"
+                                                              "jmp server_waiter\n");
 
 static void map_code(void)
 {
@@ -60,13 +68,16 @@ void server_start(void)
 {
     must(sys_create_task(SLOT_POOL, SLOT_SERVER, CAP_NONE, 0, PRIORITY_COUNT - 1), "create a task");
     map_code();
-    must(sys_create_thread(SLOT_POOL, SLOT_WORKER, SLOT_SERVER, THREAD_WORKER, 0, 20), "create a worker");
+    must(sys_create_thread(SLOT_POOL, SLOT_WORKER, SLOT_SERVER, THREAD_WORKER, 0, 20),
+         "create a worker");
     must(sys_create_gate(SLOT_POOL, SLOT_GATE, SLOT_WORKER, 1), "create a gate");
     must(sys_thread_start(SLOT_WORKER, (uint64_t)server_worker, 0, 0), "start the worker");
     must(sys_create_signal(SLOT_POOL, SLOT_QUIET), "create a signal");
     must(sys_create_signal(SLOT_POOL, SLOT_SIGNAL), "create a signal");
-    must(sys_cap_copy(SLOT_TASK, SLOT_SIGNAL, SLOT_SERVER, SERVER_SLOT_SIGNAL, RIGHT_WAIT), "hand the signal on");
-    must(sys_create_thread(SLOT_POOL, SLOT_WAITER, SLOT_SERVER, THREAD_ACTIVE, 0, 20), "create a thread");
+    must(sys_cap_copy(SLOT_TASK, SLOT_SIGNAL, SLOT_SERVER, SERVER_SLOT_SIGNAL, RIGHT_WAIT),
+         "hand the signal on");
+    must(sys_create_thread(SLOT_POOL, SLOT_WAITER, SLOT_SERVER, THREAD_ACTIVE, 0, 20),
+         "create a thread");
     must(sys_thread_start(SLOT_WAITER, (uint64_t)server_waiter, 0, 0), "start the thread");
 }
 

@@ -63,7 +63,10 @@ int main(const struct boot_info *info);
 int main(const struct boot_info *info)
 {
     boot = info;
-    print("bench begin virt=%s text=%u", info->virt == VIRT_SVM ? "svm" : info->virt == VIRT_VMX ? "vmx" : "none",
+    print("bench begin virt=%s text=%u",
+          info->virt == VIRT_SVM   ? "svm"
+          : info->virt == VIRT_VMX ? "vmx"
+                                   : "none",
           info->kernel_text);
     must(sys_thread_set(SLOT_THREAD, THREAD_PRIORITY, PRIORITY), "set priority");
     server_start();

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Measures and prints: ./bulkhead bench [--json]. docs/performance.md says how and what it means.
+
+A figure that could not be measured is absent, and the exit status is 1."""
+
+import json
+import sys
+import time
+
+import guests
+import kernel
+import sizes
+from emulate import Missing
+
+FIGURES = {}  # key: value, as --json prints it
+ROWS = []  # (heading,) or (what, measured, target, peers)
+FAILED = []
+
+
+def part(text, measure):
+    """Runs one measurement; None when it fails."""
+    start = time.monotonic()
+    print(f"bench: {text}", file=sys.stderr, end=" ... ", flush=True)
+    try:
+        result = measure()
+    except (Missing, KeyError, ValueError, OSError, TypeError) as error:
+        FAILED.append(text)
+        print(f"failed: {error!r}", file=sys.stderr)
+        return None
+    print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
+    return result
+
+
+def heading(text):
+    ROWS.append((text,))
+
+
+def row(what, value, target=None, peers="", key=None, text=None):
+    """`target`: the largest value that is wanted. `text`: how to print the value."""
+    if value is None:
+        return
+    if key:
+        FIGURES[key] = value
+    mark = "" if target is None else f"<= {target:,}" + ("" if value <= target else "  MISSED")
+    ROWS.append((what, text or f"{value:,}", mark, peers))
+
+
+def measure_kernel():
+    svm = part("the kernel on SVM (QEMU)", kernel.on_svm)
+    vmx = part("the kernel on VMX (Bochs)", kernel.on_vmx)
+    exact, by_ticks = svm or ({}, {})
+    vmx = vmx or {}
+    heading("Kernel alone: kernel instructions")
+    row("IPC round trip between two tasks", exact.get("ipc"), 140, "NOVA 274, seL4 451, Hedron 575, L4Re ~1,170", "ipc_round_trip")
+    row("raise + wait, same thread", exact.get("signal"))
+    row("raise -> other task's thread -> back", exact.get("wake"))
+    peers = "NOVA 466 / 569"
+    row("exit -> vmm -> resume, SVM, CPUID", exact.get("exit_cpuid"), 260, peers, "exit_round_trip_svm")
+    row("exit -> vmm -> resume, SVM, IN", exact.get("exit_in"), 260, peers)
+    row("exit -> vmm -> resume, VMX, CPUID", vmx.get("exit_cpuid"), 300, peers, "exit_round_trip_vmx")
+    row("exit -> vmm -> resume, VMX, IN", vmx.get("exit_in"), 300, peers)
+    for name in exact:
+        note = "" if abs(exact[name] - by_ticks.get(name, 0)) <= 1 else "  (they differ)"
+        print(f"bench: {name}: by the counter {exact[name]}, by the TSC {by_ticks.get(name)} on SVM,"
+              f" {vmx.get(name)} on VMX{note}", file=sys.stderr)
+
+
+def measure_exits():
+    exits = part("exits with the vmm's work (QEMU)", guests.exits) or {}
+    heading("One exit with its vmm's work, SVM: host instructions (kernel + vmm)")
+
+    def exit_row(what, name, target, peers, key=None):
+        if name in exits:
+            in_kernel, in_vmm = exits[name]
+            total = round(in_kernel + in_vmm)
+            row(what, total, target, peers, key, f"{total} ({in_kernel:.0f} + {in_vmm:.0f})")
+
+    exit_row("CPUID", "cpuid", 700, "Xen 2,566, KVM 2,615", "cpuid_exit")
+    exit_row("IN 0x61", "in", 700, "Xen 1,104, KVM + QEMU 7,077", "in_exit")
+    exit_row("IN, no device", "in_absent", 700, "")
+    exit_row("Local APIC register, read", "lapic_read", 900, "KVM 3,622, Xen 4,580", "lapic_exit")
+    exit_row("Local APIC register, write", "lapic_write", 900, "")
+    exit_row("RDMSR", "rdmsr", None, "Xen 2,385, KVM 2,692")
+
+
+def measure_linux():
+    spent = part("Linux to its /init (QEMU)", guests.linux)
+    if not spent:
+        return
+    first, message = spent
+    causes = guests.by_cause(message)
+    heading("Linux boot, SVM, `quiet`, 512 MiB, from kernel entry to BULKHEAD-INIT-OK")
+    row("guest instructions", message.guest, None, "", "linux_boot_guest")
+    row("host instructions", message.host, 15_000_000, "KVM 45.5 M, Xen 124.7 M", "linux_boot_host")
+    row("  of them kernel", message.kernel)
+    row("  of them tasks: vmm, console", message.user)
+    row("exits", message.exits, 4000, "KVM 4,240, Xen 102,338")
+    for name, exits in causes.items():
+        row(f"  {name}", exits)
+    for never in ("exception", "invlpg", "rdtsc"):
+        if never not in causes:
+            row(f"  {never}", 0, 0)
+    FIGURES["linux_boot_exits"] = causes
+    row("host instructions to init's first", first.host)
+    row("exits to init's first instruction", first.exits)
+
+
+def measure_sizes():
+    lines = part("lines of code", lambda: {name: sizes.lines(name) for name in ("kernel", "root", "vmm")})
+    text = part("code of the kernel", sizes.text_bytes)
+    longest = part("the longest file", sizes.longest)
+    heading("Sizes")
+    if lines:
+        row("kernel, lines of code", lines["kernel"], 6000, "Jailhouse 10,943, Hedron 11,171, NOVA 13,957", "kernel_lines")
+        row("root, lines of code", lines["root"], None, "", "root_lines")
+        row("vmm, lines of code", lines["vmm"], None, "", "vmm_lines")
+        row("trusted by a guest: all three", sum(lines.values()), 24000, "NOVA 2010: 36,000")
+    row("kernel code, bytes", text, 48 * 1024, "Hedron 76 KB, NOVA 78 KB", "kernel_text_bytes")
+    if longest:
+        row("lines of the longest source file", longest[0], 600, longest[1])
+
+
+def print_table():
+    for cells in ROWS:
+        if len(cells) == 1:
+            print(f"\n{cells[0]}\n  {'':40} {'measured':>16}   {'target':22} others")
+        else:
+            what, value, target, peers = cells
+            print(f"  {what:40} {value:>16}   {target:22} {peers}".rstrip())
+
+
+def main():
+    if sys.argv[1:] not in ([], ["--json"]):
+        sys.exit("usage: ./bulkhead bench [--json]")
+    measure_kernel()
+    measure_exits()
+    measure_linux()
+    measure_sizes()
+    if sys.argv[1:]:
+        print(json.dumps(FIGURES, indent=4))
+    else:
+        print_table()
+    if FAILED:
+        sys.exit("bench: not measured: " + ", ".join(FAILED))
+
+
+main()

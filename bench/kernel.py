@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The kernel alone: IPC, signals, exits with a vmm that only goes on. Measured by bench/target/."""
+
+import os
+import re
+
+from emulate import OUT, Missing, count, run_bochs
+
+# Loop: its marker, and the guest's instructions in a round.
+LOOPS = {"ipc": (2, 0), "signal": (4, 0), "wake": (6, 0), "exit_cpuid": (8, 2), "exit_in": (10, 2)}
+MARK_DONE = 12
+ISO = os.path.join(OUT, "kbench.iso")
+
+
+def ticks(text, guest):
+    """{loop: kernel instructions in a round by the TSC}. `guest`: the guest's instructions that the TSC counts in a round."""
+    found = {}
+    if not re.search(r"^bench done", text, re.M):
+        raise Missing("the kernel's measurements did not end: " + text[-200:])
+    for line in re.finditer(r"^bench (\w+) rounds=(\d+) ticks=(\d+) null=(\d+)", text, re.M):
+        name, (rounds, total, null) = line[1], map(int, line.groups()[1:])
+        found[name] = round((total - null) / rounds) - (guest if LOOPS[name][1] else 0)
+    return found
+
+
+def on_svm():
+    """By the counter, and for comparison by the TSC. QEMU's TSC does not count an instruction that exits."""
+    marks, text = count("kernel-svm", ISO, MARK_DONE, timeout=120)
+    exact = {}
+    for name, (mark, _) in LOOPS.items():
+        if mark + 1 in marks:
+            rounds = int(re.search(rf"bench {name} rounds=(\d+)", text)[1])
+            exact[name] = round((marks[mark + 1] - marks[mark]).kernel / rounds)
+    return exact, ticks(text, 1)
+
+
+def on_vmx():
+    """By the TSC. Bochs counts an instruction that exits."""
+    return ticks(run_bochs("kernel-vmx", ISO, r"bench done|bench failed.*\n|kernel stopped"), 2)

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# ./bulkhead bench, which has built everything, calls it. Builds what only the measurements need into $O/bench, then measures.
+# Progress goes to stderr, the figures to stdout. Options: those of bench/bench.py.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+export O=${O:-$root/build} PYTHONDONTWRITEBYTECODE=1
+work=$O/bench
+log=$O/log/bench-build.log
+mkdir -p "$work/overlay" "$O/log"
+
+# The kernel's measurements, the counter, a guest of exits, and an initramfs with markers.
+prepare() {
+    make --no-print-directory O="$O" "$O/kbench.iso"
+    gcc -std=gnu17 -O2 -Wall -Wextra -Werror -Iinclude -idirafter lib/include -fPIC -shared -o "$work/count.so" bench/count.c
+    gcc -nostdlib -static -no-pie -Wl,--build-id=none,-N,--no-warn-rwx-segments,-Ttext=0x100000 \
+        -o "$work/exits.elf" bench/guest/exits.S
+    gcc -nostdlib -static -no-pie -Wl,--build-id=none -s -o "$work/overlay/bench-mark" bench/guest/mark.S
+    cp "$work/overlay/bench-mark" "$work/overlay/bench-init"
+    # The same /init, with a marker behind its message. A later archive of an initramfs replaces files of an earlier one.
+    (cd "$work/overlay" && cpio --quiet --to-stdout --extract init <"$O/initrd" | sed '/BULKHEAD-INIT-OK/a /bench-mark mark' >init)
+    grep -q bench-mark "$work/overlay/init"
+    chmod 755 "$work/overlay/init"
+    (cd "$work/overlay" && printf '%s\n' bench-init bench-mark init | cpio --quiet --create --format=newc --owner=0:0) >"$work/overlay.cpio"
+    cat "$O/initrd" "$work/overlay.cpio" >"$work/initrd"
+    O=$O ./bulkhead image bench/exits.yaml -o "$work/exits.iso"
+    O=$O ./bulkhead image bench/linux.yaml -o "$work/linux.iso"
+}
+
+echo "bench: building" >&2
+prepare >"$log" 2>&1 || {
+    echo "bench: building failed; the end of $log:" >&2
+    tail -n 20 "$log" >&2
+    exit 1
+}
+exec python3 bench/bench.py "$@"
