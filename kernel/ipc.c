@@ -30,7 +30,7 @@ void gate_destroy(struct gate *gate)
 {
     struct pool *pool = gate->obj.pool;
 
-    // Helpers find the gate gone when they are scheduled next; those that wait for the worker are told now.
+    // Helpers find the gate gone when they are scheduled next; those that wait at the end of its worker's calls are told now.
     if (gate->worker != &dead_worker) {
         if (gate->next)
             gate->next->prev = gate->prev;
@@ -38,7 +38,7 @@ void gate_destroy(struct gate *gate)
             gate->prev->next = gate->next;
         else
             gate->worker->gates = gate->next;
-        sched_release_waiters(gate->worker);
+        sched_release_chain(gate->worker);
     }
     object_unregister(&gate->obj);
     pool_free(pool, gate, sizeof(*gate));
@@ -119,7 +119,8 @@ void ipc_orphan(struct thread *worker)
 {
     worker->caller = NULL;
     worker->depth = 0;
-    if ((worker->state & STATE_MASK) != STATE_RUNNING)
+    unsigned state = worker->state & STATE_MASK;
+    if (state != STATE_RUNNING && state != STATE_CALLING && state != STATE_HELPING)
         return; // blocked: it is queued when it wakes
     worker->state |= FLAG_HELPED;
     sched_enqueue(worker);

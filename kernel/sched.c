@@ -75,6 +75,18 @@ void sched_release_waiters(struct thread *thread)
     }
 }
 
+// HAZARD: a donor waits at the end of its chain. Whoever changes the chain above that end must make it look again: else it waits for
+// what does not concern it any more, or is queued while it still stands on that list.
+void sched_release_chain(struct thread *thread)
+{
+    for (unsigned steps = 0; thread && steps < 2 * CALL_DEPTH_MAX; steps++) {
+        sched_release_waiters(thread);
+        bool helps = (thread->state & STATE_MASK) == STATE_HELPING;
+        struct gate *gate = helps ? (struct gate *)cap_object(thread->helping) : NULL;
+        thread = gate ? gate->worker : thread->callee;
+    }
+}
+
 void sched_wake(struct thread *thread)
 {
     if (thread->kind != THREAD_WORKER || !thread->caller)

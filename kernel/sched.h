@@ -17,6 +17,8 @@ bool sched_preempt(void);
 void sched_wake(struct thread *thread);
 // Its call chain can go on, or ended: the queued threads that waited for it look again.
 void sched_release_waiters(struct thread *thread);
+// The same for all on the way down from `thread` to the end of its call chain.
+void sched_release_chain(struct thread *thread);
 void sched_remove(struct thread *thread); // out of the ready queue and off the timer list
 void sched_enqueue(struct thread *thread);
 void sched_rotate(struct thread *thread); // to the end of its priority's ring

@@ -80,21 +80,29 @@ static enum status create_mem(struct call *c, struct pool *pool, struct object *
     return status == OK ? mem_create(pool, parent, c->w[1], c->w[2], (struct mem **)out) : status;
 }
 
-static enum status create_task(struct call *c, struct pool *pool, struct object **out)
+// A signal that something will raise by itself later: the right, and the bit when it is restricted to one.
+static enum status lookup_raise(const struct call *c, uint64_t slot, uint64_t bit)
 {
     struct signal *signal;
+    enum status status = lookup(c, slot, OBJ_SIGNAL, RIGHT_RAISE, &signal);
+
+    if (status != OK)
+        return status;
+    unsigned rights = cap_rights(c->task->caps[slot]);
+    return rights & RIGHT_ONE_BIT && (rights >> 5 & 63) != bit ? ERR_RIGHTS : OK;
+}
+
+static enum status create_task(struct call *c, struct pool *pool, struct object **out)
+{
     cap_t fault = 0;
 
     if (c->w[1] > 63 || c->w[2] > c->task->priority_max)
         return ERR_ARG;
     if (c->w[0] != CAP_NONE) {
-        enum status status = lookup(c, c->w[0], OBJ_SIGNAL, RIGHT_RAISE, &signal);
+        enum status status = lookup_raise(c, c->w[0], c->w[1]);
         if (status != OK)
             return status;
         fault = c->task->caps[c->w[0]];
-        unsigned rights = cap_rights(fault);
-        if (rights & RIGHT_ONE_BIT && (rights >> 5 & 63) != c->w[1])
-            return ERR_RIGHTS;
     }
     return task_create(pool, fault, c->w[1], c->w[2], (struct task **)out);
 }
@@ -139,11 +147,10 @@ static enum status create_gate(struct call *c, struct pool *pool, struct object 
 static enum status create_irq(struct call *c, struct pool *pool, struct object **out)
 {
     struct object *hw;
-    struct signal *signal;
     enum status status = lookup(c, c->w[0], OBJ_HW, RIGHT_CTRL, &hw);
 
     if (status == OK)
-        status = lookup(c, c->w[2], OBJ_SIGNAL, RIGHT_RAISE, &signal);
+        status = lookup_raise(c, c->w[2], c->w[3]);
     if (status != OK)
         return status;
     if (c->w[3] > 63 || c->w[1] & ~(0xffffull | IRQ_LEVEL | IRQ_LOW))
@@ -230,6 +237,8 @@ static enum status sys_revoke(struct call *c)
     unsigned rights = cap_rights(c->task->caps[c->slot]);
     if (!object_revoke(object))
         return ERR_STATE;
+    if (object->type == OBJ_GATE)
+        sched_release_chain(((struct gate *)object)->worker); // its helpers are told
     c->task->caps[c->slot] = object_cap(object, rights);
     return OK;
 }

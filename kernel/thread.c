@@ -59,22 +59,22 @@ void thread_restart(struct thread *thread)
 
 void thread_cancel(struct thread *thread, enum status status)
 {
-    struct thread *callee = thread->callee;
-
     switch (thread->state & STATE_MASK) {
+    case STATE_RECEIVE:
+        thread->depth = 0; // of the last call: entry.S leaves it
+        break;
     case STATE_WAITING:
         thread->waiting->waiter = NULL;
         thread->waiting = NULL;
         thread_timer(thread, TIMER_NONE);
         break;
     case STATE_CALLING:
+        sched_release_chain(thread);
+        ipc_orphan(thread->callee);
         thread->callee = NULL;
-        ipc_orphan(callee);
-        // Donors that wait at the end of the chain below wait for nothing now; they look again.
-        for (struct thread *t = callee; t; t = t->callee) // bound: CALL_DEPTH_MAX
-            sched_release_waiters(t);
         break;
     case STATE_HELPING:
+        sched_release_chain(thread);
         thread->helping = 0;
         break;
     default:
@@ -84,24 +84,9 @@ void thread_cancel(struct thread *thread, enum status status)
     sched_wake(thread);
 }
 
-// Off the list of the thread whose end it waits for, when it is a donor with a blocked chain.
-static void leave_waiters(struct thread *thread)
-{
-    struct thread **at;
-
-    if (!thread->waits_for)
-        return;
-    for (at = &thread->waits_for->waiters; *at != thread; at = &(*at)->wait_next) // bound: helpers
-        ;
-    *at = thread->wait_next;
-    thread->wait_next = NULL;
-    thread->waits_for = NULL;
-}
-
 void thread_detach(struct thread *thread)
 {
     thread_cancel(thread, ERR_CANCELLED);
-    leave_waiters(thread);
     sched_remove(thread);
     thread->state = STATE_STOPPED | (thread->state & ~STATE_MASK);
 }
@@ -181,19 +166,18 @@ static enum status thread_start(struct thread *thread, const uint64_t words[6])
     if (thread->caller) { // a worker that is started anew drops the call it served
         struct thread *caller = thread->caller;
         thread->caller = NULL;
-        thread->depth = 0;
         caller->callee = NULL;
         thread_result(caller, ERR_DEAD);
         sched_wake(caller);
     }
     thread_result(thread, OK);
-    thread->regs.rax = 0;
+    thread->depth = 0;
     thread->regs.rcx = thread->regs.r11 = 0;
     thread->regs.rip = words[0];
     thread->regs.rsp = words[1];
     thread->regs.rdi = words[2];
     thread->regs.rflags = RFLAGS_FIXED;
-    thread->state |= FLAG_FULL;
+    thread->state = (thread->state & ~(FLAG_CANCEL | FLAG_HELPED)) | FLAG_FULL;
     thread_run(thread);
     return OK;
 }
