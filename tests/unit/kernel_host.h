@@ -36,6 +36,7 @@ static void *host_irqs[24];
 static bool host_irq_masked[24];
 static uint8_t host_ports[65536];
 static bool preempt_now; // the next preemption point finds an interrupt that made somebody else more urgent
+static void (*at_preempt)(void); // what an interrupt at the next preemption point does
 static unsigned flushes;
 
 static const struct ptab_format host_format = {
@@ -89,6 +90,10 @@ void arch_preempt_point(void)
     if (preempt_now)
         host_cpu.need_resched = true;
     preempt_now = false;
+    void (*interrupt)(void) = at_preempt;
+    at_preempt = NULL;
+    if (interrupt)
+        interrupt();
 }
 enum status arch_task_init(struct task *task)
 {
@@ -239,6 +244,7 @@ static int kernel_setup(void **state)
     memset(host_ports, 0, sizeof(host_ports));
     memset(&hw_object, 0, sizeof(hw_object));
     preempt_now = false;
+    at_preempt = NULL;
     tsc_hz = 100000000;
     host_cpu.slice_end = host_cpu.armed = TIMER_NONE;
     object_table_init(host_slots, 4096);

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// links: kernel/object.c kernel/pool.c kernel/mem.c kernel/ptab.c kernel/space.c kernel/thread.c kernel/ipc.c kernel/signal.c kernel/sched.c kernel/irq.c kernel/destroy.c kernel/syscall.c
+// Attacks on the kernel core that once worked, one test each.
+#include "kernel_host.h"
+
+#define R root_thread
+#define CALL_OK(t, ...) assert_int_equal(SYS(t, __VA_ARGS__), OK)
+
+static void create(uint64_t type, uint64_t slot, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3)
+{
+    CALL_OK(R, CREATE, SLOT_POOL, type | slot << 16, w0, w1, w2, w3, 0, 0);
+}
+
+static void *object_at(uint64_t slot)
+{
+    return cap_object(root_task->caps[slot]);
+}
+
+static void start(uint64_t slot)
+{
+    CALL_OK(R, THREAD_CTL, slot, THREAD_START, 0x1000, 0x2000, 0);
+}
+
+static struct thread *make_active(uint64_t slot, unsigned priority)
+{
+    create(OBJ_THREAD, slot, SLOT_TASK, THREAD_ACTIVE, priority, 0);
+    start(slot);
+    return object_at(slot);
+}
+
+// A worker in slot with a gate in slot + 1, waiting for calls.
+static struct thread *make_worker(uint64_t slot, unsigned priority)
+{
+    create(OBJ_THREAD, slot, SLOT_TASK, THREAD_WORKER, 63, 0);
+    create(OBJ_GATE, slot + 1, slot, 1, 0, 0);
+    struct thread *w = object_at(slot);
+    start(slot);
+    assert_ptr_equal(host_cpu.current, w);
+    SYS(w, REPLY_WAIT, 0, 0, 0);
+    CALL_OK(R, THREAD_CTL, slot, THREAD_PRIORITY, priority);
+    return w;
+}
+
+static void raise_40(void)
+{
+    signal_raise(object_at(40), 1);
+}
+
+// Executes a call of `t` that an interrupt breaks off in favour of `urgent`, which waits for the signal in slot 40.
+static void interrupted(struct thread *t, struct thread *urgent, uint64_t op, uint64_t slot, uint64_t label, const uint64_t w[6])
+{
+    at_preempt = raise_40;
+    sys_raw(t, op, slot, label, w);
+    assert_ptr_equal(host_cpu.current, urgent);
+}
+
+// A range half built is shortened by an unmap half done, then mapped again with the new size: what was already mapped lay past its
+// end, and the rest that remained was 2^64 less a little: all of physical memory.
+static void map_unmap_map(void **state)
+{
+    (void)state;
+    create(OBJ_SIGNAL, 40, 0, 0, 0, 0);
+    struct thread *t = make_active(30, 50);
+    SYS(t, WAIT, 40, 0, 0);
+    create(OBJ_MEM, 20, SLOT_RAM, 4096, 1 << 20, 0);
+    const uint64_t a = 0x40000000, w[6] = {0, a, 1 << 20, MAP_READ | MAP_WRITE};
+    struct mem *mem = object_at(20);
+    for (unsigned i = 0; i < 4; i++) {
+        interrupted(R, t, SYS_MAP, SLOT_TASK, 20, w);
+        SYS(t, WAIT, 40, 0, 0);
+    }
+    struct record *r = mem->records;
+    assert_true(r->building && r->done > 200 << 12);
+    for (unsigned i = 0; i < 2; i++) {
+        interrupted(R, t, SYS_UNMAP, SLOT_TASK, 0, (const uint64_t[6]){a, 1 << 20});
+        SYS(t, WAIT, 40, 0, 0);
+        assert_ptr_equal(mem->records, r);
+    }
+    SYS(R, MAP, SLOT_TASK, 20, 0, a, r->size, MAP_READ | MAP_WRITE);
+    for (uint64_t at = 0; at < 4 << 20; at += 4096) {
+        uint64_t size, leaf = ptab_lookup(&root_task->space.ptab, a + at, &size);
+        assert_true(!leaf || (leaf & 0xffffffffff000) == mem->base + at);
+        assert_true(!leaf || at < 1 << 20);
+    }
+}
+
+// RESUME of a thread that was never started: its flags were zero, interrupts off.
+static void resume_before_start(void **state)
+{
+    (void)state;
+    create(OBJ_THREAD, 30, SLOT_TASK, THREAD_ACTIVE, 50, 0);
+    struct thread *t = object_at(30);
+    CALL_OK(R, THREAD_CTL, 30, THREAD_RESUME, 0);
+    assert_ptr_equal(host_cpu.current, t);
+    assert_true(t->regs.rflags & 0x200);
+}
+
+// An address that no system call and no interrupt leaves behind, but a fault of a jump may.
+static void resume_past_the_end(void **state)
+{
+    (void)state;
+    struct thread *t = make_active(30, 50);
+    t->regs.rip = 1ull << 47;
+    thread_fault(t, 13, 0, 0);
+    run_scheduler();
+    assert_ptr_equal(host_cpu.current, R);
+    assert_int_equal(SYS(R, THREAD_CTL, 30, THREAD_RESUME, 0), ERR_RANGE);
+}
+
+// A helper that waits with others for a blocked worker is cancelled: it stayed on the list, got onto a second one, and the first kept
+// pointing at it after its end.
+static void cancelled_helper_leaves_the_list(void **state)
+{
+    (void)state;
+    struct thread *g = make_worker(20, 5), *h = make_worker(22, 5);
+    create(OBJ_SIGNAL, 41, 0, 0, 0, 0);
+    create(OBJ_SIGNAL, 42, 0, 0, 0, 0);
+    struct thread *c = make_active(31, 50);
+    SYS(c, CALL, 21, 0, 0);
+    SYS(g, WAIT, 41, 0, 0);
+    struct thread *x = make_active(30, 50);
+    SYS(x, CALL, 21, 0, 0);
+    assert_ptr_equal(g->waiters, x);
+    SYS(R, THREAD_CTL, 30, THREAD_CANCEL, 0);
+    assert_ptr_equal(host_cpu.current, x);
+    assert_int_equal(x->regs.rax, ERR_CANCELLED);
+    assert_null(x->waits_for);
+    SYS(x, CALL, 23, 0, 0);
+    SYS(h, WAIT, 42, 0, 0);
+    assert_ptr_equal(h->waiters, x);
+    CALL_OK(R, DESTROY, 30, 0, 0);
+    assert_null(h->waiters);
+    assert_ptr_equal(g->waiters, c);
+    assert_null(c->wait_next);
+    SYS(R, RAISE, 41, 1, 0);
+    assert_ptr_equal(host_cpu.current, g);
+}
+
+// The first of a chain of calls dies: all that work for it finish on the first worker's own time. The second ran never again.
+static void chain_survives_its_caller(void **state)
+{
+    (void)state;
+    struct thread *w1 = make_worker(20, 50), *w2 = make_worker(22, 50);
+    create(OBJ_SIGNAL, 40, 0, 0, 0, 0);
+    struct thread *c = make_active(30, 30);
+    SYS(R, WAIT, 40, 0, 0);
+    SYS(c, CALL, 21, 0, 0);
+    SYS(w1, CALL, 23, 0, 0);
+    SYS(w2, RAISE, 40, 1, 0);
+    if (host_cpu.current == w2)
+        SYS(w2, YIELD, 0, 0, 0);
+    assert_ptr_equal(host_cpu.current, R);
+    CALL_OK(R, THREAD_CTL, SLOT_THREAD, THREAD_PRIORITY, 60);
+    CALL_OK(R, DESTROY, 30, 0, 0);
+    SYS(R, WAIT, 40, 0, 0);
+    assert_ptr_equal(host_cpu.current, w2);
+    SYS(w2, REPLY_WAIT, 0, 7, 0);
+    assert_ptr_equal(host_cpu.current, w1);
+    assert_int_equal(w1->regs.rsi, 7);
+    SYS(w1, REPLY_WAIT, 0, 0, 0);
+    assert_int_equal(w1->state & STATE_MASK, STATE_RECEIVE);
+    assert_null(host_cpu.current);
+}
+
+// c calls g, which calls z, which is blocked; x wants g, too.
+struct blocked {
+    struct thread *g, *z, *c, *x;
+};
+
+static struct blocked make_blocked(void)
+{
+    struct blocked b = {.g = make_worker(20, 5), .z = make_worker(22, 5)};
+
+    create(OBJ_SIGNAL, 41, 0, 0, 0, 0);
+    b.c = make_active(31, 50);
+    SYS(b.c, CALL, 21, 0, 0);
+    SYS(b.g, CALL, 23, 0, 0);
+    SYS(b.z, WAIT, 41, 0, 0);
+    b.x = make_active(30, 50);
+    SYS(b.x, CALL, 21, 0, 0);
+    assert_ptr_equal(host_cpu.current, R);
+    assert_ptr_equal(b.x->waits_for, b.z);
+    return b;
+}
+
+static void helper_of_a_dead_gate(void **state)
+{
+    (void)state;
+    struct blocked b = make_blocked();
+    SYS(R, DESTROY, 21, 0, 0);
+    run_scheduler();
+    assert_ptr_equal(host_cpu.current, b.x);
+    assert_int_equal(b.x->regs.rax, ERR_DEAD);
+}
+
+static void helper_of_a_revoked_gate(void **state)
+{
+    (void)state;
+    struct blocked b = make_blocked();
+    SYS(R, REVOKE, 21, 0, 0);
+    run_scheduler();
+    assert_ptr_equal(host_cpu.current, b.x);
+    assert_int_equal(b.x->regs.rax, ERR_DEAD);
+}
+
+// A worker in the middle of a chain, which itself helps, is cancelled: it goes on with its caller's time.
+static void cancelled_helping_worker_runs(void **state)
+{
+    (void)state;
+    make_blocked();
+    struct thread *w = make_worker(24, 5), *a = make_active(32, 50);
+    SYS(a, CALL, 25, 0, 0);
+    SYS(w, CALL, 21, 0, 0);
+    assert_ptr_equal(host_cpu.current, R);
+    assert_int_equal(w->state & STATE_MASK, STATE_HELPING);
+    SYS(R, THREAD_CTL, 24, THREAD_CANCEL, 0);
+    assert_ptr_equal(host_cpu.current, w);
+    assert_int_equal(w->regs.rax, ERR_CANCELLED);
+    SYS(w, REPLY_WAIT, 0, 3, 0);
+    assert_ptr_equal(host_cpu.current, a);
+    assert_int_equal(a->regs.rsi, 3);
+}
+
+// A worker that waits for calls can be taken out of that, and starts without the depth of the last call.
+static void cancelled_receiver(void **state)
+{
+    (void)state;
+    struct thread *w = make_worker(20, 50);
+    w->depth = CALL_DEPTH_MAX; // the fast path leaves it
+    SYS(R, THREAD_CTL, 20, THREAD_CANCEL, 0);
+    assert_ptr_equal(host_cpu.current, w);
+    assert_int_equal(w->regs.rax, ERR_CANCELLED);
+    assert_int_equal(w->depth, 0);
+    SYS(w, REPLY_WAIT, 0, 0, 0);
+    assert_ptr_equal(host_cpu.current, R);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
+    const struct CMUnitTest tests[] = {
+        T(map_unmap_map), T(resume_before_start), T(resume_past_the_end), T(cancelled_helper_leaves_the_list), T(chain_survives_its_caller),
+        T(helper_of_a_dead_gate), T(helper_of_a_revoked_gate), T(cancelled_helping_worker_runs), T(cancelled_receiver),
+    };
+    return cmocka_run_group_tests_name("kernel: attacks", tests, NULL, NULL);
+}
