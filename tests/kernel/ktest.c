@@ -237,6 +237,8 @@ int main(const struct boot_info *info)
     ktest_check(info->magic == INFO_MAGIC && info->size == sizeof(*info), "boot/info");
     ktest_check(sys_create_signal(SLOT_POOL, S_NEVER) == OK && image_read(), "boot/image");
     tests_objects();
+    tests_capabilities();
+    tests_memory();
     tests_ipc();
     tests_faults();
     ktest_log("ktest: end, %u passed, %u failed", passed, failed);

@@ -49,6 +49,13 @@ static inline uint64_t ktest_tsc(void)
 }
 uint64_t ticks(uint64_t microseconds);
 void sleep_us(uint64_t microseconds); // lower priorities run
+// Sleeps until the condition holds; emulators may be slow, so for as long as two seconds.
+#define WAIT_UNTIL(condition)                                                                                          \
+    do {                                                                                                               \
+        for (unsigned i_ = 0; !(condition) && i_ < 4000; i_++)                                                         \
+            sleep_us(500);                                                                                             \
+        EXPECT(condition);                                                                                             \
+    } while (0)
 
 // ---- raw.S: a system call with every register chosen and every register seen
 enum { A, C, D, B, SP, BP, SI, DI }; // then 8..15

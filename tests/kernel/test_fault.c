@@ -312,11 +312,9 @@ static void t_signal(void)
     EXPECT(fault_of(THREAD).ended);
     EXPECT_OK(sys_map(SLOT_TASK, MEM, 0, VIEW, PAGE, MAP_READ));
     EXPECT_EQ(*(volatile uint8_t *)(VIEW + 0x234), 1);
-    // A worker in a call: its caller waits for the repair.
     EXPECT_OK(sys_destroy(SIGNAL)); // a fault that nobody hears is no error
     EXPECT_OK(sys_thread_start(THREAD, 0x5000, stack_new(), 0));
-    sleep_us(500);
-    EXPECT_EQ(fault_of(THREAD).address, 0x5000);
+    WAIT_UNTIL(fault_of(THREAD).address == 0x5000);
 }
 
 // A system call on a stack that is nonsense: the kernel never uses it.

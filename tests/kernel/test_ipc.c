@@ -288,8 +288,7 @@ static void t_helping(void)
     EXPECT_EQ(order[7], 0);
     EXPECT_EQ(orders, 0); // the low caller has its reply but not the CPU
     sys_destroy(HELPER);
-    sleep_us(2000);
-    EXPECT_EQ(orders, 1);
+    WAIT_UNTIL(orders == 1);
     EXPECT_EQ(order[0], 1);
 }
 
@@ -323,23 +322,20 @@ static void blocked_setup(void)
     EXPECT_OK(thread_new(WORKER, SLOT_TASK, THREAD_WORKER, 20, sleeping_worker, 0));
     EXPECT_OK(sys_create_gate(SLOT_POOL, GATE, WORKER, 0));
     EXPECT_OK(thread_new(OTHER, SLOT_TASK, THREAD_ACTIVE, 20, caller, 0));
-    sleep_us(500);
+    WAIT_UNTIL(thread_report_of(WORKER) == REPORT_BLOCKED);
     EXPECT_OK(thread_new(HELPER, SLOT_TASK, THREAD_ACTIVE, 30, caller, 0)); // helps, and is blocked with it
-    sleep_us(500);
+    WAIT_UNTIL(thread_report_of(HELPER) == REPORT_BLOCKED);
     EXPECT_EQ(thread_report_of(WORKER), REPORT_BLOCKED);
     EXPECT_EQ(thread_report_of(OTHER), REPORT_BLOCKED);
-    EXPECT_EQ(thread_report_of(HELPER), REPORT_BLOCKED);
 }
 
 static void t_blocked_worker(void)
 {
     blocked_setup();
     sys_raise(SIGNAL, 1);
-    sleep_us(500);
-    EXPECT_EQ(orders, 1);
+    WAIT_UNTIL(orders == 1);
     sys_raise(SIGNAL, 2);
-    sleep_us(500);
-    EXPECT_EQ(orders, 2);
+    WAIT_UNTIL(orders == 2);
     EXPECT(order[0] == 100 && order[1] == 100);
 }
 
@@ -347,12 +343,10 @@ static void t_cancel(void)
 {
     blocked_setup();
     EXPECT_OK(sys_thread_set(HELPER, THREAD_CANCEL, 0)); // a helper
-    sleep_us(500);
-    EXPECT_EQ(orders, 1);
+    WAIT_UNTIL(orders == 1);
     EXPECT_EQ(order[0], ERR_CANCELLED);
     EXPECT_OK(sys_thread_set(OTHER, THREAD_CANCEL, 0)); // the caller: the worker goes on, its reply is dropped
-    sleep_us(500);
-    EXPECT_EQ(orders, 2);
+    WAIT_UNTIL(orders == 2);
     EXPECT_EQ(order[1], ERR_CANCELLED);
     sys_raise(SIGNAL, 1);
     sleep_us(500);
@@ -362,11 +356,10 @@ static void t_cancel(void)
     // A cancelled worker
     EXPECT_OK(sys_thread_set(HELPER, THREAD_PRIORITY, 20));
     EXPECT_OK(sys_thread_start(HELPER, (uint64_t)caller, stack_new(), 0));
-    sleep_us(500);
+    WAIT_UNTIL(thread_report_of(HELPER) == REPORT_BLOCKED);
     EXPECT_EQ(thread_report_of(WORKER), REPORT_BLOCKED);
     EXPECT_OK(sys_thread_set(WORKER, THREAD_CANCEL, 0));
-    sleep_us(500);
-    EXPECT_EQ(orders, 3);
+    WAIT_UNTIL(orders == 3);
     EXPECT_EQ(order[2], 100 + ERR_CANCELLED);
 }
 
