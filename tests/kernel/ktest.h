@@ -88,7 +88,6 @@ void tests_objects(void);
 void tests_capabilities(void);
 void tests_memory(void);
 void tests_ipc(void);
-void tests_signals(void);
 void tests_threads(void);
 void tests_faults(void);
 void tests_schedule(void);
