@@ -18,37 +18,34 @@ _Static_assert(NR_CALL == SYS_CALL && NR_REPLY_WAIT == SYS_REPLY_WAIT && NR_RAIS
                    NR_WAIT == SYS_WAIT,
                "");
 
+// clang-format off
 #define OPERATION(number, slot) "mov $(" STRING(number) " + (" STRING(slot) " << 16)), %%edi\n\t"
 
 // One round trip of each, with what the other side executes in the null loop.
 #define CALL_BODY(call) OPERATION(NR_CALL, SLOT_GATE) call "\n\t" CALL_OTHER(call)
-#define CALL_OTHER(call)                                                        \
-    ".ifc " call ",nop\n\tmov $" STRING(NR_REPLY_WAIT) ", %%edi\n\tnop\n\tjmp " \
-                                                       "2f\n2:\n\t.endif\n\t"
-#define SIGNAL_BODY(call)           \
-    OPERATION(NR_RAISE, SLOT_QUIET) \
+#define CALL_OTHER(call) ".ifc " call ",nop\n\tmov $" STRING(NR_REPLY_WAIT) ", %%edi\n\tnop\n\tjmp 2f\n2:\n\t.endif\n\t"
+#define SIGNAL_BODY(call)                                                                           \
+    OPERATION(NR_RAISE, SLOT_QUIET)                                                                 \
     "mov $1, %%esi\n\t" call "\n\t" OPERATION(NR_WAIT, SLOT_QUIET) "mov $1, %%esi\n\t" call "\n\t"
-#define WAKE_BODY(call) \
-    OPERATION(NR_RAISE, SLOT_SIGNAL) "mov $1, %%esi\n\t" call "\n\t" WAKE_OTHER(call)
-#define WAKE_OTHER(call)                                                                  \
-    ".ifc " call                                                                          \
-    ",nop\n\tmov $" STRING(NR_WAIT) ", %%edi\n\txor %%esi, %%esi\n\txor %%edx, %%edx\n\t" \
-                                    "nop\n\tjmp 2f\n2:\n\t.endif\n\t"
+#define WAKE_BODY(call) OPERATION(NR_RAISE, SLOT_SIGNAL) "mov $1, %%esi\n\t" call "\n\t" WAKE_OTHER(call)
+#define WAKE_OTHER(call)                                                                            \
+    ".ifc " call ",nop\n\tmov $" STRING(NR_WAIT) ", %%edi\n\txor %%esi, %%esi\n\txor %%edx, %%edx\n\t" \
+    "nop\n\tjmp 2f\n2:\n\t.endif\n\t"
 
 void server_worker(void);
 void server_waiter(void);
 __asm__(".text\n"
         "server_worker:\n\t"
         "mov $" STRING(NR_REPLY_WAIT) ", %edi\n\t"
-                                      "syscall\n\t"
-                                      "jmp server_worker\n"
-                                      "server_waiter:\n\t"
-                                      "mov $(" STRING(NR_WAIT) " + (" STRING(
-                                          SERVER_SLOT_SIGNAL) " << 16)), %edi\n\t"
-                                                              "xor %esi, %esi\n\t"
-                                                              "xor %edx, %edx\n\t"
-                                                              "syscall\n\t"
-                                                              "jmp server_waiter\n");
+        "syscall\n\t"
+        "jmp server_worker\n"
+        "server_waiter:\n\t"
+        "mov $(" STRING(NR_WAIT) " + (" STRING(SERVER_SLOT_SIGNAL) " << 16)), %edi\n\t"
+        "xor %esi, %esi\n\t"
+        "xor %edx, %edx\n\t"
+        "syscall\n\t"
+        "jmp server_waiter\n");
+// clang-format on
 
 static void map_code(void)
 {
