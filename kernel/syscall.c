@@ -509,9 +509,11 @@ void syscall_slow(struct thread *thread)
     default:
         status = ERR_ARG;
     }
-    // A call on itself may have stopped, restarted or rewritten the thread: then its registers are as that left them.
-    if ((thread->state & (STATE_MASK | FLAG_FULL)) == STATE_RUNNING) {
+    // A call on itself may have stopped the thread: it then resumes with this result. Or it rewrote it: its registers stay so.
+    uint32_t state = thread->state;
+    if ((state & (STATE_MASK | FLAG_FULL)) == STATE_RUNNING || (state & (STATE_MASK | FLAG_FULL)) == STATE_STOPPED) {
         thread_result(thread, status);
+        thread->state = state;
         if (status == OK && c.words) {
             uint64_t *out[6] = {&r->rdx, &r->r10, &r->r8, &r->r9, &r->r12, &r->r13};
             for (unsigned i = 0; i < c.words; i++)
