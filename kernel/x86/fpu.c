@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Who owns the extended state: x87 to AVX-512, PKRU, XCR0, and with it what else is switched rarely: debug address registers,
-// KERNEL_GS_BASE, TSC_AUX. A guest's stays loaded while its vmm works; it moves only when another thread needs the registers.
-// HAZARD: in host mode CR0.TS is set unless the owner itself runs and may use the FPU: else any task reads a guest's keys
-// from the registers.
+// Who owns the extended state: x87 to AVX-512, PKRU, XCR0, and with it what else is switched
+// rarely: debug address registers, KERNEL_GS_BASE, TSC_AUX. A guest's stays loaded while its vmm
+// works; it moves only when another thread needs the registers. HAZARD: in host mode CR0.TS is set
+// unless the owner itself runs and may use the FPU: else any task reads a guest's keys from the
+// registers.
 #include "virt.h"
 #include "insn.h"
 
@@ -12,6 +13,10 @@
 
 static uint64_t xcr0_host; // all components that are switched; 0: no XSAVE, use FXSAVE
 static bool have_tsc_aux;
+static bool
+    eager; // HAZARD: LazyFP (CVE-2018-3665): TS does not keep these processors from reading ahead
+static uint8_t clean[1024]
+    __attribute__((aligned(64))); // what XRSTOR and FXRSTOR take as the state after reset
 
 void fpu_init(void)
 {
@@ -25,7 +30,15 @@ void fpu_init(void)
             xcr0_host &= ~XCR0_AVX512;
         xsetbv(xcr0_host);
     }
-    have_tsc_aux = cpuid_checked(0x80000001, 0).edx & 1u << 27 || cpuid_checked(7, 0).ecx & 1u << 22;
+    clean[0] = 0x7f; // FCW 0x037f, MXCSR 0x1f80; XSTATE_BV = 0
+    clean[1] = 0x03;
+    clean[24] = 0x80;
+    clean[25] = 0x1f;
+    bool tells =
+        cpuid_checked(7, 0).edx & 1u << 29; // and RDCL_NO means that it is free of LazyFP, too
+    eager = cpuid(0, 0).ecx == 0x6c65746e && !(tells && rdmsr(MSR_ARCH_CAPABILITIES) & 1); // "ntel"
+    have_tsc_aux =
+        cpuid_checked(0x80000001, 0).edx & 1u << 27 || cpuid_checked(7, 0).ecx & 1u << 22;
     clts();
     __asm__ volatile("fninit");
     write_cr0(read_cr0() | CR0_TS);
@@ -59,16 +72,21 @@ static void save(struct thread *owner)
     }
 }
 
+static void restore(const void *area)
+{
+    if (xcr0_host) {
+        xsetbv(xcr0_host);
+        __asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
+    } else {
+        __asm__ volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
+    }
+}
+
 static void load(struct thread *thread)
 {
     struct vcpu *v = thread->vcpu;
 
-    if (xcr0_host) {
-        xsetbv(xcr0_host);
-        __asm__ volatile("xrstor64 (%0)" ::"r"(thread->xstate), "a"(~0u), "d"(~0u) : "memory");
-    } else {
-        __asm__ volatile("fxrstor64 (%0)" ::"r"(thread->xstate) : "memory");
-    }
+    restore(thread->xstate);
     if (v) {
         if (xcr0_host)
             xsetbv(v->xcr0);
@@ -99,19 +117,27 @@ void vcpu_store_xstate(const struct vcpu *v, struct vcpu_page *page)
     page->tsc_aux = have_tsc_aux ? rdmsr(MSR_TSC_AUX) : v->tsc_aux;
 }
 
+// Saves the owner's state, and loads that of `to`, or nobody's.
+static void change(struct cpu *cpu, struct thread *to)
+{
+    clts();
+    if (cpu->fpu_owner)
+        save(cpu->fpu_owner);
+    if (to)
+        load(to);
+    else
+        restore(clean);
+    cpu->fpu_owner = to;
+    if (!cpu->fpu_open)
+        write_cr0(read_cr0() | CR0_TS);
+}
+
 void fpu_own(struct thread *thread)
 {
     struct cpu *cpu = this_cpu();
 
-    if (cpu->fpu_owner == thread)
-        return;
-    clts();
-    if (cpu->fpu_owner)
-        save(cpu->fpu_owner);
-    load(thread);
-    cpu->fpu_owner = thread;
-    if (!cpu->fpu_open)
-        write_cr0(read_cr0() | CR0_TS);
+    if (cpu->fpu_owner != thread)
+        change(cpu, thread);
 }
 
 void fpu_switch(struct cpu *cpu, struct thread *to)
@@ -120,6 +146,8 @@ void fpu_switch(struct cpu *cpu, struct thread *to)
 
     if (open)
         fpu_own(to);
+    else if (unlikely(eager && cpu->fpu_owner && cpu->fpu_owner->task != to->task))
+        change(cpu, NULL);
     if (open == cpu->fpu_open)
         return;
     cpu->fpu_open = open;
@@ -131,9 +159,13 @@ void fpu_switch(struct cpu *cpu, struct thread *to)
 
 void fpu_release(struct thread *thread)
 {
-    // HAZARD: what stays in the registers is overwritten by the next owner's state before anybody can read it.
-    if (thread->cpu->fpu_owner == thread)
+    // HAZARD: what stays in the registers is overwritten by the next owner's state before anybody
+    // can read it.
+    if (thread->cpu->fpu_owner == thread) {
+        if (eager)
+            change(thread->cpu, NULL);
         thread->cpu->fpu_owner = NULL;
+    }
     if (thread->xstate)
         pool_free(thread->obj.pool, thread->xstate, PAGE_SIZE);
     thread->xstate = NULL;
@@ -141,16 +173,11 @@ void fpu_release(struct thread *thread)
 
 enum status fpu_area(struct thread *thread)
 {
-    uint8_t *area = thread->xstate ? thread->xstate : pool_alloc(thread->obj.pool, PAGE_SIZE);
-
-    if (!area)
-        return ERR_MEMORY;
-    if (!thread->xstate) { // as FNINIT leaves it; XSTATE_BV = 0 makes XRSTOR take the same, but for MXCSR
-        area[0] = 0x7f;
-        area[1] = 0x03;
-        area[24] = 0x80;
-        area[25] = 0x1f;
-        thread->xstate = area;
+    if (!thread->xstate) {
+        thread->xstate = pool_alloc(thread->obj.pool, PAGE_SIZE);
+        if (!thread->xstate)
+            return ERR_MEMORY;
+        __builtin_memcpy(thread->xstate, clean, sizeof(clean));
     }
     return OK;
 }

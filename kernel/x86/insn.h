@@ -2,6 +2,7 @@
 // Privileged instructions that the virtualization and FPU code uses, one inline function each.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum msr {
@@ -86,16 +87,16 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
                      : "memory");
 }
 
-#define CONTROL_REGISTER(n)                                                                        \
-    static inline uint64_t read_cr##n(void)                                                        \
-    {                                                                                              \
-        uint64_t value;                                                                            \
-        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(value)::"memory");                            \
-        return value;                                                                              \
-    }                                                                                              \
-    static inline void write_cr##n(uint64_t value)                                                 \
-    {                                                                                              \
-        __asm__ volatile("mov %0, %%cr" #n ::"r"(value) : "memory");                               \
+#define CONTROL_REGISTER(n)                                             \
+    static inline uint64_t read_cr##n(void)                             \
+    {                                                                   \
+        uint64_t value;                                                 \
+        __asm__ volatile("mov %%cr" #n ", %0" : "=r"(value)::"memory"); \
+        return value;                                                   \
+    }                                                                   \
+    static inline void write_cr##n(uint64_t value)                      \
+    {                                                                   \
+        __asm__ volatile("mov %0, %%cr" #n ::"r"(value) : "memory");    \
     }
 CONTROL_REGISTER(0)
 CONTROL_REGISTER(2)

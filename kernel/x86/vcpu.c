@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Virtual CPUs, the part that both vendors share: creation, vcpu_run, the kick, destruction.
-// HAZARD: the vmm may write the vCPU page at any time from another CPU: every field is read once into a local.
+// HAZARD: the vmm may write the vCPU page at any time from another CPU: every field is read once
+// into a local.
 #include "../sched.h"
 #include "virt.h"
 #include "insn.h"
@@ -61,8 +62,9 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     v->vendor = pool_alloc(pool, PAGE_SIZE);
     enum status status = v->page && v->vendor ? fpu_area(thread) : ERR_MEMORY;
     if (status == OK)
-        status = ptab_map(&task->ptab, page_address, virt_to_phys(v->page), PAGE_SIZE, MAP_READ | MAP_WRITE, false,
-                          SPACE_STEPS).status;
+        status = ptab_map(&task->ptab, page_address, virt_to_phys(v->page), PAGE_SIZE,
+                          MAP_READ | MAP_WRITE, false, SPACE_STEPS)
+                     .status;
     if (status != OK) {
         if (v->page)
             pool_free(pool, v->page, PAGE_SIZE);
@@ -105,7 +107,8 @@ void vcpu_release(struct thread *thread)
             v->guest->space.threads = v->guest_next;
     }
     virt->vcpu_destroy(v);
-    // Only what still is the vCPU page: the task may have unmapped it and put something of its own there.
+    // Only what still is the vCPU page: the task may have unmapped it and put something of its own
+    // there.
     uint64_t leaf = ptab_lookup(&task->ptab, v->page_address, &size);
     if (leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(v->page)) {
         ptab_unmap(&task->ptab, v->page_address, PAGE_SIZE, 1);
@@ -127,7 +130,8 @@ void vcpu_guest_gone(struct guest *guest)
     }
 }
 
-// Forgetting the tags is enough: the next entry takes a fresh one. (With more CPUs, those that are in the guest need an IPI as well.)
+// Forgetting the tags is enough: the next entry takes a fresh one. (With more CPUs, those that are
+// in the guest need an IPI as well.)
 void vcpu_flush(struct guest *guest)
 {
     for (struct thread *t = guest->space.threads; t; t = t->vcpu->guest_next) // bound: its vCPUs
@@ -157,8 +161,8 @@ void arch_vcpu_unbind(struct thread *thread)
     }
 }
 
-// On the vCPU's own CPU there is nothing to do: if its guest was running, an interrupt took it out to get here, and vcpu_run looks
-// at the signal before it enters again.
+// On the vCPU's own CPU there is nothing to do: if its guest was running, an interrupt took it out
+// to get here, and vcpu_run looks at the signal before it enters again.
 void arch_vcpu_kick(struct thread *thread)
 {
     (void)thread;
@@ -171,7 +175,8 @@ uint32_t vcpu_event(uint32_t event)
     if (!(event & EVENT_VALID))
         return 0;
     event &= EVENT_VALID | 0xfff;
-    // In protected mode those that push an error code: DF TS NP SS GP PF AC. In real mode none does: the vmm tells.
+    // In protected mode those that push an error code: DF TS NP SS GP PF AC. In real mode none
+    // does: the vmm tells.
     if (type != EVENT_EXCEPTION || vector > 31 || !(0x27d00u >> vector & 1))
         event &= ~EVENT_HAS_ERROR;
     switch (type) {
@@ -198,11 +203,30 @@ void vcpu_load_dr(const struct vcpu *v)
                      : "r"(v->dr[0]), "r"(v->dr[1]), "r"(v->dr[2]), "r"(v->dr[3]));
 }
 
+uint64_t vcpu_load_debug(struct vcpu *v, struct vcpu_page *page)
+{
+    for (unsigned i = 0; i < 4; i++)
+        v->dr[i] = READ_ONCE(page->dr[i]);
+    v->dr7 = (READ_ONCE(page->dr7) & 0xffff2bff) | 0x400; // the reserved bits
+    vcpu_load_dr(v);
+    return v->dr7;
+}
+
+void vcpu_store_debug(const struct vcpu *v, struct vcpu_page *page, uint64_t dr7)
+{
+    for (unsigned i = 0; i < 4; i++)
+        page->dr[i] = v->dr[i];
+    page->dr7 = dr7;
+}
+
 // What is not so each time before an entry. True: enter; else the thread has a result.
 static bool prepare(struct thread *thread, struct vcpu *v)
 {
-    if (!v || !v->guest || thread->state & (FLAG_CANCEL | FLAG_FS)) { // every exit sets FS base to 0: a vmm uses none
-        thread_result(thread, !v || thread->state & FLAG_FS ? ERR_STATE : !v->guest ? ERR_DEAD : ERR_CANCELLED);
+    if (!v || !v->guest ||
+        thread->state & (FLAG_CANCEL | FLAG_FS)) { // every exit sets FS base to 0: a vmm uses none
+        thread_result(thread, !v || thread->state & FLAG_FS ? ERR_STATE
+                              : !v->guest                   ? ERR_DEAD
+                                                            : ERR_CANCELLED);
         thread->state &= ~FLAG_CANCEL;
         return false;
     }
@@ -215,15 +239,17 @@ static bool prepare(struct thread *thread, struct vcpu *v)
     return true;
 }
 
-// The system call, from entry.S: enters the guest until there is something for the vmm. Comes back with that exit when nothing else is
-// due on this CPU, which makes it the shortest way; else it leaves by the scheduler.
+// The system call, from entry.S: enters the guest until there is something for the vmm. Comes back
+// with that exit when nothing else is due on this CPU, which makes it the shortest way; else it
+// leaves by the scheduler.
 uint64_t vcpu_syscall(struct thread *thread)
 {
     struct vcpu *v = thread->vcpu;
     struct cpu *cpu = thread->cpu;
 
     for (;;) { // leaves for every signal, deadline, reschedule
-        if (unlikely(!v || !v->guest || thread->state != STATE_RUNNING || cpu->need_resched || cpu->fpu_owner != thread))
+        if (unlikely(!v || !v->guest || thread->state != STATE_RUNNING || cpu->need_resched ||
+                     cpu->fpu_owner != thread))
             if (!prepare(thread, v))
                 sched_return(thread);
         struct vcpu_page *page = v->page;
@@ -231,7 +257,8 @@ uint64_t vcpu_syscall(struct thread *thread)
             virt->leave(v, page, EXIT_KICK);
             return EXIT_KICK;
         }
-        if (unlikely(READ_ONCE(page->deadline) != thread->deadline)) { // else it is armed, or there is none
+        if (unlikely(READ_ONCE(page->deadline) !=
+                     thread->deadline)) { // else it is armed, or there is none
             uint64_t deadline = READ_ONCE(page->deadline);
             if (deadline <= arch_time()) {
                 virt->leave(v, page, EXIT_DEADLINE);

@@ -9,25 +9,27 @@
 
 struct vcpu {
     struct thread *thread;
-    struct guest *guest;      // NULL after the guest space was destroyed
-    struct vcpu_page *page;   // shared with the vmm (the kernel's address of it)
-    uint64_t page_address;    // where the vmm's task has it
-    struct signal *signal;    // bound to it, or NULL
-    struct thread *guest_next, *guest_prev; // vCPU threads of the guest, list head guest->space.threads
+    struct guest *guest;    // NULL after the guest space was destroyed
+    struct vcpu_page *page; // shared with the vmm (the kernel's address of it)
+    uint64_t page_address;  // where the vmm's task has it
+    struct signal *signal;  // bound to it, or NULL
+    struct thread *guest_next,
+        *guest_prev; // vCPU threads of the guest, list head guest->space.threads
     struct tag tag;
     // Extended state of the guest: stays in the registers until another owner needs them (fpu.c).
     uint64_t xcr0;
-    uint64_t dr[4], dr7;      // dr[] is loaded when dr7 enables any; the guest's own accesses all exit
-    uint64_t kernel_gs_base;  // VMX only: stays in the MSR while this vCPU owns the extended state
+    uint64_t dr[4], dr7; // dr[] is loaded when dr7 enables any; the guest's own accesses all exit
+    uint64_t kernel_gs_base; // VMX only: stays in the MSR while this vCPU owns the extended state
     uint64_t tsc_aux;
-    void *vendor;             // one page: VMCB or VMCS
+    void *vendor; // one page: VMCB or VMCS
     uint64_t vendor_phys;
     union {
         struct {
-            uint64_t cache_disable; // CR0.CD and NW as the guest believes them
-            uint32_t window;        // WINDOW_*
-            uint32_t soft_length;   // added to RIP for the event that is injected now
-            bool nmi_blocked;       // an NMI was injected and IRET not seen
+            uint64_t cache_disable;       // CR0.CD and NW as the guest believes them
+            uint32_t control, exceptions; // as the vmm set them
+            uint32_t window;              // WINDOW_*
+            uint32_t soft_length;         // added to RIP for the event that is injected now
+            bool nmi_blocked;             // an NMI was injected and IRET not seen
         } svm;
         struct {
             uint64_t host_rsp;         // as it stands in the VMCS; enter.S writes it
@@ -35,11 +37,12 @@ struct vcpu {
             uint64_t cr2;
             uint64_t star, lstar, cstar, sfmask; // the guest's
             uint32_t shadow;
-            uint32_t primary;          // present primary processor-based controls
-            struct vmx_host *host;     // of the CPU whose tables the host area names; the VMCS is active there
+            uint32_t primary; // present primary processor-based controls
+            struct vmx_host
+                *host; // of the CPU whose tables the host area names; the VMCS is active there
             bool launched;
-            bool msrs;                 // the guest's STAR, LSTAR, SFMASK are in the registers
-            uint8_t differ;            // MSR_*: which of them differ from the host's
+            bool msrs;      // the guest's STAR, LSTAR, SFMASK are in the registers
+            uint8_t differ; // MSR_*: which of them differ from the host's
         } vmx;
     };
 };
@@ -47,8 +50,9 @@ struct vcpu {
 struct virt_ops {
     const char *name;
     enum virt_kind kind;
-    // Turns virtualization on for this CPU; once, after the TSS and the syscall MSRs are loaded and will not change any more.
-    // Errors: ERR_UNSUPPORTED (with a line in the log that says what is missing), ERR_MEMORY.
+    // Turns virtualization on for this CPU; once, after the TSS and the syscall MSRs are loaded and
+    // will not change any more. Errors: ERR_UNSUPPORTED (with a line in the log that says what is
+    // missing), ERR_MEMORY.
     enum status (*cpu_init)(struct cpu *cpu);
     // Format of nested page tables for this machine (large_max by CPUID or EPT capability).
     const struct ptab_format *(*guest_format)(void);
@@ -56,13 +60,14 @@ struct virt_ops {
     void (*vcpu_create)(struct vcpu *v);
     // No CPU holds anything of v->vendor afterwards. Called on the vCPU's CPU.
     void (*vcpu_destroy)(struct vcpu *v);
-    // Enters the guest once: loads the dirty groups, runs, stores the exit with the groups that its class wants. EXIT_HOST when a
-    // host interrupt or NMI ended it: only GPRs, rip and rflags are stored and the guest can be entered again at once (an event
-    // whose delivery was broken off is put back). Before the CPU does anything else, `leave` is due. Interrupts stay off.
+    // Enters the guest once: loads the dirty groups, runs, stores the exit with the groups that its
+    // class wants. EXIT_HOST when a host interrupt or NMI ended it: only GPRs, rip and rflags are
+    // stored and the guest can be entered again at once (an event whose delivery was broken off is
+    // put back). Before the CPU does anything else, `leave` is due. Interrupts stay off.
     enum vcpu_exit (*run)(struct vcpu *v, struct vcpu_page *page);
-    // After EXIT_HOST, or instead of entering: the kernel goes elsewhere. With `exit` = EXIT_HOST the thread will enter again
-    // by itself; else its vmm is told that class (kick, deadline): stores it as `run` would, and hands an event that was to be
-    // injected back as `vectoring`.
+    // After EXIT_HOST, or instead of entering: the kernel goes elsewhere. With `exit` = EXIT_HOST
+    // the thread will enter again by itself; else its vmm is told that class (kick, deadline):
+    // stores it as `run` would, and hands an event that was to be injected back as `vectoring`.
     void (*leave)(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit);
 };
 
@@ -77,7 +82,8 @@ void *virt_boot_page(void);
 enum status virt_lacks(const char *feature);
 
 uint64_t vcpu_syscall(struct thread *thread); // the system call vcpu_run, see entry.S
-// Nested translations of the guest changed: no stale one is used from its next entry on, on any CPU.
+// Nested translations of the guest changed: no stale one is used from its next entry on, on any
+// CPU.
 void vcpu_flush(struct guest *guest);
 // The thread dies: gives back all that arch_vcpu_create took. On its home CPU.
 void vcpu_release(struct thread *thread);
@@ -86,20 +92,25 @@ void vcpu_guest_gone(struct guest *guest);
 // Cuts an event that a vmm asks to inject down to what a processor delivers; 0 when it is none.
 uint32_t vcpu_event(uint32_t event);
 
-// A #GP at user level in a task with I/O ports: true when the TSS limit was cut by a VM exit and is whole again: run the
-// instruction once more.
+// A #GP at user level in a task with I/O ports: true when the TSS limit was cut by a VM exit and is
+// whole again: run the instruction once more.
 bool tss_restore(struct cpu *cpu);
 
 // ---- fpu.c
 void fpu_init(void); // on each CPU at boot, before any thread: CR4, XCR0, CR0.TS
-// Makes the thread the owner of the extended state (x87..AVX-512, PKRU, XCR0, debug registers, KERNEL_GS_BASE, TSC_AUX): saves
-// the present owner's, loads its. CR0.TS stays as it is. A vCPU thread or one with FLAG_FPU, on its CPU.
+// Makes the thread the owner of the extended state (x87..AVX-512, PKRU, XCR0, debug registers,
+// KERNEL_GS_BASE, TSC_AUX): saves the present owner's, loads its. CR0.TS stays as it is. A vCPU
+// thread or one with FLAG_FPU, on its CPU.
 void fpu_own(struct thread *thread);
-// On each switch to a thread: opens the FPU (CR0.TS clear) for one that uses it, closes it for all others.
+// On each switch to a thread: opens the FPU (CR0.TS clear) for one that uses it, closes it for all
+// others.
 void fpu_switch(struct cpu *cpu, struct thread *to);
-void fpu_release(struct thread *thread); // it dies: its state is nowhere
-bool fpu_xcr0_valid(uint64_t xcr0); // a guest may have it
+void fpu_release(struct thread *thread);     // it dies: its state is nowhere
+bool fpu_xcr0_valid(uint64_t xcr0);          // a guest may have it
 enum status fpu_area(struct thread *thread); // its save area, once; ERR_MEMORY
 void vcpu_load_dr(const struct vcpu *v);     // DR0..3 of a guest that uses them
-void vcpu_load_xstate(struct vcpu *v, struct vcpu_page *page); // GROUP_XSTATE; the vCPU is the owner
+uint64_t vcpu_load_debug(struct vcpu *v, struct vcpu_page *page); // GROUP_DEBUG; the DR7 to use
+void vcpu_store_debug(const struct vcpu *v, struct vcpu_page *page, uint64_t dr7);
+void vcpu_load_xstate(struct vcpu *v,
+                      struct vcpu_page *page); // GROUP_XSTATE; the vCPU is the owner
 void vcpu_store_xstate(const struct vcpu *v, struct vcpu_page *page);

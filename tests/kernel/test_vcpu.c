@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Virtual CPUs, tested from a root task: entry and exit, every state group, events, kicks, deadlines, extended state, and each line
-// of the kernel's confinement lists, tried by the guest in guest.S. Needs a machine with SVM or VT-x.
+// Virtual CPUs, tested from a root task: entry and exit, every state group, events, kicks,
+// deadlines, extended state, and each line of the kernel's confinement lists, tried by the guest in
+// guest.S. Needs a machine with SVM or VT-x.
 #include <string.h>
 
 #include "bulkhead/syscall.h"
@@ -14,10 +15,10 @@ enum guest_command { GUEST_COMMANDS G_COUNT };
 
 extern const char guest_image[], guest_image_end[], guest_lstar[];
 
-#define GUEST_RAM   0x200000ull
-#define RAM_VIEW    0x50000000ull // where this task sees the guest's memory
-#define PAGE_VIEW   0x51000000ull
-#define HOLE        0x3000000ull // guest-physical, mapped by no one at first
+#define GUEST_RAM     0x200000ull
+#define RAM_VIEW      0x50000000ull // where this task sees the guest's memory
+#define PAGE_VIEW     0x51000000ull
+#define HOLE          0x3000000ull // guest-physical, mapped by no one at first
 #define VCPU_PRIORITY 20
 
 enum { S_RAM = 400, S_HOLE, S_GUEST, S_VCPU, S_DONE, S_KICK, S_FPU, S_FPU_GO, S_SPY };
@@ -52,7 +53,8 @@ static unsigned length(void)
     c += prefix;
     if (c[0] != 0x0f)
         return prefix + (c[0] == 0xcd ? 2 : 1); // INT n; HLT, INT3
-    return prefix + (c[1] == 0x01 || (c[1] >= 0x20 && c[1] <= 0x23) || c[1] == 0xc7 || c[1] == 0x78 ? 3 : 2);
+    return prefix +
+           (c[1] == 0x01 || (c[1] >= 0x20 && c[1] <= 0x23) || c[1] == 0xc7 || c[1] == 0x78 ? 3 : 2);
 }
 
 static void skip(void)
@@ -102,11 +104,15 @@ static void emulate_cr(void)
     const uint8_t *c = code();
     unsigned rex = c[0] == 0x44, number = (c[rex + 2] >> 3 & 7) + 8 * rex, gpr = c[rex + 2] & 7;
     bool read = c[rex + 1] == 0x20;
-    uint64_t *cr = number == 0 ? &page->cr0 : number == 3 ? &page->cr3 : number == 4 ? &page->cr4 : NULL;
+    uint64_t *cr = number == 0   ? &page->cr0
+                   : number == 3 ? &page->cr3
+                   : number == 4 ? &page->cr4
+                                 : NULL;
 
     if (page->qualification & CR_DECODED)
         ktest_check(CR_NUMBER(page->qualification) == number &&
-                        !(page->qualification & CR_READ) == !read && CR_GPR(page->qualification) == gpr,
+                        !(page->qualification & CR_READ) == !read &&
+                        CR_GPR(page->qualification) == gpr,
                     "CR access is decoded right");
     if (cr && read)
         page->gpr[gpr] = *cr;
@@ -137,8 +143,8 @@ static bool settle(enum vcpu_exit exit)
             break;
         }
     }
-    ktest_log("unexpected exit %u reason 0x%x q 0x%lx rip 0x%lx gpa 0x%lx", exit, page->reason, page->qualification, page->rip,
-              page->gpa);
+    ktest_log("unexpected exit %u reason 0x%x q 0x%lx rip 0x%lx gpa 0x%lx", exit, page->reason,
+              page->qualification, page->rip, page->gpa);
     return false;
 }
 
@@ -149,8 +155,8 @@ static void reset_state(void)
     memcpy(ram + GUEST_BASE, guest_image, (size_t)(guest_image_end - guest_image));
     for (unsigned i = SEG_ES; i <= SEG_GS; i++)
         page->seg[i] = data;
-    page->seg[SEG_CS] =
-        (struct vcpu_segment){.selector = GUEST_BASE / 16, .attributes = 0x9b, .limit = 0xffff, .base = GUEST_BASE};
+    page->seg[SEG_CS] = (struct vcpu_segment){
+        .selector = GUEST_BASE / 16, .attributes = 0x9b, .limit = 0xffff, .base = GUEST_BASE};
     page->seg[SEG_LDTR] = (struct vcpu_segment){.attributes = 0x10000};
     page->seg[SEG_TR] = (struct vcpu_segment){.attributes = 0x8b, .limit = 0xffff};
     page->idtr_limit = 0x3ff;
@@ -163,7 +169,8 @@ static void reset_state(void)
     page->rip = 0;
     page->dirty = GROUP_ALL;
     for (unsigned i = 0; i < EXIT_CLASSES; i++)
-        page->want[i] = i == EXIT_CR || i == EXIT_RDMSR || i == EXIT_WRMSR ? GROUP_CR | GROUP_EFER_PAT : 0;
+        page->want[i] =
+            i == EXIT_CR || i == EXIT_RDMSR || i == EXIT_WRMSR ? GROUP_CR | GROUP_EFER_PAT : 0;
 }
 
 static bool test_boot(void)
@@ -172,12 +179,13 @@ static bool test_boot(void)
 
     ktest_check(ok, "the guest runs in real mode");
     if (!ok) {
-        ktest_log("status %u exit %u reason 0x%x q 0x%lx rip 0x%lx", run_status, page->exit, page->reason,
-                  page->qualification, page->rip);
+        ktest_log("status %u exit %u reason 0x%x q 0x%lx rip 0x%lx", run_status, page->exit,
+                  page->reason, page->qualification, page->rip);
         return false;
     }
     ktest_check((page->gpr[RAX] & 0xffff) == 0x1616, "a software interrupt in real mode");
-    ktest_check(page->length == 2 && IO_SIZE(page->qualification) == 2 && !(page->qualification & IO_IN),
+    ktest_check(page->length == 2 && IO_SIZE(page->qualification) == 2 &&
+                    !(page->qualification & IO_IN),
                 "OUT tells port, size, length");
     skip();
     ok = settle(run());
@@ -186,8 +194,9 @@ static bool test_boot(void)
     page->want[EXIT_IO] = GROUP_ALL;
     ok = ok && settle(run());
     page->want[EXIT_IO] = 0;
-    ktest_check(ok && page->seg[SEG_CS].attributes == 0xa09b && page->seg[SEG_CS].selector == 0x18 &&
-                    page->efer & 0x400 && page->idtr_limit == 4095 && page->seg[SEG_TR].selector == 0x38 &&
+    ktest_check(ok && page->seg[SEG_CS].attributes == 0xa09b &&
+                    page->seg[SEG_CS].selector == 0x18 && page->efer & 0x400 &&
+                    page->idtr_limit == 4095 && page->seg[SEG_TR].selector == 0x38 &&
                     (page->seg[SEG_TR].attributes & 0xfd) == 0x89,
                 "long mode, seen in the state groups");
     ktest_check(page->have == GROUP_ALL, "all groups are there when wanted");
@@ -219,7 +228,8 @@ static void test_instructions(void)
     page->gpr[RAX] = 0x1234567812345678;
     page->gpr[RBX] = 0x77;
     skip();
-    ktest_check(ok && finish() && page->gpr[RAX] == 0x1234567812345678 && page->gpr[RBX] == 0x77, "CPUID");
+    ktest_check(ok && finish() && page->gpr[RAX] == 0x1234567812345678 && page->gpr[RBX] == 0x77,
+                "CPUID");
     page->gpr[RDX] = 0xcfc;
     ok = go(G_in) == EXIT_IO && page->qualification == (0xcfc | 4u << 16 | IO_IN);
     page->gpr[RAX] = 0xabcdef;
@@ -234,25 +244,31 @@ static void test_instructions(void)
     inject(EVENT_EXCEPTION, 13, 0);
     page->inject |= EVENT_HAS_ERROR;
     page->inject_error = 0x5670;
-    ktest_check(ok && finish() && page->gpr[R14] == 0x10d && page->gpr[R15] == 0x5670, "RDMSR, #GP injected");
+    ktest_check(ok && finish() && page->gpr[R14] == 0x10d && page->gpr[R15] == 0x5670,
+                "RDMSR, #GP injected");
     page->gpr[RSI] = 0x80000000; // not in the guest's own tables
-    ktest_check(plain(G_load) && page->gpr[R14] == 0x10e, "a page fault of the guest stays in the guest");
+    ktest_check(plain(G_load) && page->gpr[R14] == 0x10e,
+                "a page fault of the guest stays in the guest");
     ktest_check(plain(G_read_cr2) && page->gpr[RAX] == 0x80000000, "CR2");
     ktest_check(plain(G_reload_cr3) && plain(G_invlpg), "CR3 and INVLPG without exits");
-    ktest_check(plain(G_int3) && count(3) == 1 && plain(G_int41) && count(0x41) == 1, "INT3, INT n");
+    ktest_check(plain(G_int3) && count(3) == 1 && plain(G_int41) && count(0x41) == 1,
+                "INT3, INT n");
 }
 
 static void test_memory(void)
 {
     page->gpr[RSI] = HOLE + 0x10;
     page->gpr[RAX] = 0x1122334455667788;
-    bool ok = go(G_store) == EXIT_MEMORY && page->gpa == HOLE + 0x10 && page->qualification & MEMORY_WRITE;
+    bool ok = go(G_store) == EXIT_MEMORY && page->gpa == HOLE + 0x10 &&
+              page->qualification & MEMORY_WRITE;
     ktest_check(ok, "a store to nothing");
     ktest_check(sys_map(S_GUEST, S_HOLE, 0, HOLE, 0x1000, MAP_READ) == OK, "map read-only");
     ok = ok && run() == EXIT_MEMORY && page->qualification & MEMORY_WRITE;
     ktest_check(ok, "a store to read-only memory");
     sys_unmap(S_GUEST, HOLE, 0x1000);
-    ktest_check(sys_map(S_GUEST, S_HOLE, 0, HOLE, 0x1000, MAP_READ | MAP_WRITE) == OK && ok && finish(), "a store to memory");
+    ktest_check(sys_map(S_GUEST, S_HOLE, 0, HOLE, 0x1000, MAP_READ | MAP_WRITE) == OK && ok &&
+                    finish(),
+                "a store to memory");
     ok = plain(G_load) && page->gpr[RAX] == 0x1122334455667788;
     ktest_check(ok, "a load from memory");
     sys_unmap(S_GUEST, HOLE, 0x1000);
@@ -285,7 +301,8 @@ static void test_events(void)
     ok = go(G_stack) == EXIT_WINDOW;
     inject(EVENT_EXTERNAL, 0x52, 0);
     ok = ok && run() == EXIT_MEMORY;
-    ktest_check(ok && (page->vectoring & ~0x700u) == (EVENT_VALID | 0x52), "an event broken off is told");
+    ktest_check(ok && (page->vectoring & ~0x700u) == (EVENT_VALID | 0x52),
+                "an event broken off is told");
     sys_map(S_GUEST, S_HOLE, 0, HOLE, 0x1000, MAP_READ | MAP_WRITE);
     inject(EVENT_EXTERNAL, page->vectoring & 0xff, 0);
     ktest_check(ok && finish() && count(0x52) == 1, "and delivered again");
@@ -294,19 +311,22 @@ static void test_events(void)
     page->exceptions = 1u << 14;
     page->dirty = GROUP_CONTROL;
     page->gpr[RSI] = 0x80000000;
-    ok = go(G_load) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 14 && page->qualification == 0x80000000;
+    ok = go(G_load) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 14 &&
+         page->qualification == 0x80000000;
     page->exceptions = 0;
     page->dirty = GROUP_CONTROL;
     inject(EVENT_EXCEPTION, 14, 0);
     page->inject |= EVENT_HAS_ERROR;
     page->inject_error = page->error;
-    ktest_check(ok && finish() && page->gpr[R14] == 0x10e && page->gpr[R15] == 0, "an exception intercepted and injected");
+    ktest_check(ok && finish() && page->gpr[R14] == 0x10e && page->gpr[R15] == 0,
+                "an exception intercepted and injected");
     go(G_cpuid);
     inject(EVENT_SOFT_EXCEPTION, 3, 0);
     page->inject_length = 2; // of CPUID
     ktest_check(finish() && count(3) == 2, "a software exception returns behind its instruction");
 
-    ok = go(G_step) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 1 && (page->qualification & 0x4000 || !vmx);
+    ok = go(G_step) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 1 &&
+         (page->qualification & 0x4000 || !vmx);
     uint32_t before = count(1);
     inject(EVENT_EXCEPTION, 1, 0);
     ktest_check(ok && finish() && count(1) == before + 1, "a single step exits");
@@ -315,8 +335,10 @@ static void test_events(void)
     page->dr[0] = 0x1000;
     page->dirty = GROUP_DEBUG;
     page->gpr[RSI] = 0x1000;
-    ok = go(G_load) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 1 && (page->qualification & 1 || !vmx);
-    ktest_check(ok || (!vmx && is_ready(page->exit)), "a breakpoint exits"); // QEMU does not arm DR7 at VMRUN
+    ok = go(G_load) == EXIT_EXCEPTION && EVENT_VECTOR(page->event) == 1 &&
+         (page->qualification & 1 || !vmx);
+    ktest_check(ok || (!vmx && is_ready(page->exit)),
+                "a breakpoint exits"); // QEMU does not arm DR7 at VMRUN
     page->dr7 = 0x400;
     page->dirty = GROUP_DEBUG;
     ktest_check(!ok || finish(), "on after a breakpoint");
@@ -341,7 +363,8 @@ static void test_host(void)
     uint64_t bits;
 
     page->deadline = ktest_tsc() + 3000000;
-    ktest_check(go(G_spin) == EXIT_DEADLINE && ktest_tsc() >= page->deadline, "a spinning guest meets its deadline");
+    ktest_check(go(G_spin) == EXIT_DEADLINE && ktest_tsc() >= page->deadline,
+                "a spinning guest meets its deadline");
     ktest_check(run() == EXIT_DEADLINE, "a deadline in the past");
     page->deadline = UINT64_MAX;
     sys_raise(S_DONE, 2); // the main thread kicks in a while
@@ -391,7 +414,8 @@ static void test_host(void)
     ktest_check(finish(), "and the guest goes on with a possible one");
 }
 
-// ---- extended state: another thread uses the FPU between two entries; a third must not be able to look
+// ---- extended state: another thread uses the FPU between two entries; a third must not be able to
+// look
 static volatile uint64_t fpu_seen;
 
 static void fpu_thread(void)
@@ -437,7 +461,8 @@ static void test_fpu(void)
     sys_raise(S_DONE, 4); // starts both threads, which raise S_FPU
     wait_bit(1);
     page->gpr[RAX] = page->gpr[RBX] = 0;
-    ktest_check(plain(G_xmm_read) && page->gpr[RAX] == 0x1111222233334444 && page->gpr[RBX] == 0x5555,
+    ktest_check(plain(G_xmm_read) && page->gpr[RAX] == 0x1111222233334444 &&
+                    page->gpr[RBX] == 0x5555,
                 "the guest's registers survive another owner");
     sys_raise(S_FPU_GO, 1);
     wait_bit(2);
@@ -528,7 +553,8 @@ static void test_confinement(void)
     emulate_cr();
     ok = ok && finish() && settle(go(G_read_cr0)) && page->gpr[RAX] == (cr0 | 1ull << 30);
     page->gpr[RAX] = cr0;
-    ktest_check(ok && settle(go(G_write_cr0)) && settle(go(G_read_cr0)) && page->gpr[RAX] == cr0, "must: CR0.CD");
+    ktest_check(ok && settle(go(G_write_cr0)) && settle(go(G_read_cr0)) && page->gpr[RAX] == cr0,
+                "must: CR0.CD");
     ok = settle(go(G_read_cr4));
     page->gpr[RAX] |= 1 << 18; // OSXSAVE
     settle(go(G_write_cr4));
@@ -569,7 +595,8 @@ static void test_cr4(void)
 
     page->gpr[RAX] |= 1 << 13; // VMXE: VT-x exits, AMD has no such bit
     enum vcpu_exit exit = go(G_write_cr4);
-    ktest_check(ok && (exit == EXIT_CR || (!vmx && exit == EXIT_INVALID) || (is_ready(exit) && page->gpr[R14] == 0x10d)),
+    ktest_check(ok && (exit == EXIT_CR || (!vmx && exit == EXIT_INVALID) ||
+                       (is_ready(exit) && page->gpr[R14] == 0x10d)),
                 "must: CR4.VMXE");
 }
 
@@ -619,23 +646,30 @@ void test_vcpu(void)
     }
     vmx = info->virt == VIRT_VMX;
     for (unsigned i = 1; i < info->mem_count; i++)
-        if (info->mem[i].kind == MEM_RAM && (info->mem[best].kind != MEM_RAM || info->mem[i].size > info->mem[best].size))
+        if (info->mem[i].kind == MEM_RAM &&
+            (info->mem[best].kind != MEM_RAM || info->mem[i].size > info->mem[best].size))
             best = i;
     uint64_t end = (info->mem[best].size & ~(GUEST_RAM - 1)) - GUEST_RAM;
     uint64_t start = ((info->mem[best].base + end) & ~(GUEST_RAM - 1)) - info->mem[best].base;
-    ktest_check(sys_create_mem(SLOT_POOL, S_RAM, info->mem[best].cap, start, GUEST_RAM) == OK &&
-                    sys_create_mem(SLOT_POOL, S_HOLE, info->mem[best].cap, start - 0x1000, 0x1000) == OK,
-                "memory for the guest");
-    ktest_check(sys_map(SLOT_TASK, S_RAM, 0, RAM_VIEW, GUEST_RAM, MAP_READ | MAP_WRITE) == OK, "the vmm sees it");
+    ktest_check(
+        sys_create_mem(SLOT_POOL, S_RAM, info->mem[best].cap, start, GUEST_RAM) == OK &&
+            sys_create_mem(SLOT_POOL, S_HOLE, info->mem[best].cap, start - 0x1000, 0x1000) == OK,
+        "memory for the guest");
+    ktest_check(sys_map(SLOT_TASK, S_RAM, 0, RAM_VIEW, GUEST_RAM, MAP_READ | MAP_WRITE) == OK,
+                "the vmm sees it");
     memset(ram, 0, 0x20000);
     ktest_check(sys_create_guest(SLOT_POOL, S_GUEST) == OK, "create a guest");
-    ktest_check(sys_map(S_GUEST, S_RAM, 0, 0, GUEST_RAM, MAP_READ | MAP_WRITE | MAP_EXEC) == OK, "map its memory");
-    ktest_check(sys_create_vcpu(SLOT_POOL, S_VCPU, SLOT_TASK, 0, VCPU_PRIORITY, S_GUEST, PAGE_VIEW) == OK, "create a vCPU");
+    ktest_check(sys_map(S_GUEST, S_RAM, 0, 0, GUEST_RAM, MAP_READ | MAP_WRITE | MAP_EXEC) == OK,
+                "map its memory");
+    ktest_check(
+        sys_create_vcpu(SLOT_POOL, S_VCPU, SLOT_TASK, 0, VCPU_PRIORITY, S_GUEST, PAGE_VIEW) == OK,
+        "create a vCPU");
     sys_create_signal(SLOT_POOL, S_DONE);
     sys_create_signal(SLOT_POOL, S_KICK);
     sys_create_signal(SLOT_POOL, S_FPU);
     sys_create_signal(SLOT_POOL, S_FPU_GO);
-    ktest_check(sys_vcpu_bind(S_VCPU, S_KICK) == OK && sys_vcpu_bind(S_VCPU, S_KICK) == ERR_BUSY, "bind a signal");
+    ktest_check(sys_vcpu_bind(S_VCPU, S_KICK) == OK && sys_vcpu_bind(S_VCPU, S_KICK) == ERR_BUSY,
+                "bind a signal");
     ktest_check(sys_thread_start(S_VCPU, (uint64_t)vcpu_thread, top(0), 0) == OK, "start the vCPU");
     while (!(got & 1)) {
         if (sys_wait(S_DONE, ktest_tsc() + 20000000000, &bits) != OK) {

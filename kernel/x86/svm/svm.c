@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // AMD SVM: AMD APM volume 2, chapter 15. Enabling, the confinement of a guest, entry and exit.
-// HAZARD: QEMU 7.2 has no next-RIP save, decode assists or clean bits, and flushes the TLB at every switch; hardware does neither.
+// HAZARD: QEMU 7.2 has no next-RIP save, decode assists or clean bits, and flushes the TLB at every
+// switch; hardware does neither.
 #include "svm.h"
 #include "../insn.h"
 #include "../paging.h"
 
 struct svm_features svm_features;
 
-#define DR6_RESET 0xffff0ff0
+#define DR6_RESET       0xffff0ff0
 #define IO_BITMAP_SIZE  (3 * PAGE_SIZE)
 #define MSR_BITMAP_SIZE (2 * PAGE_SIZE)
 static uint8_t io_bitmap[IO_BITMAP_SIZE] __attribute__((aligned(4096)));
@@ -29,14 +30,15 @@ static void msr_allow(uint32_t msr)
 static enum status svm_cpu_init(struct cpu *cpu)
 {
     // What VMLOAD and VMSAVE switch, and so cannot tell the host's from.
-    static const uint32_t switched[] = {MSR_STAR,        MSR_LSTAR,   MSR_CSTAR,          MSR_SFMASK,
-                                        MSR_FS_BASE,     MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS,
-                                        MSR_SYSENTER_ESP, MSR_SYSENTER_EIP};
+    static const uint32_t switched[] = {
+        MSR_STAR,    MSR_LSTAR,          MSR_CSTAR,       MSR_SFMASK,       MSR_FS_BASE,
+        MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP};
     struct cpuid_regs f = cpuid_checked(0x8000000a, 0);
 
     if (!(f.edx & 1))
         return virt_lacks("nested paging");
-    if (f.edx & 1u << 2 && rdmsr(MSR_VM_CR) & 1u << 4) // the MSR is there with the lock; Bochs has neither
+    if (f.edx & 1u << 2 &&
+        rdmsr(MSR_VM_CR) & 1u << 4) // the MSR is there with the lock; Bochs has neither
         return virt_lacks("SVM: the firmware disabled it");
     void *save = virt_boot_page(), *host = virt_boot_page();
     if (!save || !host)
@@ -61,7 +63,8 @@ static enum status svm_cpu_init(struct cpu *cpu)
     return OK;
 }
 
-// Accessed and dirty bits are set from the start, so that the processor never writes to a nested table.
+// Accessed and dirty bits are set from the start, so that the processor never writes to a nested
+// table.
 static const struct ptab_format *svm_guest_format(void)
 {
     static struct ptab_format npt = {
@@ -81,30 +84,38 @@ static const struct ptab_format *svm_guest_format(void)
     return &npt;
 }
 
-void svm_intercepts(struct vmcb *vmcb, uint32_t control, uint32_t exceptions)
+void svm_intercepts(struct vcpu *v)
 {
-    uint32_t must[6] = {0};
+    struct vmcb *vmcb = v->vendor;
+    uint32_t word[6] = {0};
 
-    must[1] = 0xffffffff; // every access to a debug register: they move with the extended state
-#define MUST(word, bit, name, attack) must[word] |= 1u << (bit);
+#define MUST(word_, bit, name, attack) word[word_] |= 1u << (bit);
+#define KEPT(what, attack)
 #include "must.def"
+#undef KEPT
 #undef MUST
-    if (control & CONTROL_CR3)
-        must[0] |= 1u << 3 | 1u << 19;
-    must[2] |= exceptions & 0xfffffffbu; // vector 2 is reserved here, NMI has a bit of its own
-    if (control & CONTROL_RDTSC) { // QEMU reports RDTSCP as RDTSC
-        must[3] |= 1u << INTERCEPT_RDTSC;
-        must[4] |= 1u << (INTERCEPT_RDTSCP - 32);
+    word[1] = 0xffffffff; // every access to a debug register: they move with the extended state
+    if (v->svm.control & CONTROL_CR3)
+        word[0] |= 1u << 3 | 1u << 19;
+    if (v->svm.cache_disable) // the guest sees what it wrote to CR0: all accesses exit as long as
+                              // the two differ
+        word[0] |= 1u << 0 | 1u << 16;
+    word[2] |=
+        v->svm.exceptions & ~(1u << 2);   // vector 2 is reserved here, NMI has a bit of its own
+    if (v->svm.control & CONTROL_RDTSC) { // QEMU reports RDTSCP as RDTSC
+        word[3] |= 1u << INTERCEPT_RDTSC;
+        word[4] |= 1u << (INTERCEPT_RDTSCP - 32);
     }
-    if (control & CONTROL_PAUSE)
-        must[3] |= 1u << INTERCEPT_PAUSE;
-    if (control & CONTROL_INVLPG)
-        must[3] |= 1u << INTERCEPT_INVLPG;
-    vmcb->intercept_cr = must[0];
-    vmcb->intercept_dr = must[1];
-    vmcb->intercept_exceptions = must[2];
+    word[3] |= (v->svm.control & CONTROL_PAUSE ? 1u << INTERCEPT_PAUSE : 0) |
+               (v->svm.control & CONTROL_INVLPG ? 1u << INTERCEPT_INVLPG : 0) |
+               (v->svm.window & WINDOW_INTERRUPT ? 1u << INTERCEPT_VINTR : 0) |
+               (v->svm.nmi_blocked ? 1u << INTERCEPT_IRET : 0);
+    vmcb->intercept_cr = word[0];
+    vmcb->intercept_dr = word[1];
+    vmcb->intercept_exceptions = word[2];
     for (unsigned i = 0; i < 3; i++)
-        vmcb->intercept[i] = must[3 + i];
+        vmcb->intercept[i] = word[3 + i];
+    vmcb->clean = 0;
 }
 
 // The state after reset, nothing of a guest's or (see svm_run) of the host's left in it.
@@ -113,7 +124,6 @@ static void reset(struct vcpu *v)
     struct vmcb *vmcb = v->vendor;
 
     __builtin_memset(vmcb, 0, sizeof(*vmcb));
-    svm_intercepts(vmcb, 0, 0);
     vmcb->iopm = kernel_phys(io_bitmap);
     vmcb->msrpm = kernel_phys(msr_bitmap);
     vmcb->virq = VIRQ_MASKING;
@@ -126,17 +136,18 @@ static void reset(struct vcpu *v)
     vmcb->rflags = 2;
     vmcb->dr7 = 0x400;
     vmcb->dr6 = DR6_RESET;
-    v->svm.cache_disable = 0;
-    v->svm.window = 0;
-    v->svm.nmi_blocked = false;
+    __builtin_memset(&v->svm, 0, sizeof(v->svm));
+    svm_intercepts(v);
 }
 
 static void svm_vcpu_destroy(struct vcpu *v)
 {
-    (void)v; // the processor keeps nothing of a VMCB but what clean bits allow, and a new one starts with none
+    (void)v; // the processor keeps nothing of a VMCB but what clean bits allow, and a new one
+             // starts with none
 }
 
 // Exit codes 0x60..0x8f.
+// clang-format off
 static const uint8_t classes[] = {
     [0x00] = EXIT_HOST,        [0x01] = EXIT_HOST,        [0x02] = EXIT_HOST,      [0x03] = EXIT_HOST,
     [0x04] = EXIT_WINDOW,      [0x05] = EXIT_CR,          [0x06] = EXIT_OTHER,     [0x07] = EXIT_OTHER,
@@ -151,17 +162,21 @@ static const uint8_t classes[] = {
     [0x28] = EXIT_OTHER,       [0x29] = EXIT_INVD,        [0x2a] = EXIT_UNDEFINED, [0x2b] = EXIT_UNDEFINED,
     [0x2c] = EXIT_UNDEFINED,   [0x2d] = EXIT_XSETBV,      [0x2e] = EXIT_UNDEFINED, [0x2f] = EXIT_OTHER,
 };
+// clang-format on
 
-// What the processor tells beyond the class: qualification, gpa, event, length. May change the class.
-static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page, enum vcpu_exit exit)
+// What the processor tells beyond the class: qualification, gpa, event, length. May change the
+// class.
+static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page,
+                              enum vcpu_exit exit)
 {
     uint64_t code = vmcb->exit_code, info = vmcb->exit_info1;
     uint64_t length = svm_features.next_rip ? vmcb->next_rip - vmcb->rip : 0;
 
     switch (exit) {
     case EXIT_IO:
-        page->qualification = (info >> 16 & 0xffff) | (info >> 4 & 7) << 16 | (info & 1 ? IO_IN : 0) |
-                              (info & 4 ? IO_STRING : 0) | (info & 8 ? IO_REP : 0);
+        page->qualification = (info >> 16 & 0xffff) | (info >> 4 & 7) << 16 |
+                              (info & 1 ? IO_IN : 0) | (info & 4 ? IO_STRING : 0) |
+                              (info & 8 ? IO_REP : 0);
         length = vmcb->exit_info2 - vmcb->rip;
         break;
     case EXIT_RDMSR:
@@ -178,7 +193,8 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
         if (0x27d00u >> (code - SVM_EXCEPTION) & 1)
             page->event |= EVENT_HAS_ERROR;
         page->error = (uint32_t)info;
-        page->qualification = code == SVM_DB ? vmcb->dr6 & 0xe00f : vmcb->exit_info2; // as VT-x tells it; #PF: address
+        page->qualification = code == SVM_DB ? vmcb->dr6 & 0xe00f
+                                             : vmcb->exit_info2; // as VT-x tells it; #PF: address
         vmcb->dr6 = DR6_RESET; // the guest's DR6 is the vmm's: it never reads this one
         vmcb->clean = 0;
         length = 0;
@@ -186,7 +202,8 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
     case EXIT_CR:
         page->qualification = 0;
         if (code < 0x20 && svm_features.decode && info >> 63)
-            page->qualification = CR_DECODED | (code & 15) | (info & 15) << 8 | (code < 0x10 ? CR_READ : 0);
+            page->qualification =
+                CR_DECODED | (code & 15) | (info & 15) << 8 | (code < 0x10 ? CR_READ : 0);
         break;
     case EXIT_RDTSC:
         page->qualification = code == SVM_RDTSCP;
@@ -197,8 +214,7 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
     case EXIT_HOST:
         if (code == SVM_IRET) { // it runs next; the APM has no event behind it
             v->svm.nmi_blocked = false;
-            vmcb->intercept[0] &= ~(1u << INTERCEPT_IRET);
-            vmcb->clean = 0;
+            svm_intercepts(v);
         }
         break;
     default:
@@ -221,7 +237,8 @@ static enum vcpu_exit class_of(uint64_t code)
     return code == SVM_NPF ? EXIT_MEMORY : EXIT_OTHER;
 }
 
-// The event whose delivery the exit broke off. INT n, INT3 and INTO run again from their own RIP, so they are not kept.
+// The event whose delivery the exit broke off. INT n, INT3 and INTO run again from their own RIP,
+// so they are not kept.
 static uint32_t broken_off(struct vcpu *v, struct vmcb *vmcb)
 {
     uint32_t event = vmcb->exit_int_info;
@@ -238,7 +255,8 @@ static uint32_t broken_off(struct vcpu *v, struct vmcb *vmcb)
     return event & (EVENT_VALID | 0xfff);
 }
 
-static inline void store_basic(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page, enum vcpu_exit exit)
+static inline void store_basic(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page,
+                               enum vcpu_exit exit)
 {
     page->exit = exit;
     page->reason = (uint32_t)vmcb->exit_code;
@@ -280,7 +298,8 @@ static void svm_leave(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exi
     store_basic(v, vmcb, page, exit);
 }
 
-// HAZARD: QEMU then saves the host's state in the VMCB. Nothing of it may reach the vmm, which has to load all groups again.
+// HAZARD: QEMU then saves the host's state in the VMCB. Nothing of it may reach the vmm, which has
+// to load all groups again.
 static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page)
 {
     page->exit = EXIT_INVALID;

@@ -16,5 +16,5 @@ extern struct svm_features svm_features;
 void svm_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty);
 // Stores the groups of `want` into the page.
 void svm_store(const struct vcpu *v, struct vcpu_page *page, uint32_t want);
-// Sets the intercepts: `must`, and what the vmm asked for.
-void svm_intercepts(struct vmcb *vmcb, uint32_t control, uint32_t exceptions);
+// Sets the intercepts: `must`, what the vmm asked for, and what the vCPU's state needs.
+void svm_intercepts(struct vcpu *v);

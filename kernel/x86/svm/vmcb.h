@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 struct vmcb_segment {
-    uint16_t selector, attributes; // attributes: bits 0..7 and 12..15 of the descriptor's high half, packed
+    uint16_t selector,
+        attributes; // attributes: bits 0..7 and 12..15 of the descriptor's high half, packed
     uint32_t limit;
     uint64_t base;
 };
@@ -67,28 +68,13 @@ _Static_assert(sizeof(struct vmcb) == 4096, "one page");
 #define VIRQ_MASKING    (1u << 24)
 #define TLB_FLUSH_ALL   1u
 
-// intercept[]: word 0 is at offset 0xc
-enum svm_intercept {
-    INTERCEPT_INTR = 0,
-    INTERCEPT_VINTR = 4,
-    INTERCEPT_RDTSC = 14,
-    INTERCEPT_IRET = 20,
-    INTERCEPT_PAUSE = 23,
-    INTERCEPT_INVLPG = 25,
-    INTERCEPT_RDTSCP = 32 + 7,
+// clang-format off
+enum svm_intercept { // bits of intercept[], whose word 0 is at offset 0xc
+    INTERCEPT_VINTR = 4, INTERCEPT_RDTSC = 14, INTERCEPT_IRET = 20, INTERCEPT_PAUSE = 23,
+    INTERCEPT_INVLPG = 25, INTERCEPT_RDTSCP = 32 + 7,
 };
-
 enum svm_exit {
-    SVM_READ_CR0 = 0x00,
-    SVM_WRITE_CR0 = 0x10,
-    SVM_EXCEPTION = 0x40,
-    SVM_DB = 0x41,
-    SVM_MC = 0x52,
-    SVM_CR0_SELECTIVE = 0x65,
-    SVM_IRET = 0x74,
-    SVM_IO = 0x7b,
-    SVM_MSR = 0x7c,
-    SVM_RDTSCP = 0x87,
-    SVM_NPF = 0x400,
+    SVM_EXCEPTION = 0x40, SVM_DB = 0x41, SVM_MC = 0x52, SVM_IRET = 0x74, SVM_RDTSCP = 0x87, SVM_NPF = 0x400,
 };
+// clang-format on
 #define SVM_INVALID 0xffffffffu // QEMU stores 32 bits of it

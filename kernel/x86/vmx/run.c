@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// VM entry and exit. For CPUID and port exits at most 8 VMREADs and VMWRITEs: reason, rip, rsp, rflags, shadow, length,
-// qualification; and rip at the entry.
+// VM entry and exit. For CPUID and port exits at most 8 VMREADs and VMWRITEs: reason, rip, rsp,
+// rflags, shadow, length, qualification; and rip at the entry.
 #include "vmx.h"
 #include "../insn.h"
 
@@ -10,9 +10,12 @@ _Static_assert(offsetof(struct vcpu_page, gpr) == 64, "enter.S");
 #define REASON_FAILED    (1u << 31)
 #define REASON_EXCEPTION 0
 #define REASON_RDTSCP    51
-#define INFO_NMI_UNBLOCK (1u << 12) // the exit broke off an IRET that had ended the blocking of NMIs
+#define INFO_NMI_UNBLOCK \
+    (1u << 12) // the exit broke off an IRET that had ended the blocking of NMIs
 
-// Basic exit reasons, SDM 3D appendix C. 0: an exception, which may be the host's. Behind the last: instructions that are not enabled.
+// Basic exit reasons, SDM 3D appendix C. 0: an exception, which may be the host's. Behind the last:
+// instructions that are not enabled.
+// clang-format off
 static const uint8_t classes[128] = {
     [0] = EXIT_HOST,       [1] = EXIT_HOST,       [2] = EXIT_SHUTDOWN,   [3] = EXIT_HOST,       [4] = EXIT_SIPI,
     [5] = EXIT_HOST,       [6] = EXIT_HOST,       [7] = EXIT_WINDOW,     [8] = EXIT_NMI_WINDOW, [9] = EXIT_TASK_SWITCH,
@@ -29,6 +32,7 @@ static const uint8_t classes[128] = {
     [60] = EXIT_UNDEFINED, [61] = EXIT_OTHER,     [62] = EXIT_OTHER,     [63] = EXIT_UNDEFINED, [64] = EXIT_UNDEFINED,
     [65 ... 127] = EXIT_UNDEFINED,
 };
+// clang-format on
 
 enum { DIFFER_LSTAR = 1, DIFFER_STAR = 2, DIFFER_SFMASK = 4 };
 
@@ -90,18 +94,21 @@ void vmx_msrs_set(struct vcpu *v, uint64_t star, uint64_t lstar, uint64_t sfmask
     v->vmx.star = star;
     v->vmx.lstar = lstar;
     v->vmx.sfmask = sfmask;
-    v->vmx.differ = (lstar != host->lstar ? DIFFER_LSTAR : 0) | (star != host->star ? DIFFER_STAR : 0) |
+    v->vmx.differ = (lstar != host->lstar ? DIFFER_LSTAR : 0) |
+                    (star != host->star ? DIFFER_STAR : 0) |
                     (sfmask != host->sfmask ? DIFFER_SFMASK : 0);
 }
 
 static inline void load_registers(struct vcpu *v, struct vcpu_page *page)
 {
-    uint64_t rip = READ_ONCE(page->rip), rsp = READ_ONCE(page->gpr[RSP]), rflags = READ_ONCE(page->rflags);
+    uint64_t rip = READ_ONCE(page->rip), rsp = READ_ONCE(page->gpr[RSP]),
+             rflags = READ_ONCE(page->rflags);
 
     if (rip != v->vmx.rip) {
         v->vmx.rip = rip;
         vmwrite(GUEST_RIP, rip);
-        if (v->vmx.shadow & (SHADOW_STI | SHADOW_MOV_SS)) { // an instruction was completed, so its shadow is over
+        if (v->vmx.shadow &
+            (SHADOW_STI | SHADOW_MOV_SS)) { // an instruction was completed, so its shadow is over
             v->vmx.shadow &= SHADOW_NMI;
             vmwrite(GUEST_SHADOW, v->vmx.shadow);
         }
@@ -123,8 +130,8 @@ static inline void store_registers(struct vcpu *v, struct vcpu_page *page)
     page->rflags = v->vmx.rflags = vmread(GUEST_RFLAGS);
 }
 
-// HAZARD: translations that go by the EPT pointer alone survive a new VPID, and the root table's page may have been another
-// guest's before: both are flushed with each new tag.
+// HAZARD: translations that go by the EPT pointer alone survive a new VPID, and the root table's
+// page may have been another guest's before: both are flushed with each new tag.
 static void renew_tag(struct vcpu *v, struct cpu *cpu)
 {
     if (tag_take(&v->tag, cpu, 0xffff)) {
@@ -137,7 +144,8 @@ static void renew_tag(struct vcpu *v, struct cpu *cpu)
 
 static uint64_t io_qualification(uint64_t q)
 {
-    return q >> 16 | ((q & 7) + 1) << 16 | (q & 8 ? IO_IN : 0) | (q & 16 ? IO_STRING : 0) | (q & 32 ? IO_REP : 0);
+    return q >> 16 | ((q & 7) + 1) << 16 | (q & 8 ? IO_IN : 0) | (q & 16 ? IO_STRING : 0) |
+           (q & 32 ? IO_REP : 0);
 }
 
 static uint64_t cr_qualification(uint64_t q)
@@ -160,8 +168,10 @@ static void memory_details(struct vcpu *v, struct vcpu_page *page)
 {
     uint64_t q = vmread(QUALIFICATION);
 
+    page->length = 0; // the processor does not tell it here
     page->gpa = vmread(GUEST_PHYSICAL);
-    page->qualification = (q & 2 ? MEMORY_WRITE : 0) | (q & 4 ? MEMORY_FETCH : 0) | (q & 0x38 ? MEMORY_PRESENT : 0) |
+    page->qualification = (q & 2 ? MEMORY_WRITE : 0) | (q & 4 ? MEMORY_FETCH : 0) |
+                          (q & 0x38 ? MEMORY_PRESENT : 0) |
                           ((q & 0x180) == 0x80 ? MEMORY_WALK : 0) | (q & 0x80 ? LINEAR_VALID : 0);
     if (q & 0x80)
         page->linear = vmread(GUEST_LINEAR);
@@ -172,6 +182,9 @@ static void memory_details(struct vcpu *v, struct vcpu_page *page)
 static void exception_details(struct vcpu *v, struct vcpu_page *page, uint32_t info)
 {
     page->event = info & (EVENT_VALID | 0xfff);
+    page->length = EVENT_TYPE(info) == EVENT_EXCEPTION
+                       ? 0
+                       : page->length; // it is told for INT3, INTO, INT1 only
     page->error = info & EVENT_HAS_ERROR ? (uint32_t)vmread(EXIT_EVENT_ERROR) : 0;
     page->qualification = vmread(QUALIFICATION); // #DB: what DR6 shall tell; #PF: the address
     if (info & INFO_NMI_UNBLOCK && EVENT_VECTOR(info) != 8)
@@ -188,7 +201,7 @@ static void broken_off(struct vcpu *v, struct vcpu_page *page)
         v->vmx.shadow = shadow; // what an IRET ended is begun again by the delivery that follows
         if (type == EVENT_NMI)
             v->vmx.shadow &= ~SHADOW_NMI; // it is delivered again
-        if (type < EVENT_SOFT_INT) { // INT n, INT3, INTO run again from their own RIP
+        if (type < EVENT_SOFT_INT) {      // INT n, INT3, INTO run again from their own RIP
             page->vectoring = event & (EVENT_VALID | 0xfff);
             page->vectoring_error = event & EVENT_HAS_ERROR ? (uint32_t)vmread(VECTORING_ERROR) : 0;
         }
@@ -197,7 +210,8 @@ static void broken_off(struct vcpu *v, struct vcpu_page *page)
         vmwrite(GUEST_SHADOW, v->vmx.shadow);
 }
 
-static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit, uint32_t reason, uint32_t info)
+static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit, uint32_t reason,
+                    uint32_t info)
 {
     switch (exit) {
     case EXIT_CPUID:
@@ -242,7 +256,8 @@ static inline void store_basic(struct vcpu *v, struct vcpu_page *page, enum vcpu
         vmx_store(v, page, want);
 }
 
-// The state was refused: nothing of the guest ran. `code`: the VM-instruction error, or reason and qualification.
+// The state was refused: nothing of the guest ran. `code`: the VM-instruction error, or reason and
+// qualification.
 static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page, uint64_t code)
 {
     msrs_restore(v);
@@ -255,8 +270,8 @@ static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page, uint64_t c
     return EXIT_INVALID;
 }
 
-// NMI and machine check are taken already: their handlers run as if the host had been interrupted. An NMI handler's IRET lets the next
-// one come.
+// NMI and machine check are taken already: their handlers run as if the host had been interrupted.
+// An NMI handler's IRET lets the next one come.
 static bool is_host_exception(uint32_t info)
 {
     if (EVENT_TYPE(info) == EVENT_NMI)

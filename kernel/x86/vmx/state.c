@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// State groups between the vCPU page and the VMCS, which is current. Everything from the page is cut down to what cannot hurt the
-// host; what the processor checks itself is left to VM entry, whose refusal is EXIT_INVALID.
+// State groups between the vCPU page and the VMCS, which is current. Everything from the page is
+// cut down to what cannot hurt the host; what the processor checks itself is left to VM entry,
+// whose refusal is EXIT_INVALID.
 #include "vmx.h"
 #include "../insn.h"
 
@@ -23,7 +24,8 @@ void vmx_host_state(const struct vmx_host *host)
     for (unsigned field = HOST_DS; field <= HOST_GS; field += 2)
         vmwrite(field, 0);
     vmwrite(HOST_ES, 0);
-    vmwrite(HOST_TR_BASE, (uint64_t)tss[2] << 32 | (tss[1] & 0xff000000) | (tss[1] & 0xff) << 16 | tss[0] >> 16);
+    vmwrite(HOST_TR_BASE,
+            (uint64_t)tss[2] << 32 | (tss[1] & 0xff000000) | (tss[1] & 0xff) << 16 | tss[0] >> 16);
     vmwrite(HOST_GDTR_BASE, host->gdtr.base);
     vmwrite(HOST_IDTR_BASE, idtr.base);
     vmwrite(HOST_FS_BASE, 0);
@@ -39,10 +41,12 @@ void vmx_host_state(const struct vmx_host *host)
 
 void vmx_reset(struct vcpu *v)
 {
-    static const uint16_t zero[] = {CR3_TARGETS,   ENTRY_EVENT,  GUEST_SHADOW,       GUEST_ACTIVITY,  GUEST_DEBUGCTL,
-                                    TSC_OFFSET,    GUEST_CR3,    GUEST_PENDING_DEBUG, GUEST_SYSENTER_CS, GUEST_SYSENTER_ESP,
-                                    GUEST_SYSENTER_EIP, GUEST_RIP, GUEST_RSP, GUEST_GDTR_BASE, GUEST_IDTR_BASE,
-                                    GUEST_GDTR_LIMIT, GUEST_IDTR_LIMIT, GUEST_EFER};
+    // clang-format off
+    static const uint16_t zero[] = {
+        CR3_TARGETS, ENTRY_EVENT, GUEST_SHADOW, GUEST_ACTIVITY, GUEST_DEBUGCTL, TSC_OFFSET, GUEST_CR3, GUEST_PENDING_DEBUG,
+        GUEST_SYSENTER_CS, GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP, GUEST_RIP, GUEST_RSP, GUEST_GDTR_BASE, GUEST_IDTR_BASE,
+        GUEST_GDTR_LIMIT, GUEST_IDTR_LIMIT, GUEST_EFER, CR0_SHADOW, CR4_SHADOW};
+    // clang-format on
     const struct vmx_features *f = &vmx_features;
 
     for (unsigned i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
@@ -63,15 +67,14 @@ void vmx_reset(struct vcpu *v)
     if (f->controls[SECONDARY] & SECONDARY_XSAVES)
         vmwrite(XSS_EXITING, ~0ull);
     vmwrite(GUEST_LINK, ~0ull);
-    vmwrite(HOST_CR3, v->thread->cr3 & ~(1ull << 63)); // its vmm's; the no-flush bit is only for MOV CR3
+    vmwrite(HOST_CR3,
+            v->thread->cr3 & ~(1ull << 63)); // its vmm's; the no-flush bit is only for MOV CR3
     vmwrite(GUEST_PAT, 0x0007040600070406);
     vmwrite(GUEST_DR7, 0x400);
     vmwrite(GUEST_RFLAGS, 2);
     v->vmx.rflags = 2;
     vmwrite(CR0_MASK, f->cr0_mask);
     vmwrite(CR4_MASK, f->cr4_mask);
-    vmwrite(CR0_SHADOW, 0);
-    vmwrite(CR4_SHADOW, 0);
     vmwrite(GUEST_CR0, f->cr0_fixed);
     vmwrite(GUEST_CR4, f->cr4_fixed);
 }
@@ -92,7 +95,8 @@ static void store_segment(struct vcpu_segment *to, unsigned i)
     to->base = vmread(GUEST_ES_BASE + 2 * i);
 }
 
-// The guest sees what it wrote in the read shadows; the bits that are not its own stay as they must be. A change of one exits.
+// The guest sees what it wrote in the read shadows; the bits that are not its own stay as they must
+// be. A change of one exits.
 static void load_cr(struct vcpu *v, struct vcpu_page *page)
 {
     const struct vmx_features *f = &vmx_features;
@@ -102,7 +106,6 @@ static void load_cr(struct vcpu *v, struct vcpu_page *page)
     vmwrite(GUEST_CR0, (cr0 & f->cr0_allowed) | f->cr0_fixed);
     vmwrite(CR4_SHADOW, cr4);
     vmwrite(GUEST_CR4, (cr4 & f->cr4_allowed) | f->cr4_fixed);
-    vmwrite(GUEST_CR3, READ_ONCE(page->cr3));
     v->vmx.cr2 = READ_ONCE(page->cr2);
 }
 
@@ -110,9 +113,11 @@ static void load_syscall(struct vcpu *v, struct vcpu_page *page)
 {
     uint64_t lstar = READ_ONCE(page->lstar), gs = READ_ONCE(page->kernel_gs_base);
 
-    v->vmx.cstar = READ_ONCE(page->cstar); // Intel has no SYSCALL in compatibility mode: never in the MSR
+    v->vmx.cstar =
+        READ_ONCE(page->cstar); // Intel has no SYSCALL in compatibility mode: never in the MSR
     // What WRMSR would refuse is not loaded.
-    vmx_msrs_set(v, READ_ONCE(page->star), is_canonical(lstar) ? lstar : v->vmx.lstar, READ_ONCE(page->sfmask) & 0xffffffff);
+    vmx_msrs_set(v, READ_ONCE(page->star), is_canonical(lstar) ? lstar : v->vmx.lstar,
+                 READ_ONCE(page->sfmask) & 0xffffffff);
     if (is_canonical(gs))
         wrmsr(MSR_KERNEL_GS_BASE, gs);
 }
@@ -147,58 +152,57 @@ static void load_inject(struct vcpu *v, struct vcpu_page *page)
         vmwrite(ENTRY_EVENT_LENGTH, READ_ONCE(page->inject_length) & 15);
     }
     load_primary(v, PRIMARY_WINDOW | PRIMARY_NMI_WINDOW,
-                 (window & WINDOW_INTERRUPT ? PRIMARY_WINDOW : 0) | (window & WINDOW_NMI ? PRIMARY_NMI_WINDOW : 0));
+                 (window & WINDOW_INTERRUPT ? PRIMARY_WINDOW : 0) |
+                     (window & WINDOW_NMI ? PRIMARY_NMI_WINDOW : 0));
 }
+
+// Fields that travel as they are: group, member of the vCPU page, field.
+#define FIELDS                                              \
+    FIELD(GROUP_CR, cr3, GUEST_CR3)                         \
+    FIELD(GROUP_TABLES, gdtr_base, GUEST_GDTR_BASE)         \
+    FIELD(GROUP_TABLES, gdtr_limit, GUEST_GDTR_LIMIT)       \
+    FIELD(GROUP_TABLES, idtr_base, GUEST_IDTR_BASE)         \
+    FIELD(GROUP_TABLES, idtr_limit, GUEST_IDTR_LIMIT)       \
+    FIELD(GROUP_SYSENTER, sysenter_cs, GUEST_SYSENTER_CS)   \
+    FIELD(GROUP_SYSENTER, sysenter_esp, GUEST_SYSENTER_ESP) \
+    FIELD(GROUP_SYSENTER, sysenter_eip, GUEST_SYSENTER_EIP) \
+    FIELD(GROUP_EFER_PAT, pat, GUEST_PAT)                   \
+    FIELD(GROUP_PDPTE, pdpte[0], GUEST_PDPTE)               \
+    FIELD(GROUP_PDPTE, pdpte[1], GUEST_PDPTE + 2)           \
+    FIELD(GROUP_PDPTE, pdpte[2], GUEST_PDPTE + 4)           \
+    FIELD(GROUP_PDPTE, pdpte[3], GUEST_PDPTE + 6)           \
+    FIELD(GROUP_EVENT, pending_debug, GUEST_PENDING_DEBUG)  \
+    FIELD(GROUP_TIME, tsc_offset, TSC_OFFSET)
 
 void vmx_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty)
 {
+#define FIELD(group, member, field) \
+    if (dirty & (group))            \
+        vmwrite(field, READ_ONCE(page->member));
+    FIELDS
+#undef FIELD
     if (dirty & GROUP_CR)
         load_cr(v, page);
     if (dirty & (GROUP_EFER_PAT | GROUP_CR)) // LMA hangs on both
         load_efer(dirty & GROUP_EFER_PAT ? READ_ONCE(page->efer) : vmread(GUEST_EFER));
-    if (dirty & GROUP_EFER_PAT)
-        vmwrite(GUEST_PAT, READ_ONCE(page->pat));
-    if (dirty & GROUP_SEG)
-        for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+    for (unsigned i = SEG_ES; dirty & (GROUP_SEG | GROUP_TABLES) && i <= SEG_TR; i++)
+        if (dirty & (i <= SEG_GS ? GROUP_SEG : GROUP_TABLES))
             load_segment(&page->seg[i], i);
-    if (dirty & GROUP_TABLES) {
-        load_segment(&page->seg[SEG_LDTR], SEG_LDTR);
-        load_segment(&page->seg[SEG_TR], SEG_TR);
-        vmwrite(GUEST_GDTR_BASE, READ_ONCE(page->gdtr_base));
-        vmwrite(GUEST_GDTR_LIMIT, READ_ONCE(page->gdtr_limit) & 0xffff);
-        vmwrite(GUEST_IDTR_BASE, READ_ONCE(page->idtr_base));
-        vmwrite(GUEST_IDTR_LIMIT, READ_ONCE(page->idtr_limit) & 0xffff);
-    }
     if (dirty & GROUP_SYSCALL)
         load_syscall(v, page);
-    if (dirty & GROUP_SYSENTER) {
-        vmwrite(GUEST_SYSENTER_CS, READ_ONCE(page->sysenter_cs));
-        vmwrite(GUEST_SYSENTER_ESP, READ_ONCE(page->sysenter_esp));
-        vmwrite(GUEST_SYSENTER_EIP, READ_ONCE(page->sysenter_eip));
-    }
-    if (dirty & GROUP_DEBUG) {
-        for (unsigned i = 0; i < 4; i++)
-            v->dr[i] = READ_ONCE(page->dr[i]);
-        v->dr7 = (READ_ONCE(page->dr7) & 0xffff2bff) | 0x400;
-        vmwrite(GUEST_DR7, v->dr7);
-        vcpu_load_dr(v);
-    }
-    if (dirty & GROUP_PDPTE)
-        for (unsigned i = 0; i < 4; i++)
-            vmwrite(GUEST_PDPTE + 2 * i, READ_ONCE(page->pdpte[i]));
+    if (dirty & GROUP_DEBUG)
+        vmwrite(GUEST_DR7, vcpu_load_debug(v, page));
     if (dirty & GROUP_EVENT) {
         v->vmx.shadow = READ_ONCE(page->shadow) & (SHADOW_STI | SHADOW_MOV_SS | SHADOW_NMI);
         vmwrite(GUEST_SHADOW, v->vmx.shadow);
-        vmwrite(GUEST_PENDING_DEBUG, READ_ONCE(page->pending_debug));
     }
-    if (dirty & GROUP_TIME)
-        vmwrite(TSC_OFFSET, READ_ONCE(page->tsc_offset));
     if (dirty & GROUP_INJECT)
         load_inject(v, page);
     if (dirty & GROUP_CONTROL) {
         uint32_t control = READ_ONCE(page->control);
         load_primary(v, PRIMARY_RDTSC | PRIMARY_CR3 | PRIMARY_INVLPG | PRIMARY_PAUSE,
-                     (control & CONTROL_RDTSC ? PRIMARY_RDTSC : 0) | (control & CONTROL_CR3 ? PRIMARY_CR3 : 0) |
+                     (control & CONTROL_RDTSC ? PRIMARY_RDTSC : 0) |
+                         (control & CONTROL_CR3 ? PRIMARY_CR3 : 0) |
                          (control & CONTROL_INVLPG ? PRIMARY_INVLPG : 0) |
                          (control & CONTROL_PAUSE ? PRIMARY_PAUSE : 0));
         vmwrite(EXCEPTION_BITMAP, READ_ONCE(page->exceptions) | EXCEPTIONS_MUST);
@@ -211,23 +215,19 @@ void vmx_store(struct vcpu *v, struct vcpu_page *page, uint32_t want)
 {
     const struct vmx_features *f = &vmx_features;
 
+#define FIELD(group, member, field) \
+    if (want & (group))             \
+        page->member = vmread(field);
+    FIELDS
+#undef FIELD
     if (want & GROUP_CR) {
         page->cr0 = (vmread(GUEST_CR0) & ~f->cr0_mask) | (vmread(CR0_SHADOW) & f->cr0_mask);
         page->cr4 = (vmread(GUEST_CR4) & ~f->cr4_mask) | (vmread(CR4_SHADOW) & f->cr4_mask);
-        page->cr3 = vmread(GUEST_CR3);
         page->cr2 = v->vmx.cr2;
     }
-    if (want & GROUP_SEG)
-        for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+    for (unsigned i = SEG_ES; want & (GROUP_SEG | GROUP_TABLES) && i <= SEG_TR; i++)
+        if (want & (i <= SEG_GS ? GROUP_SEG : GROUP_TABLES))
             store_segment(&page->seg[i], i);
-    if (want & GROUP_TABLES) {
-        store_segment(&page->seg[SEG_LDTR], SEG_LDTR);
-        store_segment(&page->seg[SEG_TR], SEG_TR);
-        page->gdtr_base = vmread(GUEST_GDTR_BASE);
-        page->gdtr_limit = (uint32_t)vmread(GUEST_GDTR_LIMIT);
-        page->idtr_base = vmread(GUEST_IDTR_BASE);
-        page->idtr_limit = (uint32_t)vmread(GUEST_IDTR_LIMIT);
-    }
     if (want & GROUP_SYSCALL) {
         page->star = v->vmx.star;
         page->lstar = v->vmx.lstar;
@@ -235,27 +235,10 @@ void vmx_store(struct vcpu *v, struct vcpu_page *page, uint32_t want)
         page->sfmask = v->vmx.sfmask;
         page->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
     }
-    if (want & GROUP_SYSENTER) {
-        page->sysenter_cs = vmread(GUEST_SYSENTER_CS);
-        page->sysenter_esp = vmread(GUEST_SYSENTER_ESP);
-        page->sysenter_eip = vmread(GUEST_SYSENTER_EIP);
-    }
-    if (want & GROUP_EFER_PAT) {
+    if (want & GROUP_EFER_PAT)
         page->efer = vmread(GUEST_EFER);
-        page->pat = vmread(GUEST_PAT);
-    }
-    if (want & GROUP_DEBUG) {
-        for (unsigned i = 0; i < 4; i++)
-            page->dr[i] = v->dr[i];
-        page->dr7 = vmread(GUEST_DR7);
-    }
-    if (want & GROUP_PDPTE)
-        for (unsigned i = 0; i < 4; i++)
-            page->pdpte[i] = vmread(GUEST_PDPTE + 2 * i);
-    if (want & GROUP_EVENT)
-        page->pending_debug = vmread(GUEST_PENDING_DEBUG);
-    if (want & GROUP_TIME)
-        page->tsc_offset = vmread(TSC_OFFSET);
+    if (want & GROUP_DEBUG)
+        vcpu_store_debug(v, page, vmread(GUEST_DR7));
     if (want & GROUP_XSTATE)
         vcpu_store_xstate(v, page);
 }

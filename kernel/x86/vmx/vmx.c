@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Intel VT-x: capabilities and enabling. SDM 3C chapters 23 to 27, 3D appendix A.
-// HAZARD: a control that the processor does not offer must never be set: VM entry would fail on that machine only.
+// HAZARD: a control that the processor does not offer must never be set: VM entry would fail on
+// that machine only.
 #include "vmx.h"
 #include "../../sched.h"
 #include "../insn.h"
@@ -19,15 +20,16 @@ enum vmx_msr {
     VMX_TRUE_PIN = 0x48d,
 };
 
-#define EPT_4_LEVELS     (1ull << 6)
-#define EPT_WRITE_BACK   (1ull << 14)
-#define EPT_2M           (1ull << 16)
-#define EPT_1G           (1ull << 17)
-#define EPT_INVEPT       (1ull << 20 | 1ull << 25) // and its single-context type
-#define EPT_INVVPID      (1ull << 32 | 1ull << 42) // and its all-context type
+#define EPT_4_LEVELS   (1ull << 6)
+#define EPT_WRITE_BACK (1ull << 14)
+#define EPT_2M         (1ull << 16)
+#define EPT_1G         (1ull << 17)
+#define EPT_INVEPT     (1ull << 20 | 1ull << 25) // and its single-context type
+#define EPT_INVVPID    (1ull << 32 | 1ull << 42) // and its all-context type
 
 #define CR0_GUEST_OWNED 0x8005001full // PE MP EM TS ET WP AM PG
-#define CR4_GUEST_OWNED 0x771fbfull   // all but MCE, VMXE, SMXE and what is newer than protection keys
+#define CR4_GUEST_OWNED \
+    0x771fbfull // all but MCE, VMXE, SMXE and what is newer than protection keys
 
 struct vmx_features vmx_features;
 struct vmx_host vmx_hosts[CPU_MAX];
@@ -38,11 +40,14 @@ static const struct must {
     const char *name;
 } must[] = {
 #define MUST(control, bit, name, attack) {control, bit, name},
+#define KEPT(what, attack)
 #include "must.def"
+#undef KEPT
 #undef MUST
 };
 
-// Fills in vmx_features.controls. Each capability MSR tells in its low half what must be 1, in its high half what may.
+// Fills in vmx_features.controls. Each capability MSR tells in its low half what must be 1, in its
+// high half what may.
 static enum status find_controls(void)
 {
     uint64_t capability[CONTROL_GROUPS];
@@ -63,10 +68,12 @@ static enum status find_controls(void)
     if (controls[PRIMARY] & (PRIMARY_CR3 | PRIMARY_INVLPG))
         return virt_lacks("guests that switch CR3 without an exit");
     // Instructions that would be #UD in the guest without them. ENCLS exits always, see the bitmap.
-    // HAZARD: Bochs 2.7 holds host interrupts back from a guest that is entered with IF = 0, until it touches IF: one that spins
-    // then would keep the CPU. The timer takes it out once a time slice; what exits anyway within that time costs nothing.
+    // HAZARD: Bochs 2.7 holds host interrupts back from a guest that is entered with IF = 0, until
+    // it touches IF: one that spins then would keep the CPU. The timer takes it out once a time
+    // slice; what exits anyway within that time costs nothing.
     controls[PIN] |= capability[PIN] >> 32 & PIN_TIMER;
-    const uint32_t offered = SECONDARY_RDTSCP | SECONDARY_INVPCID | SECONDARY_ENCLS | SECONDARY_XSAVES;
+    const uint32_t offered =
+        SECONDARY_RDTSCP | SECONDARY_INVPCID | SECONDARY_ENCLS | SECONDARY_XSAVES;
     controls[SECONDARY] |= capability[SECONDARY] >> 32 & offered;
     return OK;
 }
@@ -138,8 +145,8 @@ static enum status vmx_cpu_init(struct cpu *cpu)
     return OK;
 }
 
-// HAZARD: iTLB multi-hit (CVE-2018-12207): on processors that do not deny it a guest could stop the machine by way of an
-// executable large page.
+// HAZARD: iTLB multi-hit (CVE-2018-12207): on processors that do not deny it a guest could stop the
+// machine by way of an executable large page.
 static bool has_itlb_multihit(void)
 {
     if (!(cpuid_checked(7, 0).edx & 1u << 29))
@@ -166,7 +173,8 @@ static const struct ptab_format *vmx_guest_format(void)
     return &ept;
 }
 
-// HAZARD: a VMCS stays active on the CPU that loaded it last. The home CPU may be another one: it is cleared here.
+// HAZARD: a VMCS stays active on the CPU that loaded it last. The home CPU may be another one: it
+// is cleared here.
 static void vmx_vcpu_create(struct vcpu *v)
 {
     *(uint32_t *)v->vendor = (uint32_t)rdmsr(VMX_BASIC) & 0x7fffffff;
@@ -181,7 +189,8 @@ static void vmx_vcpu_destroy(struct vcpu *v)
 {
     struct cpu *cpu = this_cpu();
 
-    vmclear(&v->vendor_phys); // else the processor might write the page later, when it is somebody else's
+    vmclear(&v->vendor_phys); // else the processor might write the page later, when it is somebody
+                              // else's
     if (cpu->vmcs == v)
         cpu->vmcs = NULL;
 }
