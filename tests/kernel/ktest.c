@@ -243,6 +243,7 @@ int main(const struct boot_info *info)
     tests_faults();
     tests_threads();
     tests_schedule();
+    tests_destroy();
     ktest_log("ktest: end, %u passed, %u failed", passed, failed);
     sys_hw_ctl(SLOT_HW, HW_EXIT, failed != 0, NULL, NULL);
     return 0;
