@@ -19,7 +19,9 @@
 #include "kernel/signal.h"
 #include "kernel/syscall.h"
 
+#ifndef RAM_SIZE
 #define RAM_SIZE (64ull << 20)
+#endif
 
 static uint8_t *ram;
 static struct cpu host_cpu;
@@ -254,7 +256,7 @@ static int kernel_setup(void **state)
     assert_int_equal(task_create(&boot_pool, 0, 0, 63, &root_task), OK);
     assert_int_equal(thread_create(&boot_pool, root_task, THREAD_ACTIVE, 0, 40, &root_thread), OK);
     object_register(&hw_object, OBJ_HW, &boot_pool);
-    mem_create_boot(&boot_pool, 4 << 20, 60 << 20, MEM_RAM, &ram_mem);
+    mem_create_boot(&boot_pool, 4 << 20, RAM_SIZE - (4 << 20), MEM_RAM, &ram_mem);
     mem_create_boot(&boot_pool, 0, 65536, MEM_PORTS, &ports_mem);
     root_task->caps[SLOT_TASK] = object_cap(&root_task->space.obj, RIGHT_ALL);
     root_task->caps[SLOT_POOL] = object_cap(&boot_pool.obj, RIGHT_ALL);
