@@ -47,7 +47,8 @@ class System(Machine):
         self.fresh()
         self.send(text + "\r")
         start = self.expect(re.escape(text) + r"\s*\n", timeout).end()
-        return self.text[start:self.expect(re.escape(PROMPT), timeout).start()].replace("\r", "")
+        end = self.expect(re.escape(PROMPT), timeout).start()
+        return self.text[start:end].replace("\r", "")
 
     def attach(self, vm, timeout=60):
         """To the shell of a Linux guest."""
@@ -98,7 +99,9 @@ class System(Machine):
             self.quiet(0.5)
 
     def recover(self):
-        """Back to an empty line of the prompt after a failed check."""
+        """Back to an empty line of the prompt after a failed check; what ran in a guest's shell is interrupted."""
+        self.send("\x03")
+        self.quiet(0.5)
         self.send("\x1d")
         self.quiet(1)
         self.send("\x03\r")
@@ -132,6 +135,16 @@ def image(yaml, name):
         print(f"FAIL {name}/image: it does not build")
         sys.exit(1)
     return iso
+
+
+def bad_guest():
+    """Builds the hostile guest (bad/main.c)."""
+    elf = os.path.join(WORK, "bad.elf")
+    done = subprocess.run([os.path.join(ROOT, "tests/guest/bad/build.sh"), elf])
+    if done.returncode:
+        print("FAIL bad/build: it does not build")
+        sys.exit(1)
+    return elf
 
 
 def linux_kernel():

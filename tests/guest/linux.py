@@ -2,6 +2,7 @@
 """The default system, end to end: two Linux guests, the operator's prompt, both shells, every way in which a guest ends.
 usage: tests/guest/linux.py qemu|bochs"""
 
+import hashlib
 import re
 import sys
 import time
@@ -19,7 +20,15 @@ def banner(m):
     m.expect(r"Bulkhead \d", 120)
     m.expect(r"system +demo, 2 VMs")
     m.expect(rf"virtual +{VIRTUAL}")
-    m.expect("memory +1023M")
+    m.expect("memory +102[34]M")
+
+
+def start_slow(m):
+    """Bochs is too slow for the time in which the console waits for the guests."""
+    m.expect(r"Boot +seconds", 120)
+    m.prompt()
+    for vm in ("open", "secure"):
+        m.wait_state(vm, ("ready",), 60)
 
 
 def start(m):
@@ -37,7 +46,7 @@ def start(m):
 
 def commands(m):
     answer = m.command("help")
-    expect_in(answer, *(f"  {word}" for word in ("help", "list", "top", "console", "log", "info", "start", "stop", "boot")))
+    expect_in(answer, *(f"  {word} +\\w+ " for word in ("help", "list", "top", "console", "log", "info", "start", "stop", "boot")))
     expect_in(m.command("list"), r"(?m)^console +server +running", r"(?m)^open +vm +ready", r"memory: \d+M of 1023M free")
     expect_in(m.command("top"), r"(?m)^open +vm +ready")
     expect_in(m.command("info open"), "open: vm, ready, priority 20, 257M of memory, 0 restarts", "CPUID +[1-9]")
@@ -71,16 +80,18 @@ def shell(m, vm, leave):
 def facts(m):
     """What the guest found out about its machine."""
     m.attach("open")
-    for path in ("current_clocksource", "available_clocksource"):
-        expect_in(m.shell(f"cat /sys/devices/system/clocksource/clocksource0/{path}"), "kvm-clock")
+    source = "/sys/devices/system/clocksource/clocksource0/"
+    expect_in(m.shell(f"cat {source}available_clocksource"), "kvm-clock")
+    # Linux takes the TSC itself once it knows that it is steady.
+    expect_in(m.shell(f"cat {source}current_clocksource"), "^(kvm-clock|tsc)\n$")
     expect_in(m.shell("dmesg | grep -i hypervisor"), "Hypervisor detected: KVM")
     expect_in(m.shell("dmesg | grep ttyS0:\\ *at\\\\\\|ttyS0.at"), r"ttyS0 at I/O 0x3f8 \(irq = 4.*16550A")
-    bad = m.shell("dmesg | grep -iE 'acpi.*(error|warn|bug)|firmware bug|\\bBUG\\b|WARNING|Oops|Call Trace|"
-                  "lost|unstable|soft lockup' || true")
+    bad = m.shell("dmesg | grep -E 'ACPI.*(Error|Warning)|Firmware Bug|BUG:|WARNING: CPU|Oops|Call Trace|"
+                  "unstable|lockup' || true")
     expect_true(bad == "", f"complaints in dmesg: {bad!r}")
     kib = int(re.search(r"MemTotal: +(\d+)", m.shell("cat /proc/meminfo")).group(1))
     expect_true(180 << 10 < kib < 256 << 10, f"{kib} KiB of memory are not 256 MiB less the kernel")
-    expect_in(m.shell("dmesg | grep e820.*usable | tail -n 1"), "0000000fffffff")
+    expect_in(m.shell("dmesg | grep BIOS-e820.*usable | tail -n 1"), "-0x000000000fffffff] usable")
     before = int(re.search(r"LOC: +(\d+)", m.shell("grep LOC /proc/interrupts")).group(1))
     m.shell("sleep 1")
     after = int(re.search(r"LOC: +(\d+)", m.shell("grep LOC /proc/interrupts")).group(1))
@@ -133,10 +144,10 @@ def flood_unseen(m):
         m.command("list", 20)
     m.quiet(3)
     end = time.monotonic() + 60 * m.slow
-    while "unseen-end" not in (log := m.command("log open")) and time.monotonic() < end:
+    while "\nunseen-end\n" not in (log := m.command("log open")) and time.monotonic() < end:
         m.quiet(1)
-    lines = [line for line in log.split("\n") if re.fullmatch(r"\d+", line)]
-    expect_true("unseen-end" in log and lines[-1] == "20000", "the end of the flood is not in the log")
+    lines = [line for line in log.split("\n") if re.fullmatch(r"\d+", line)][1:]  # the first may be cut
+    expect_true("\nunseen-end\n" in log and lines[-1] == "20000", "the end of the flood is not in the log")
     expect_true(lines == [str(i) for i in range(int(lines[0]), 20001)], "the log has a gap")
     expect_true(len(log) > 50000, f"the log keeps {len(log)} bytes")
 
@@ -147,11 +158,11 @@ def paste(m):
     m.fresh()
     m.send("cat > /tmp/paste; md5sum /tmp/paste\r")
     m.expect("paste\r?\n")
+    m.quiet(0.5)  # until the shell has made the terminal echo
     for i in range(20):
         m.send(f"line {i:03} of a text that somebody pastes into the terminal\r")
         m.expect(rf"line {i:03} of .* the terminal\r?\n")
     m.send("\x04")
-    import hashlib
     want = "".join(f"line {i:03} of a text that somebody pastes into the terminal\n" for i in range(20))
     m.expect(hashlib.md5(want.encode()).hexdigest())
     m.detach()
@@ -250,7 +261,7 @@ def main():
     iso = guest.image(guest.ROOT + "/system.yaml", GROUP)
     with System(EMULATOR, iso, GROUP) as m:
         check = Checks(GROUP, m)
-        if not check("banner", banner, m) or not check("start", start, m):
+        if not check("banner", banner, m) or not check("start", start if EMULATOR == "qemu" else start_slow, m):
             return
         check("shell-open", shell, m, "open", "\r~.")
         check("shell-secure", shell, m, "secure", "\x1d")
