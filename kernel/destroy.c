@@ -31,8 +31,7 @@ static bool destroy_leaf(struct object *object)
 {
     switch (object->type) {
     case OBJ_POOL:
-        pool_destroy((struct pool *)object);
-        return true;
+        return pool_destroy_step((struct pool *)object);
     case OBJ_MEM: {
         struct mem *mem = (struct mem *)object;
         if (mem->records) {

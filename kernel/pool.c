@@ -22,6 +22,8 @@ static void *take_page(struct pool *pool)
     if (page)
         pool->free[POOL_CLASSES - 1] = *(void **)page;
     else if (pool->next_page < pool->end) {
+        // The window shows a page from its first use on: a pool of any size is made in constant time.
+        arch_window_map(pool->next_page, PAGE_SIZE);
         page = phys_to_virt(pool->next_page);
         pool->next_page += PAGE_SIZE;
     } else
@@ -87,18 +89,22 @@ enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, stru
     pool->end = mem->base + mem->size;
     pool->free_pages = mem->size / PAGE_SIZE;
     mem->pool = pool;
-    arch_window_map(pool->base, mem->size);
     *out = pool;
     return OK;
 }
 
-void pool_destroy(struct pool *pool)
+bool pool_destroy_step(struct pool *pool)
 {
     struct pool *home = pool->obj.pool;
+    uint64_t used = pool->next_page - pool->base, piece = used < 16 * PAGE_SIZE ? used : 16 * PAGE_SIZE;
 
-    arch_window_unmap(pool->base, pool->end - pool->base);
+    pool->next_page -= piece;
+    arch_window_unmap(pool->next_page, piece);
+    if (pool->next_page != pool->base)
+        return false;
     pool->mem->pool = NULL;
     home->slots_left += pool->quota;
     object_unregister(&pool->obj);
     pool_free(home, pool, sizeof(*pool));
+    return true;
 }

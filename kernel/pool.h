@@ -31,5 +31,5 @@ void pool_free(struct pool *pool, void *block, size_t size);
 // Errors: ERR_MEMORY, ERR_QUOTA.
 enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, struct pool **out);
 
-// The pool is empty: gives its range back to the mem object.
-void pool_destroy(struct pool *pool);
+// The pool is empty: hides its pages in pieces, then gives its range back to the mem object. True when it is gone.
+bool pool_destroy_step(struct pool *pool);

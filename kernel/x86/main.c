@@ -35,7 +35,6 @@ static void boot_pool_make(void)
         panic("boot: no %lu MiB of memory in one piece below 4 GiB", (uint64_t)(4 * BOOT_POOL >> 20));
     boot_pool.free_pages = BOOT_POOL / PAGE_SIZE;
     boot_pool.slots_left = OBJECT_COUNT - 8;
-    arch_window_map(boot_pool.base, BOOT_POOL);
     need(object_register(&boot_pool.obj, OBJ_POOL, &boot_pool), "pool");
 }
 

@@ -129,7 +129,7 @@ static void check_pool(struct pool *pool, const struct use *use, uint32_t quota,
     uint64_t total = (pool->end - pool->base) / PAGE_SIZE, fresh = (pool->end - pool->next_page) / PAGE_SIZE, freed = 0, cut = 0;
 
     CHECK(pool->slots_left + use->slots == quota);
-    if (!deep)
+    if (!deep || pool->obj.dying)
         return;
     memset(seen, 0, sizeof(seen));
     for (void *p = pool->free[3]; p; p = *(void **)p, freed++) {
@@ -137,6 +137,8 @@ static void check_pool(struct pool *pool, const struct use *use, uint32_t quota,
         CHECK(physical >= pool->base && physical < pool->next_page && !(physical & 4095) && !seen[physical / PAGE_SIZE]++);
     }
     CHECK(freed + fresh == pool->free_pages);
+    for (uint64_t page = pool->base; page < pool->end; page += PAGE_SIZE)
+        CHECK(window_shown[page / PAGE_SIZE] == (page < pool->next_page));
     for (unsigned class = 0; class < 3; class ++) {
         uint64_t n = use->blocks[class], per_page = PAGE_SIZE >> (6 + 2 * class);
         for (void *p = pool->free[class]; p; p = *(void **)p, n++)

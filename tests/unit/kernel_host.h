@@ -237,11 +237,12 @@ static void run_scheduler(void)
 static int kernel_setup(void **state)
 {
     (void)state;
-    ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
-    memset(ram, 0xa5, RAM_SIZE);
+    if (!ram) {
+        ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
+        memset(ram, 0xa5, RAM_SIZE);
+    }
     memset(&host_cpu, 0, sizeof(host_cpu));
     memset(host_slots, 0, sizeof(host_slots));
-    memset(window_shown, 0, sizeof(window_shown));
     memset(host_irqs, 0, sizeof(host_irqs));
     memset(host_ports, 0, sizeof(host_ports));
     memset(&hw_object, 0, sizeof(hw_object));
@@ -251,7 +252,6 @@ static int kernel_setup(void **state)
     host_cpu.slice_end = host_cpu.armed = TIMER_NONE;
     object_table_init(host_slots, 4096);
     boot_pool = (struct pool){.base = 1 << 20, .next_page = 1 << 20, .end = 3 << 20, .free_pages = 512, .slots_left = 4000};
-    arch_window_map(1 << 20, 2 << 20);
     object_register(&boot_pool.obj, OBJ_POOL, &boot_pool);
     assert_int_equal(task_create(&boot_pool, 0, 0, 63, &root_task), OK);
     assert_int_equal(thread_create(&boot_pool, root_task, THREAD_ACTIVE, 0, 40, &root_thread), OK);
@@ -274,6 +274,8 @@ static int kernel_setup(void **state)
 static int kernel_teardown(void **state)
 {
     (void)state;
-    free(ram);
+    for (uint64_t page = 0; page < RAM_SIZE; page += PAGE_SIZE)
+        if (window_shown[page / PAGE_SIZE])
+            arch_window_unmap(page, PAGE_SIZE);
     return 0;
 }
