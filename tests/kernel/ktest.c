@@ -188,17 +188,24 @@ static bool image_read(void)
     return sys_unmap(SLOT_TASK, VIEW, PAGE) == OK && segment_count;
 }
 
-enum status task_new(unsigned slot, unsigned pool, unsigned signal, unsigned bit, bool share)
+enum status program_map(unsigned task, bool share)
 {
-    enum status status = sys_create_task(pool, slot, signal, bit, PRIORITY_COUNT - 1);
+    enum status status = OK;
 
     for (unsigned i = 0; i < segment_count && status == OK; i++) {
         const struct segment *s = &segments[i];
         if (share || !(s->flags & 2))
-            status = sys_map(slot, SLOT_ROOT_IMAGE, s->offset, s->vaddr, (s->memsz + PAGE - 1) & -PAGE,
+            status = sys_map(task, SLOT_ROOT_IMAGE, s->offset, s->vaddr, (s->memsz + PAGE - 1) & -PAGE,
                              MAP_READ | (s->flags & 2 ? MAP_WRITE : 0) | (s->flags & 1 ? MAP_EXEC : 0));
     }
     return status;
+}
+
+enum status task_new(unsigned slot, unsigned pool, unsigned signal, unsigned bit, bool share)
+{
+    enum status status = sys_create_task(pool, slot, signal, bit, PRIORITY_COUNT - 1);
+
+    return status == OK ? program_map(slot, share) : status;
 }
 
 void give(unsigned task, unsigned slot, unsigned to_slot, unsigned rights)
@@ -244,6 +251,9 @@ int main(const struct boot_info *info)
     tests_threads();
     tests_schedule();
     tests_destroy();
+    tests_devices();
+    tests_fpu();
+    tests_fuzz();
     ktest_log("ktest: end, %u passed, %u failed", passed, failed);
     sys_hw_ctl(SLOT_HW, HW_EXIT, failed != 0, NULL, NULL);
     return 0;

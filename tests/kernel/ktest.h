@@ -77,6 +77,7 @@ enum status thread_new(unsigned slot, unsigned task, enum thread_kind kind, unsi
 enum status ram_new(unsigned slot, uint64_t offset, uint64_t size); // a child of the largest RAM object
 // A task with the program of this one; with `share` also its variables. It has no capabilities. Faults raise `signal`'s `bit`.
 enum status task_new(unsigned slot, unsigned pool, unsigned signal, unsigned bit, bool share);
+enum status program_map(unsigned task, bool share); // what task_new maps
 void give(unsigned task, unsigned slot, unsigned to_slot, unsigned rights);
 uint64_t slots_free(unsigned pool);
 uint64_t pages_free(unsigned pool);
@@ -92,8 +93,7 @@ void tests_threads(void);
 void tests_faults(void);
 void tests_schedule(void);
 void tests_destroy(void);
-void tests_ports(void);
-void tests_irq(void);
+void tests_devices(void);
 void tests_fpu(void);
 void tests_fuzz(void);
 void test_vcpu(void);
