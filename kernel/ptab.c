@@ -109,17 +109,20 @@ static uint64_t *find(const struct ptab *ptab, uint64_t address, unsigned *level
 
 uint64_t ptab_unmap(struct ptab *ptab, uint64_t address, uint64_t size, unsigned steps)
 {
-    uint64_t done = 0;
+    uint64_t end = address + size;
 
-    while (done < size && steps--) { // bound: steps
+    while (end > address && steps) { // bound: steps
         unsigned level;
-        uint64_t *entry = find(ptab, address + done, &level);
-        uint64_t span = page_size(level) - ((address + done) & (page_size(level) - 1));
-        if (is_present(ptab, *entry))
-            set(entry, 0);
-        done += span;
+        uint64_t *entry = find(ptab, end - 1, &level);
+        unsigned room = index_at(end - 1, level) + 1;
+        do { // down the table without walking again
+            set(entry--, 0);
+            end = (end - 1) & ~(page_size(level) - 1);
+            steps--;
+            room--;
+        } while (steps && room && end > address && (!is_present(ptab, *entry) || is_leaf(ptab, *entry, level)));
     }
-    return done < size ? done : size;
+    return end > address ? end - address : 0;
 }
 
 enum status ptab_split(struct ptab *ptab, uint64_t address)
@@ -153,25 +156,26 @@ uint64_t ptab_lookup(const struct ptab *ptab, uint64_t address, uint64_t *size)
 bool ptab_free_step(struct ptab *ptab, unsigned top, unsigned steps)
 {
     unsigned root_level = ptab->format->levels - 1;
+    uint64_t at = ptab->freed; // all below is gone
 
-    while (steps--) { // bound: steps; each goes down to the first table that has no table below, and frees that
-        uint64_t *table = ptab->root, *parent = NULL;
+    while (steps--) { // bound: steps; each frees the lowest table at `at`, or finds none there
+        uint64_t *table = ptab->root, *parent = NULL, *entry = &table[index_at(at, root_level)];
         unsigned level = root_level;
-        for (;;) { // bound: levels
-            unsigned i, end = level == root_level ? top : ENTRIES;
-            for (i = 0; i < end && level; i++)
-                if (is_present(ptab, table[i]) && !is_leaf(ptab, table[i], level))
-                    break;
-            if (!level || i == end)
-                break;
-            parent = &table[i];
-            table = table_of(*parent);
-            level--;
-        }
-        if (!parent)
+        if (at >> (12 + 9 * root_level) >= top)
             return true;
-        set(parent, 0);
-        pool_free(ptab->pool, table, PAGE_SIZE);
+        while (level && is_present(ptab, *entry) && !is_leaf(ptab, *entry, level)) { // bound: levels
+            parent = entry;
+            table = table_of(*entry);
+            entry = &table[index_at(at, --level)];
+        }
+        if (level)
+            at = (at | (page_size(level) - 1)) + 1; // no table here
+        if (parent && (!level || !index_at(at, level))) { // nor any further one below this
+            set(parent, 0);
+            pool_free(ptab->pool, table, PAGE_SIZE);
+            at = level ? at - page_size(level + 1) : at;
+        }
+        ptab->freed = at;
     }
     return false;
 }

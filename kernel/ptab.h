@@ -20,6 +20,7 @@ struct ptab {
     const struct ptab_format *format;
     uint64_t *root;
     struct pool *pool; // pays for tables
+    uint64_t freed;    // ptab_free_step is through below this address
 };
 
 struct ptab_result {
@@ -31,11 +32,12 @@ struct ptab_result {
 // came; tables made on the way stay for the next call. Errors: ERR_MEMORY.
 struct ptab_result ptab_map(struct ptab *ptab, uint64_t address, uint64_t physical, uint64_t size, unsigned rights,
                             bool device, unsigned steps);
-// Clears at most `steps` entries; a large page that the range covers in part must have been split before. Empty tables stay.
+// Clears at most `steps` entries, from the end, and returns the bytes that are left; a large page that the range covers in part must
+// have been split before. Empty tables stay.
 uint64_t ptab_unmap(struct ptab *ptab, uint64_t address, uint64_t size, unsigned steps);
 // Makes `address` the border of a leaf, splitting large pages. Errors: ERR_MEMORY (nothing changed but tables made).
 enum status ptab_split(struct ptab *ptab, uint64_t address);
 // The leaf entry that maps an address, 0 when none; `*size` is its page size.
 uint64_t ptab_lookup(const struct ptab *ptab, uint64_t address, uint64_t *size);
-// Frees tables, at most `steps` entries looked at; true when all are gone. `top` is the number of root entries that belong to the space.
+// Frees tables, at most `steps` entries looked at; nothing is mapped any more. True when all are gone. `top` is the number of root entries that belong to the space.
 bool ptab_free_step(struct ptab *ptab, unsigned top, unsigned steps);

@@ -146,14 +146,7 @@ bool record_remove_step(struct record *record)
         arch_task_ports((struct task *)space, record->mem->base + record->offset, record->size, false);
     } else {
         // From the end, so that `size` always tells what may still be mapped. A large page lies whole within its record.
-        for (unsigned n = 0; n < SPACE_STEPS && record->size; n++) {
-            uint64_t last = record->address + record->size - 1, page;
-            ptab_lookup(&space->ptab, last, &page);
-            uint64_t start = last & ~(page - 1);
-            start = start < record->address ? record->address : start;
-            ptab_unmap(&space->ptab, start, last + 1 - start, 1);
-            record->size = start - record->address;
-        }
+        record->size = ptab_unmap(&space->ptab, record->address, record->size, SPACE_STEPS);
         // HAZARD: a range half built that loses its end may be mapped again with the size that is left.
         record->done = record->done < record->size ? record->done : record->size;
         arch_space_flush(space);
@@ -261,7 +254,7 @@ static bool space_empty_step(struct space *space, unsigned top)
         record_remove_step(space->records);
         return false;
     }
-    return ptab_free_step(&space->ptab, top, SPACE_STEPS / 8);
+    return ptab_free_step(&space->ptab, top, SPACE_STEPS / 2);
 }
 
 bool task_destroy_step(struct task *task)
