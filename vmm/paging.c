@@ -163,7 +163,8 @@ static enum walk_status load_pdpte(const struct paging *p, uint64_t linear, enum
     out->visited[0].value = entry;
     if (!(entry & ENTRY_P))
         return page_fault(p, linear, access, 0, fault);
-    if (entry & (bits(p->physical_bits, 63) | bits(5, 8) | bits(1, 2)))
+    // Bit 5 is reserved too, but QEMU's processor sets it as an accessed bit, so it cannot count.
+    if (entry & (bits(p->physical_bits, 63) | bits(6, 8) | bits(1, 2)))
         return page_fault(p, linear, access, PAGE_FAULT_PRESENT | PAGE_FAULT_RESERVED, fault);
     return WALK_OK;
 }
