@@ -61,6 +61,96 @@ __attribute__((always_inline)) static inline uint64_t value(struct state *s)
     }
 }
 
+// Slots of a hostile task that fit an operation: first and count, of what build() gives it.
+enum { H_SIGNAL = 1, H_MEM = 4, H_THREAD = 7, H_GATE = 10, H_TASK2, H_POOL_MEM, H_POOL2, H_GUEST, H_VCPU, H_TASK, H_POOL, H_MAIN,
+       H_BIG_MEM, H_NEW = 24, H_NEW_COUNT = 40 };
+
+// A call that may well succeed: the object fits, the numbers are of the right size.
+static void sensible(struct state *s)
+{
+    uint64_t n = next(s), m = n >> 16;
+
+    s->w[1] = VIEW + n % 64 * PAGE;
+    switch (s->op) {
+    case SYS_CALL:
+        s->slot = H_GATE;
+        break;
+    case SYS_RAISE:
+    case SYS_WAIT:
+        s->slot = H_SIGNAL + n % 3;
+        s->w[0] = 1; // a deadline that is past
+        break;
+    case SYS_CREATE:
+        s->slot = n % 4 ? H_POOL : H_POOL2;
+        s->label = m % OBJ_DEVICE | (H_NEW + (m >> 8) % H_NEW_COUNT) << 16;
+        switch (m % OBJ_DEVICE) {
+        case OBJ_MEM:
+            s->w[0] = m & 0x100000 ? H_BIG_MEM : H_MEM + n % 3;
+            s->w[1] = (m >> 4) % 512 * PAGE;
+            s->w[2] = (m >> 12) % 32 * PAGE;
+            break;
+        case OBJ_POOL:
+            s->w[0] = H_MEM + n % 8 * 4;
+            s->w[1] = m % 32;
+            break;
+        case OBJ_TASK:
+            s->w[0] = n % 3 ? CAP_NONE : H_SIGNAL;
+            s->w[1] = s->w[2] = n % 64;
+            break;
+        case OBJ_THREAD:
+            s->w[0] = m & 0x100000 ? H_TASK : H_TASK2;
+            s->w[1] = n % 3;
+            s->w[2] = n % 30;
+            s->w[3] = H_GUEST;
+            s->w[4] = VIEW + m % 16 * PAGE;
+            break;
+        case OBJ_GATE:
+            s->w[0] = H_THREAD + n % 3;
+            break;
+        }
+        break;
+    case SYS_DESTROY:
+    case SYS_REVOKE:
+        s->slot = n % 8 ? H_NEW + m % H_NEW_COUNT : 1 + m % 24;
+        break;
+    case SYS_CAP_COPY:
+        s->slot = s->w[1] = n % 3 ? H_TASK : H_TASK2;
+        s->w[0] = 1 + m % 64;
+        s->w[2] = H_NEW + (m >> 8) % H_NEW_COUNT;
+        s->w[3] &= 0xfff;
+        break;
+    case SYS_CAP_DROP:
+        s->slot = n % 3 ? H_TASK : H_TASK2;
+        s->w[0] = H_NEW + m % H_NEW_COUNT;
+        break;
+    case SYS_MAP:
+        s->slot = n % 3 == 0 ? H_TASK : n % 3 == 1 ? H_TASK2 : H_GUEST;
+        s->label = n % 2 ? H_MEM + m % 3 : H_BIG_MEM;
+        s->w[0] = (m >> 8) % 64 * PAGE;
+        s->w[2] = (m >> 16) % 64 * PAGE;
+        s->w[3] = 1 | m % 8;
+        break;
+    case SYS_UNMAP:
+        s->slot = n % 4 == 0 ? H_TASK : n % 4 == 1 ? H_TASK2 : n % 4 == 2 ? H_GUEST : H_MEM + m % 3;
+        s->w[0] = VIEW + m % 64 * PAGE;
+        s->w[1] = (m >> 8) % 64 * PAGE;
+        break;
+    case SYS_THREAD_CTL:
+        s->slot = H_THREAD + m % 9;
+        s->label = n % 10 == THREAD_STOP && m % 4 ? THREAD_READ : n % 10;
+        break;
+    case SYS_TASK_CTL:
+        s->slot = n % 2 ? H_TASK : H_TASK2;
+        s->label %= 2;
+        break;
+    case SYS_VCPU_CTL:
+        s->slot = H_VCPU;
+        s->label = 0;
+        s->w[0] = H_SIGNAL + n % 3;
+        break;
+    }
+}
+
 // HAZARD: it runs in a task without this program's variables: nothing but its page and the stack in it.
 static void hostile(uint64_t address)
 {
@@ -79,17 +169,9 @@ static void hostile(uint64_t address)
         s->label = value(s);
         for (unsigned i = 0; i < 6; i++)
             s->w[i] = value(s);
-        if (next(s) % 2) {
-            uint64_t n = next(s);
-            s->label = op == SYS_CREATE       ? n % OBJ_DEVICE | (24 + (n >> 8) % 100) << 16
-                       : op == SYS_MAP        ? n % 24
-                       : op == SYS_THREAD_CTL ? n % (THREAD_FPU + 2)
-                                              : n % 4;
-            if (op != SYS_MAP)
-                s->w[0] = next(s) % 24;
-        }
-        if (op == SYS_THREAD_CTL && s->label % 16 <= THREAD_STOP && next(s) % 4)
-            s->label += 3;
+        if (next(s) % 4)
+            sensible(s);
+        op = s->op;
         s->by_op[op < SYS_COUNT ? op : SYS_COUNT]++;
         s->calls++;
         enum status status =
