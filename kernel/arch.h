@@ -23,6 +23,7 @@ void arch_preempt_point(void);
 
 enum status arch_task_init(struct task *task);   // kernel half of the tables, PCID
 void arch_task_release(struct task *task);       // no CPU holds its CR3, tag or bitmap afterwards
+// Opens or closes I/O ports, at most PORT_STEPS. Errors: ERR_MEMORY (to close never fails).
 enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, bool allow);
 enum status arch_guest_init(struct guest *guest);
 void arch_guest_release(struct guest *guest);

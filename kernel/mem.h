@@ -17,6 +17,7 @@ struct mem {
     struct record *records; // everything mapped from it
 };
 
+#define BUILDING 0xff
 struct record {
     struct mem *mem;
     struct space *space;
@@ -24,7 +25,7 @@ struct record {
     uint64_t done;                  // bytes whose table entries are written (map is restartable)
     struct record *mem_next, *mem_prev;     // ring-free list of the mem
     struct record *space_next, *space_prev; // list of the space, by address
-    uint8_t rights, building;
+    uint8_t rights, building; // 0: complete; BUILDING: map goes on; else the status that map failed with: it is taken back
 };
 
 // Derives [offset, offset + size) of parent: nothing else of the parent may be mapped or derived there as long as it lives.

@@ -57,30 +57,37 @@ static bool is_ports(const struct record *record)
     return record->address >= PORTS_ADDRESS;
 }
 
+// The ports of [first, first + count) of the record.
+static enum status set_ports(struct record *record, uint64_t first, uint64_t count, bool allow)
+{
+    return arch_task_ports((struct task *)record->space, record->mem->base + record->offset + first, count, allow);
+}
+
 static enum status map_continue(struct record *record, bool *again)
 {
     struct space *space = record->space;
+    uint64_t left = record->size - record->done;
+    struct ptab_result r = {.size = left < PORT_STEPS ? left : PORT_STEPS};
 
-    if (is_ports(record)) {
-        enum status status = arch_task_ports((struct task *)space, record->mem->base + record->offset, record->size, true);
-        if (status != OK)
-            record_free(record);
-        record->building = status == OK ? 0 : record->building;
-        return status;
-    }
-    struct ptab_result r = ptab_map(&space->ptab, record->address + record->done,
-                                    record->mem->base + record->offset + record->done, record->size - record->done,
-                                    record->rights, record->mem->kind == MEM_DEVICE, SPACE_STEPS);
-    record->done += r.size;
+    if (is_ports(record))
+        r.status = set_ports(record, record->done, r.size, true);
+    else
+        r = ptab_map(&space->ptab, record->address + record->done, record->mem->base + record->offset + record->done, left,
+                     record->rights, record->mem->kind == MEM_DEVICE, SPACE_STEPS);
     if (r.status != OK) {
-        record->size = record->done ? record->done : record->size;
         // What was mapped goes again, in steps, before the error is told.
-        record->building = 2;
-        *again = true;
-        return OK;
+        if (is_ports(record))
+            r.size = 0;
+        record->size = record->done += r.size;
+        record->building = r.status;
+        *again = record->size != 0;
+        if (!*again)
+            record_free(record);
+        return *again ? OK : r.status;
     }
+    record->done += r.size;
     *again = record->done < record->size;
-    record->building = *again;
+    record->building = *again ? BUILDING : 0;
     return OK;
 }
 
@@ -105,14 +112,12 @@ enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uin
         return ERR_RANGE;
     struct record *before = record_at(space, address);
     if (before && before->building && before->address == address && before->mem == mem && before->offset == offset) {
-        if (before->building == 1 && before->size == size && before->rights == rights)
+        if (before->building == BUILDING && before->size == size && before->rights == rights)
             return map_continue(before, again);
-        if (before->building == 2) { // it failed: take back what was mapped
-            if (!record_remove_step(before)) {
-                *again = true;
-                return OK;
-            }
-            return ERR_MEMORY;
+        if (before->building != BUILDING) { // it failed: take back what was mapped
+            enum status status = before->building;
+            *again = !record_remove_step(before);
+            return *again ? OK : status;
         }
     }
     if (mem->pool)
@@ -133,7 +138,7 @@ enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uin
     record->size = size;
     record->offset = offset;
     record->rights = rights;
-    record->building = 1;
+    record->building = BUILDING;
     record_link(record, before);
     return map_continue(record, again);
 }
@@ -142,17 +147,19 @@ bool record_remove_step(struct record *record)
 {
     struct space *space = record->space;
 
+    // From the end, so that `size` always tells what may still be mapped. A large page lies whole within its record.
     if (is_ports(record)) {
-        arch_task_ports((struct task *)space, record->mem->base + record->offset, record->size, false);
+        uint64_t piece = record->size < PORT_STEPS ? record->size : PORT_STEPS;
+        record->size -= piece;
+        set_ports(record, record->size, piece, false);
     } else {
-        // From the end, so that `size` always tells what may still be mapped. A large page lies whole within its record.
         record->size = ptab_unmap(&space->ptab, record->address, record->size, SPACE_STEPS);
-        // HAZARD: a range half built that loses its end may be mapped again with the size that is left.
-        record->done = record->done < record->size ? record->done : record->size;
         arch_space_flush(space);
-        if (record->size)
-            return false;
     }
+    // HAZARD: a range half built that loses its end may be mapped again with the size that is left.
+    record->done = record->done < record->size ? record->done : record->size;
+    if (record->size)
+        return false;
     record_free(record);
     return true;
 }

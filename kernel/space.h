@@ -41,6 +41,7 @@ bool guest_destroy_step(struct guest *guest);
 
 // Steps of work (table entries) between two preemption points.
 #define SPACE_STEPS 64
+#define PORT_STEPS  4096 // 64 words of the bitmap
 
 // Addresses of I/O ports in a task's records: above every memory address.
 #define PORTS_ADDRESS (1ull << 63)

@@ -166,9 +166,11 @@ enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, b
         if (status != OK)
             return status;
     }
-    for (uint64_t port = first; port < first + count; port++) { // bound: 65,536
-        uint8_t *byte = (uint8_t *)task->io_bitmap[port >> 15] + (port >> 3 & 4095);
-        *byte = allow ? *byte & ~(1u << (port & 7)) : *byte | 1u << (port & 7);
+    for (uint64_t port = first, next; port < first + count; port = next) { // bound: 64, words of PORT_STEPS
+        next = (port | 63) + 1 < first + count ? (port | 63) + 1 : first + count;
+        uint64_t *word = (uint64_t *)task->io_bitmap[port >> 15] + (port >> 6 & 511);
+        uint64_t mask = (next - port == 64 ? ~0ull : (1ull << (next - port)) - 1) << (port & 63);
+        *word = allow ? *word & ~mask : *word | mask;
     }
     return OK;
 }
