@@ -11,6 +11,7 @@ _start:
     cli
     cld
     movl $stack_top, %esp
+    pushl %ebx
     call main
 1:  hlt
     jmp 1b

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the virtual PC shows to a guest, tested from inside: exceptions, debug registers, string port access, odd instructions on device
-// memory, both kinds of interrupt controllers, timers, NMI, processor modes. Prints a line for each test, then switches the machine off.
+// What the virtual PC shows to a guest, tested from inside: exceptions, debug registers, string
+// port access, odd instructions on device memory, both kinds of interrupt controllers, timers, NMI,
+// processor modes. Prints a line for each test, then switches the machine off.
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COM1  0x3f8
-#define LAPIC ((volatile uint32_t *)0xfee00000)
-#define IOAPIC ((volatile uint32_t *)0xfec00000)
+#define COM1    0x3f8
+#define LAPIC   ((volatile uint32_t *)0xfee00000)
+#define IOAPIC  ((volatile uint32_t *)0xfec00000)
 #define NOTHING ((volatile uint32_t *)0xd0000000)
-#define NONE  0x100 // probe(): no exception
+#define NONE    0x100 // probe(): no exception
 
 struct frame {
     uint32_t edi, esi, ebp, esp, ebx, edx, ecx, eax;
@@ -20,10 +21,16 @@ int probe(void (*code)(void));
 uint32_t long_mode(void);
 uint32_t real_mode(void);
 void on_interrupt(struct frame *frame);
-int main(void);
+struct multiboot;
+int main(const struct multiboot *info);
+
+struct multiboot {
+    uint32_t flags, lower, upper, device;
+    const char *cmdline;
+};
 
 static volatile uint32_t hits[256], last_error, last_eip, last_cr2, last_dr6;
-static bool probing;
+static bool probing, breakpoints = true;
 static unsigned failed;
 
 static inline void out8(uint16_t port, uint8_t value)
@@ -49,6 +56,17 @@ static void check(const char *name, bool ok)
 {
     failed += !ok;
     print(ok ? "pc: ok " : "pc: WRONG ");
+    print(name);
+    print("\r\n");
+}
+
+static void check_breakpoint(const char *name, bool ok)
+{
+    if (breakpoints) {
+        check(name, ok);
+        return;
+    }
+    print("pc: skipped ");
     print(name);
     print("\r\n");
 }
@@ -92,7 +110,8 @@ static void load_tables(void)
         idt[n].high = (uint16_t)(at >> 16);
     }
     __asm__ volatile("lgdt %0\n\tlidt %1\n\t"
-                     "ljmp $0x08, $1f\n1:\tmov %2, %%ds\n\tmov %2, %%es\n\tmov %2, %%ss\n\tmov %2, %%fs\n\tmov %2, %%gs"
+                     "ljmp $0x08, $1f\n1:\tmov %2, %%ds\n\tmov %2, %%es\n\tmov %2, %%ss\n\tmov %2, "
+                     "%%fs\n\tmov %2, %%gs"
                      :
                      : "m"(g), "m"(i), "r"(0x10)
                      : "memory");
@@ -177,7 +196,7 @@ static void exceptions(void)
 {
     check("#GP of an unknown MSR", try(bad_msr) == 13 && last_error == 0);
     check("#UD", try(undefined) == 6 && last_eip == (uint32_t)undefined);
-    check("#UD of VMX", try(vmx_instruction) == 6 || hits[13]);
+    check("#UD of VMX", try(vmx_instruction) == 6);
     check("#UD of SVM", try(svm_instruction) == 6);
     check("#GP of CR0.PG without PE", try(bad_cr0) == 13);
     check("#DE", try(divide) == 0);
@@ -193,12 +212,17 @@ static void debugging(void)
 
     hits[1] = 0;
     // TF is set by POPF; the instruction after it, which exits, is single-stepped.
-    __asm__ volatile("pushf\n\torl $0x100, (%%esp)\n\tpopf\n\tcpuid\n1:\tmovl $1b, %0" : "=&r"(eip) : "a"(0), "c"(0) : "ebx", "edx", "cc");
+    __asm__ volatile("pushf\n\torl $0x100, (%%esp)\n\tpopf\n\tcpuid\n1:\tmovl $1b, %0"
+                     : "=&r"(eip)
+                     : "a"(0), "c"(0)
+                     : "ebx", "edx", "cc");
     check("single step over CPUID", hits[1] == 1 && last_eip == eip && last_dr6 & 1 << 14);
     hits[1] = 0;
     value = 0x402; // DR0: execution
-    __asm__ volatile("movl $1f, %0\n\tmov %0, %%dr0\n\tmov %1, %%dr7\n\tnop\n1:\tnop" : "=&r"(eip) : "r"(value));
-    check("breakpoint", hits[1] == 1 && last_eip == eip && last_dr6 & 1);
+    __asm__ volatile("movl $1f, %0\n\tmov %0, %%dr0\n\tmov %1, %%dr7\n\tnop\n1:\tnop"
+                     : "=&r"(eip)
+                     : "r"(value));
+    check_breakpoint("breakpoint", (hits[1] == 1 && last_eip == eip && last_dr6 & 1));
     value = 0;
     __asm__ volatile("mov %0, %%dr7" : : "r"(value));
     __asm__ volatile("mov %%dr0, %0" : "=r"(value));
@@ -210,6 +234,10 @@ static void debugging(void)
     __asm__ volatile("mov %0, %%dr7" : : "r"(value));
     __asm__ volatile("mov %%dr0, %0" : "=r"(value));
     check("general detect", hits[1] == 1 && last_dr6 & 1 << 13);
+    hits[1] = 0;
+    if (breakpoints)
+        __asm__ volatile(".byte 0xf1");
+    check_breakpoint("INT1", hits[1] == 1);
 }
 
 // ---- Ports and device memory
@@ -279,8 +307,9 @@ static void pit_rate(unsigned hz)
 static void interrupts(void)
 {
     // The 8259 pair behind LINT0, as firmware leaves it.
-    static const uint16_t sequence[][2] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1}, {0x21, 0xfe},
-                                           {0xa0, 0x11}, {0xa1, 0x28}, {0xa1, 2}, {0xa1, 1}, {0xa1, 0xff}};
+    static const uint16_t sequence[][2] = {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4},    {0x21, 1},
+                                           {0x21, 0xfe}, {0xa0, 0x11}, {0xa1, 0x28}, {0xa1, 2},
+                                           {0xa1, 1},    {0xa1, 0xff}};
     for (unsigned i = 0; i < sizeof(sequence) / sizeof(sequence[0]); i++)
         out8(sequence[i][0], (uint8_t)sequence[i][1]);
     pit_rate(200);
@@ -416,8 +445,12 @@ static void modes(void)
     load_tables();
 }
 
-int main(void)
+int main(const struct multiboot *info)
 {
+    // QEMU 7.2 does not arm a nested guest's breakpoints, and stops at INT1: there the command line
+    // ends in "-".
+    for (const char *c = info->cmdline; *c; c++)
+        breakpoints = *c != '-';
     load_tables();
     print("pc: begins\r\n");
     exceptions();
