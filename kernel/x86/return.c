@@ -13,14 +13,15 @@ void arch_return(struct thread *thread)
 {
     struct cpu *cpu = this_cpu();
 
+    // HAZARD: a task can load a selector into FS, which changes the base behind our back; what it left must not reach another thread.
+    if (cpu->fs_base != thread->fs_base || (thread->fs_base && cpu->current != thread)) {
+        cpu->fs_base = thread->fs_base;
+        wrmsr(MSR_FS_BASE, thread->fs_base);
+    }
     cpu->current = thread;
     *cpu->rsp0 = (uint64_t)(&thread->regs + 1);
     if ((thread->cr3 & ~CR3_KEEP) != read_cr3())
         write_cr3(thread->cr3);
-    if (cpu->fs_base != thread->fs_base) {
-        cpu->fs_base = thread->fs_base;
-        wrmsr(MSR_FS_BASE, thread->fs_base);
-    }
     fpu_switch(cpu, thread);
     if (thread->state & FLAG_FULL) {
         thread->state &= ~FLAG_FULL;
