@@ -82,7 +82,6 @@ enum status signal_wait(struct signal *signal, struct thread *thread, bool poll,
     signal->waiter = thread;
     thread->waiting = signal;
     thread->state = STATE_WAITING | (thread->state & ~STATE_MASK);
-    if (deadline)
-        thread_timer(thread, deadline);
+    thread_timer(thread, deadline ? deadline : TIMER_NONE); // a vCPU's may still be armed
     return OK;
 }
