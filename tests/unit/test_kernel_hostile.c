@@ -235,12 +235,61 @@ static void cancelled_receiver(void **state)
     assert_ptr_equal(host_cpu.current, R);
 }
 
+// A capability restricted to one bit of a signal gives no other through an interrupt object or a task's faults.
+static void one_bit_through_an_interrupt(void **state)
+{
+    (void)state;
+    create(OBJ_SIGNAL, 20, 0, 0, 0, 0);
+    CALL_OK(R, CAP_COPY, SLOT_TASK, 0, 20, SLOT_TASK, 21, RIGHT_RAISE | RIGHT_BIT(7));
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_IRQ | 22 << 16, SLOT_HW, 9, 21, 3), ERR_RIGHTS);
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_TASK | 22 << 16, 21, 3, 1), ERR_RIGHTS);
+    CALL_OK(R, CREATE, SLOT_POOL, OBJ_IRQ | 22 << 16, SLOT_HW, 9, 21, 7);
+}
+
+// Many timers that expire at once are taken a few at a time.
+static void many_timers(void **state)
+{
+    (void)state;
+    struct thread *t[20];
+    for (unsigned i = 0; i < 20; i++) {
+        create(OBJ_SIGNAL, 40 + i, 0, 0, 0, 0);
+        t[i] = make_active(100 + i, 50);
+        SYS(t[i], WAIT, 40 + i, 0, host_time + 5000);
+    }
+    host_time += 10000;
+    unsigned woken = 0;
+    for (unsigned interrupts = 0; interrupts < 3; interrupts++) {
+        assert_true(host_armed <= host_time);
+        unsigned before = woken;
+        sched_timer_interrupt();
+        for (woken = 0; woken < 20 && t[woken]->state == STATE_RUNNING; woken++)
+            ;
+        assert_true(woken - before <= 8);
+    }
+    assert_int_equal(woken, 20);
+    run_scheduler();
+}
+
+// A wait without a deadline is not ended by a timer that the thread had armed for something else.
+static void wait_without_deadline(void **state)
+{
+    (void)state;
+    create(OBJ_SIGNAL, 40, 0, 0, 0, 0);
+    struct thread *t = make_active(30, 50);
+    thread_timer(t, host_time + 1000); // as vcpu_run does
+    SYS(t, WAIT, 40, 0, 0);
+    host_time += 2000;
+    sched_timer_interrupt();
+    assert_int_equal(t->state, STATE_WAITING);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
     const struct CMUnitTest tests[] = {
         T(map_unmap_map), T(resume_before_start), T(resume_past_the_end), T(cancelled_helper_leaves_the_list), T(chain_survives_its_caller),
         T(helper_of_a_dead_gate), T(helper_of_a_revoked_gate), T(cancelled_helping_worker_runs), T(cancelled_receiver),
+        T(one_bit_through_an_interrupt), T(many_timers), T(wait_without_deadline),
     };
     return cmocka_run_group_tests_name("kernel: attacks", tests, NULL, NULL);
 }
