@@ -13,6 +13,7 @@ struct frame { // what a stub leaves on the stack
 
 // Where to go on after the next exception; 0: it is unexpected. `trapped` becomes its vector.
 extern volatile uint32_t recover, trapped, interrupts;
+extern bool storming; // says so for each 1,000 interrupts
 #define NO_TRAP 0xffffffffu
 
 // One piece of assembly that may raise an exception.

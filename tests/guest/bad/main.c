@@ -12,6 +12,7 @@ struct multiboot_info {
 };
 
 volatile uint32_t recover, trapped, interrupts;
+bool storming;
 uint32_t memory_end;
 static uint32_t seed = 1;
 
@@ -82,6 +83,8 @@ void bad_trap(struct frame *frame)
         return;
     if (frame->vector >= 32) {
         interrupts++;
+        if (storming && interrupts % 1000 == 0) // here: between two interrupts there may be no room for an instruction
+            print("storm %u\n", interrupts / 1000);
         if (frame->vector >= 0x28)
             out8(0xa0, 0x20);
         out8(0x20, 0x20);

@@ -28,11 +28,11 @@ void do_msr(void)
 {
     uint32_t read = 0, written = 0;
 
-    msr_range(0, 0x1000, &read, &written);
+    msr_range(0, 0x2000, &read, &written);
     msr_range(0x40000000, 0x200, &read, &written);
     msr_range(0x4b564d00, 0x10, &read, &written);
-    msr_range(0xc0000000, 0x400, &read, &written);
-    msr_range(0xc0010000, 0x400, &read, &written);
+    msr_range(0xc0000000, 0x2000, &read, &written);
+    msr_range(0xc0010000, 0x2000, &read, &written);
     for (uint32_t i = 0; i < 500; i++)
         msr_range(rnd(), 1, &read, &written);
     print("msr done: %u reads and %u writes were taken\n", read, written);
