@@ -7,8 +7,9 @@ struct thread dead_worker = {.state = STATE_DEAD};
 
 enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge, struct gate **out)
 {
+    if (worker->gate_count >= GATES_MAX)
+        return ERR_QUOTA;
     struct gate *gate = pool_alloc(pool, sizeof(*gate));
-
     if (!gate)
         return ERR_MEMORY;
     enum status status = object_register(&gate->obj, OBJ_GATE, pool);
@@ -22,6 +23,7 @@ enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge
     if (worker->gates)
         worker->gates->prev = gate;
     worker->gates = gate;
+    worker->gate_count++;
     *out = gate;
     return OK;
 }
@@ -32,6 +34,7 @@ void gate_destroy(struct gate *gate)
 
     // Helpers find the gate gone when they are scheduled next; those that wait at the end of its worker's calls are told now.
     if (gate->worker != &dead_worker) {
+        gate->worker->gate_count--;
         if (gate->next)
             gate->next->prev = gate->prev;
         if (gate->prev)

@@ -48,6 +48,10 @@ enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, u
         return ERR_RANGE;
     if (parent->pool)
         return ERR_BUSY;
+    if (parent->obj.depth >= DEPTH_MAX)
+        return ERR_DEPTH;
+    if (parent->child_count >= CHILDREN_MAX)
+        return ERR_QUOTA;
     if (!mem_is_free(parent, offset, size))
         return ERR_OVERLAP;
     for (const struct record *r = parent->records; r; r = r->mem_next) // bound: records
@@ -58,6 +62,9 @@ enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, u
         return status;
     struct mem *mem = *out;
     mem->parent = parent;
+    parent->child_count++;
+    if (mem->obj.depth <= parent->obj.depth)
+        mem->obj.depth = parent->obj.depth + 1;
     mem->sibling_next = parent->children;
     if (parent->children)
         parent->children->sibling_prev = mem;
@@ -69,6 +76,8 @@ void mem_destroy(struct mem *mem)
 {
     struct pool *pool = mem->obj.pool;
 
+    if (mem->parent)
+        mem->parent->child_count--;
     if (mem->sibling_next)
         mem->sibling_next->sibling_prev = mem->sibling_prev;
     if (mem->sibling_prev)

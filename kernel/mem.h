@@ -11,6 +11,7 @@ struct mem {
     struct object obj;
     uint64_t base, size; // bytes, or ports
     uint8_t kind;        // enum mem_kind
+    uint16_t child_count;
     struct pool *pool;   // that consumed it: neither mapped nor derived until that dies
     struct mem *parent;
     struct mem *children, *sibling_next, *sibling_prev;
@@ -30,7 +31,7 @@ struct record {
 
 // Derives [offset, offset + size) of parent: nothing else of the parent may be mapped or derived there as long as it lives.
 // HAZARD: otherwise a parent could map what a child gave to the kernel as a pool.
-// Errors: ERR_ARG, ERR_RANGE, ERR_OVERLAP, ERR_BUSY (a pool has it), ERR_MEMORY, ERR_QUOTA.
+// Errors: ERR_ARG, ERR_RANGE, ERR_OVERLAP, ERR_BUSY (a pool has it), ERR_MEMORY, ERR_QUOTA, ERR_DEPTH.
 enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, uint64_t size, struct mem **out);
 // At boot only: makes a range from numbers.
 enum status mem_create_boot(struct pool *pool, uint64_t base, uint64_t size, enum mem_kind kind, struct mem **out);

@@ -33,6 +33,7 @@ enum status object_register(struct object *object, enum object_type type, struct
     object->type = type;
     object->slot = index;
     object->pool = pool;
+    object->depth = pool->obj.depth + 1;
     struct object *head = pool->objects;
     if (head) {
         object->next = head;

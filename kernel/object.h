@@ -13,7 +13,7 @@ struct task;
 struct object {
     uint8_t type; // enum object_type; first byte: entry.S reads it
     uint8_t dying;
-    uint16_t reserved;
+    uint16_t depth;      // of what it lives in, derives from or consumed: longest way down to it for destroy
     uint32_t slot;       // in the object table
     struct pool *pool;   // that it is charged to
     struct object *next; // all objects of the pool, a ring through pool->objects
@@ -27,6 +27,12 @@ struct slot {
     uint32_t generation;
     struct object *object; // NULL while free; then `reserved` links the free list
 };
+
+// Bounds of the lists that a system call walks with interrupts off; ERR_QUOTA, for the depth ERR_DEPTH.
+#define DEPTH_MAX    16  // pools and mems within each other
+#define CHILDREN_MAX 256 // of a mem
+#define RECORDS_MAX  256 // mapped ranges of an address space
+#define GATES_MAX    256 // of a worker
 
 #define SLOT_BITS  20
 #define SLOT_COUNT_MAX (1u << SLOT_BITS)

@@ -69,14 +69,13 @@ void pool_free(struct pool *pool, void *block, size_t size)
 
 enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, struct pool **out)
 {
+    if (home->obj.depth >= DEPTH_MAX || mem->obj.depth >= DEPTH_MAX)
+        return ERR_DEPTH;
+    if (home->slots_left <= slots)
+        return ERR_QUOTA;
     struct pool *pool = pool_alloc(home, sizeof(*pool));
-
     if (!pool)
         return ERR_MEMORY;
-    if (home->slots_left <= slots) {
-        pool_free(home, pool, sizeof(*pool));
-        return ERR_QUOTA;
-    }
     enum status status = object_register(&pool->obj, OBJ_POOL, home);
     if (status != OK) {
         pool_free(home, pool, sizeof(*pool));
@@ -85,6 +84,8 @@ enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, stru
     home->slots_left -= slots;
     pool->slots_left = pool->quota = slots;
     pool->mem = mem;
+    if (pool->obj.depth <= mem->obj.depth)
+        pool->obj.depth = mem->obj.depth + 1;
     pool->base = pool->next_page = mem->base;
     pool->end = mem->base + mem->size;
     pool->free_pages = mem->size / PAGE_SIZE;

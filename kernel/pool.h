@@ -28,7 +28,7 @@ void *pool_alloc(struct pool *pool, size_t size);
 void pool_free(struct pool *pool, void *block, size_t size);
 
 // Makes a pool of a RAM mem object that nothing uses; its struct lives in `home`, from whose quota its slots are taken.
-// Errors: ERR_MEMORY, ERR_QUOTA.
+// Errors: ERR_MEMORY, ERR_QUOTA, ERR_DEPTH.
 enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, struct pool **out);
 
 // The pool is empty: hides its pages in pieces, then gives its range back to the mem object. True when it is gone.

@@ -223,7 +223,7 @@ void schedule(void)
     struct cpu *cpu = this_cpu();
 
     account(cpu);
-    for (;;) { // bound: queued threads whose chains are blocked; each leaves the queue
+    for (;;) { // bound: queued threads whose chains are blocked; each leaves the queue; preemptible
         cpu->need_resched = false;
         if (!cpu->ready_bitmap) {
             cpu->donor = NULL;
@@ -234,8 +234,10 @@ void schedule(void)
         }
         struct thread *donor = cpu->ready[63 - __builtin_clzll(cpu->ready_bitmap)];
         struct thread *thread = follow(donor);
-        if (!thread)
+        if (!thread) {
+            arch_preempt_point();
             continue;
+        }
         // HAZARD: a thread that is preempted often must still use its slice up, or its equals starve: what it used counts.
         uint64_t slice = tsc_hz / SLICE_PER_SECOND, used = donor->slice_used < slice ? donor->slice_used : slice;
         cpu->slice_end = donor->ready_next == donor ? TIMER_NONE : cpu->since + slice - used;

@@ -8,6 +8,7 @@ static void record_link(struct record *record, struct record *after)
     struct space *space = record->space;
     struct mem *mem = record->mem;
 
+    space->record_count++;
     record->space_prev = after;
     record->space_next = after ? after->space_next : space->records;
     if (record->space_next)
@@ -27,6 +28,7 @@ static void record_free(struct record *record)
 {
     struct space *space = record->space;
 
+    space->record_count--;
     if (record->space_next)
         record->space_next->space_prev = record->space_prev;
     if (record->space_prev)
@@ -129,6 +131,8 @@ enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uin
         return ERR_OVERLAP;
     if (!mem_is_free(mem, offset, size))
         return ERR_OVERLAP;
+    if (space->record_count >= RECORDS_MAX)
+        return ERR_QUOTA;
     struct record *record = pool_alloc(space->obj.pool, sizeof(*record));
     if (!record)
         return ERR_MEMORY;
@@ -169,6 +173,8 @@ static enum status record_split(struct record *record, uint64_t address)
 {
     struct space *space = record->space;
 
+    if (space->record_count >= RECORDS_MAX)
+        return ERR_QUOTA;
     if (!is_ports(record)) {
         enum status status = ptab_split(&space->ptab, address);
         if (status != OK)

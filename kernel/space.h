@@ -11,6 +11,7 @@ struct space {
     struct object obj;
     struct ptab ptab;        // root and format
     struct record *records;  // sorted by address
+    uint32_t record_count;
     uint64_t limit;          // first address past it
     struct thread *threads;  // task: its threads; guest: the vCPUs that run in it
     uint64_t tag;            // task: PCID; guest: see x86/tag.h

@@ -49,7 +49,7 @@ struct thread {
     uint8_t kind, priority;
     uint8_t queued; // in the ready queue
     uint8_t timer_armed;
-    uint32_t reserved;
+    uint32_t gate_count;
     uint64_t fs_base;
     struct vcpu *vcpu;
     struct gate *gates;         // that it serves

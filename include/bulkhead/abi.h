@@ -23,13 +23,13 @@ enum status {
     ERR_OVERLAP,     // something is mapped or derived there already
     ERR_SLOT,        // the destination slot is taken or out of range
     ERR_MEMORY,      // the pool has no memory left
-    ERR_QUOTA,       // the pool has no object slots left
+    ERR_QUOTA,       // the pool has no object slots left, or one of the kernel's lists is full
     ERR_BUSY,        // the object is in use in a way that excludes this
     ERR_STATE,       // the thread or object is in the wrong state
     ERR_DEAD,        // the other side was destroyed
     ERR_CANCELLED,   // taken out by thread_ctl(CANCEL)
     ERR_TIMEOUT,     // the deadline passed
-    ERR_DEPTH,       // call chain deeper than CALL_DEPTH_MAX
+    ERR_DEPTH,       // call chain deeper than CALL_DEPTH_MAX, or pools and mems nested too deep
     ERR_UNSUPPORTED, // this machine or build cannot
     STATUS_COUNT
 };

@@ -81,6 +81,7 @@ static uint64_t check_space(struct space *space, bool deep)
 {
     uint64_t expected = 0;
     struct record *before = NULL;
+    unsigned count = 0;
 
     for (struct record *r = space->records; r; before = r, r = r->space_next) {
         CHECK(r->space == space && r->space_prev == before && r->size);
@@ -93,8 +94,9 @@ static uint64_t check_space(struct space *space, bool deep)
         bool found = false;
         for (struct record *m = r->mem->records; m && !found; m = m->mem_next)
             found = m == r;
-        CHECK(found);
+        CHECK(found && ++count);
     }
+    CHECK(count == space->record_count && count <= RECORDS_MAX);
     if (!deep)
         return 0;
     struct walk walk = {.space = space};
@@ -107,13 +109,16 @@ static void check_mem(struct mem *mem)
 {
     struct mem *before = NULL;
     struct record *last = NULL;
+    unsigned count = 0;
 
     for (struct mem *child = mem->children; child; before = child, child = child->sibling_next) {
         CHECK(is_live(child, OBJ_MEM) && child->parent == mem && child->sibling_prev == before);
+        CHECK(++count && child->obj.depth > mem->obj.depth);
         CHECK(child->base >= mem->base && child->base + child->size <= mem->base + mem->size && child->size);
         for (struct mem *other = child->sibling_next; other; other = other->sibling_next)
             CHECK(other->base >= child->base + child->size || child->base >= other->base + other->size);
     }
+    CHECK(count == mem->child_count);
     for (struct record *r = mem->records; r; last = r, r = r->mem_next) {
         CHECK(r->mem == mem && r->mem_prev == last);
         CHECK(is_live(r->space, OBJ_TASK) || is_live(r->space, OBJ_GUEST));

@@ -283,13 +283,49 @@ static void wait_without_deadline(void **state)
     assert_int_equal(t->state, STATE_WAITING);
 }
 
+// Lists that the kernel walks with interrupts off have a bound.
+static void bounded_lists(void **state)
+{
+    (void)state;
+    enum status status = OK;
+    uint64_t slot = 100, n = 0;
+    create(OBJ_MEM, slot, SLOT_RAM, 0, 4 << 20, 0);
+    for (; status == OK; slot++, n++)
+        status = SYS(R, CREATE, SLOT_POOL, OBJ_MEM | (slot + 1) << 16, slot, 0, 4 << 20);
+    assert_int_equal(status, ERR_DEPTH);
+    assert_int_equal(n, DEPTH_MAX - 2); // below the boot pool and its mem
+    CALL_OK(R, DESTROY, 100, 0, 0);
+    create(OBJ_MEM, 90, SLOT_RAM, 0, 4 << 20, 0);
+    create(OBJ_THREAD, 91, SLOT_TASK, THREAD_WORKER, 5, 0);
+    for (n = 0, status = OK; status == OK; n++) {
+        status = SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 92 << 16, 90, n << 12, 4096);
+        CALL_OK(R, CAP_DROP, SLOT_TASK, 0, 92);
+    }
+    assert_int_equal(status, ERR_QUOTA);
+    assert_int_equal(n, CHILDREN_MAX + 1);
+    for (n = 0, status = OK; status == OK; n++) {
+        status = SYS(R, CREATE, SLOT_POOL, OBJ_GATE | 92 << 16, 91, n);
+        CALL_OK(R, CAP_DROP, SLOT_TASK, 0, 92);
+    }
+    assert_int_equal(status, ERR_QUOTA);
+    assert_int_equal(n, GATES_MAX + 1);
+    CALL_OK(R, DESTROY, 91, 0, 0);
+    for (n = 0, status = OK; status == OK; n++)
+        status = SYS(R, MAP, SLOT_TASK, SLOT_RAM, 4 << 20, 0x40000000 + n * 8192, 4096, MAP_READ);
+    assert_int_equal(status, ERR_QUOTA);
+    assert_int_equal(n, RECORDS_MAX + 1);
+    CALL_OK(R, UNMAP, SLOT_TASK, 0, 0x40000000, 16 << 20);
+    assert_null(root_task->space.records);
+    assert_int_equal(root_task->space.record_count, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
     const struct CMUnitTest tests[] = {
         T(map_unmap_map), T(resume_before_start), T(resume_past_the_end), T(cancelled_helper_leaves_the_list), T(chain_survives_its_caller),
         T(helper_of_a_dead_gate), T(helper_of_a_revoked_gate), T(cancelled_helping_worker_runs), T(cancelled_receiver),
-        T(one_bit_through_an_interrupt), T(many_timers), T(wait_without_deadline),
+        T(one_bit_through_an_interrupt), T(many_timers), T(wait_without_deadline), T(bounded_lists),
     };
     return cmocka_run_group_tests_name("kernel: attacks", tests, NULL, NULL);
 }
