@@ -70,6 +70,8 @@ static void read_mmap(const struct mb2_mmap *mmap)
         boot.ram_total += e->size;
         if (e->base + e->size > boot.ram_top)
             boot.ram_top = e->base + e->size;
+        if (e->base < IDENTITY_END && e->base + e->size > boot.low_top)
+            boot.low_top = e->base + e->size < IDENTITY_END ? e->base + e->size : IDENTITY_END;
         region_add(e->base, e->base + e->size);
         if (mmap->entry_size < sizeof(*e))
             break;

@@ -73,8 +73,8 @@ static void mem_objects(void)
         mem_list(boot.ram[i].base, boot.ram[i].end, MEM_RAM);
     mem_list(0xa0000, 0xc0000, MEM_DEVICE); // VGA
     uint64_t hole = boot.ram_top < 0xc0000000 ? 0xc0000000 : 0xe0000000;
-    if (hole < boot.ram_top && boot.ram_top < 0xfec00000)
-        hole = (boot.ram_top + 0xfffffff) & ~0xfffffffull;
+    if (hole < boot.low_top) // HAZARD: device memory over RAM would be a second way to it, into the kernel's tables, too
+        hole = (boot.low_top + 0xfffffff) & ~0xfffffffull;
     mem_list(hole, 0xfec00000, MEM_DEVICE); // PCI
     mem_list(0, 0x20, MEM_PORTS);
     mem_list(0x22, 0xa0, MEM_PORTS);
