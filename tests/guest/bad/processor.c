@@ -51,9 +51,10 @@ void do_cpuid(void)
     print("cpuid done: 0x%x\n", sum);
 }
 
-#define EACH(name, code)                                                                                                               \
+#define EACH(name, code) EACH_AT(name, rnd(), code)
+#define EACH_AT(name, at, code)                                                                                                               \
     do {                                                                                                                               \
-        uint32_t a_ = rnd(), c_ = rnd(), d_ = rnd();                                                                                   \
+        uint32_t a_ = rnd(), c_ = (at), d_ = rnd();                                                                                   \
         TRY(code, : "+a"(a_), "+c"(c_), "+d"(d_)::"memory", "ebx");                                                                    \
         print(trapped == NO_TRAP ? name " passed\n" : name " exception %u\n", trapped);                                                \
     } while (0)
@@ -92,10 +93,9 @@ void do_privileged(void)
     EACH("clts", "clts");
     EACH("int1", ".byte 0xf1");
     EACH("int 0x80", "int $0x80");
-    __asm__ volatile("mov %0, %%ebx" ::"r"(at) : "ebx");
-    EACH("invept", ".byte 0x66, 0x0f, 0x38, 0x80, 0x01");
-    EACH("invvpid", ".byte 0x66, 0x0f, 0x38, 0x81, 0x01");
-    EACH("invpcid", ".byte 0x66, 0x0f, 0x38, 0x82, 0x01");
+    EACH_AT("invept", at, ".byte 0x66, 0x0f, 0x38, 0x80, 0x01"); // (%ecx)
+    EACH_AT("invvpid", at, ".byte 0x66, 0x0f, 0x38, 0x81, 0x01");
+    EACH_AT("invpcid", at, ".byte 0x66, 0x0f, 0x38, 0x82, 0x01");
     // XSETBV with CR4.OSXSAVE: all values, then back to x87 alone.
     TRY("mov %%cr4, %%eax; or $0x40000, %%eax; mov %%eax, %%cr4", ::: "eax", "memory");
     for (uint32_t i = 0; i < 500; i++)
