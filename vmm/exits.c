@@ -127,6 +127,16 @@ static void exit_refused(struct vm *vm, const char *what)
             (unsigned long long)page->qualification, (unsigned long long)page->rip);
 }
 
+// The registers are those that the vmm knew last: the processor may have left anything.
+static void exit_invalid(struct vm *vm)
+{
+    const struct vcpu_page *page = vm->page;
+
+    vm_stop(vm, TASK_CRASHED, "refused state: detail 0x%llx cr0 0x%x cr3 0x%llx cr4 0x%x efer 0x%x",
+            (unsigned long long)page->qualification, (unsigned)page->cr0,
+            (unsigned long long)page->cr3, (unsigned)page->cr4, (unsigned)page->efer);
+}
+
 void vm_exit(struct vm *vm, uint64_t exit)
 {
     switch (exit) {
@@ -194,7 +204,7 @@ void vm_exit(struct vm *vm, uint64_t exit)
         exit_refused(vm, "hardware task switches are not supported");
         break;
     case EXIT_INVALID:
-        exit_refused(vm, "the processor refuses the guest's state");
+        exit_invalid(vm);
         break;
     default:
         exit_refused(vm, "unexpected exit");

@@ -190,7 +190,7 @@ static void choose_groups(struct vm *vm)
     want[EXIT_MEMORY] = GROUP_CR; // the decoder's fast path: CR3 and CR4
     want[EXIT_CR] = want[EXIT_DR] = GROUPS_CODE;
     want[EXIT_XSETBV] = GROUP_CR | GROUP_SEG | GROUP_XSTATE;
-    want[EXIT_SHUTDOWN] = want[EXIT_INVALID] = GROUP_CR;
+    want[EXIT_SHUTDOWN] = GROUP_CR;
     memcpy(vm->page->want, want, sizeof(vm->want));
 }
 
