@@ -29,7 +29,6 @@ enum status arch_guest_init(struct guest *guest);
 void arch_guest_release(struct guest *guest);
 void arch_space_flush(struct space *space);      // after rights were taken away
 
-enum status arch_thread_init(struct thread *thread);
 void arch_thread_release(struct thread *thread); // FPU and debug ownership, VMCS, vCPU memory
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address);
 enum status arch_thread_fpu(struct thread *thread, bool use);

@@ -9,14 +9,10 @@ enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge
 {
     if (worker->gate_count >= GATES_MAX)
         return ERR_QUOTA;
-    struct gate *gate = pool_alloc(pool, sizeof(*gate));
-    if (!gate)
-        return ERR_MEMORY;
-    enum status status = object_register(&gate->obj, OBJ_GATE, pool);
-    if (status != OK) {
-        pool_free(pool, gate, sizeof(*gate));
+    struct gate *gate;
+    enum status status = object_create(pool, OBJ_GATE, sizeof(*gate), &gate);
+    if (status != OK)
         return status;
-    }
     gate->worker = worker;
     gate->badge = badge;
     gate->next = worker->gates;
@@ -30,8 +26,6 @@ enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge
 
 void gate_destroy(struct gate *gate)
 {
-    struct pool *pool = gate->obj.pool;
-
     // Helpers find the gate gone when they are scheduled next; those that wait at the end of its worker's calls are told now.
     if (gate->worker != &dead_worker) {
         gate->worker->gate_count--;
@@ -43,8 +37,7 @@ void gate_destroy(struct gate *gate)
             gate->worker->gates = gate->next;
         sched_release_chain(gate->worker);
     }
-    object_unregister(&gate->obj);
-    pool_free(pool, gate, sizeof(*gate));
+    object_free(&gate->obj, sizeof(*gate));
 }
 
 static void copy_message(struct thread *to, const struct thread *from)

@@ -6,33 +6,26 @@
 
 enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsigned bit, struct irq **out)
 {
-    struct irq *irq = pool_alloc(pool, sizeof(*irq));
+    struct irq *irq;
+    enum status status = object_create(pool, OBJ_IRQ, sizeof(*irq), &irq);
 
-    if (!irq)
-        return ERR_MEMORY;
+    if (status != OK)
+        return status;
     irq->gsi = gsi_flags & 0xffff;
     irq->flags = gsi_flags & (IRQ_LEVEL | IRQ_LOW);
     irq->signal = signal;
     irq->bit = bit;
-    enum status status = object_register(&irq->obj, OBJ_IRQ, pool);
-    if (status == OK) {
-        status = arch_irq_bind(irq->gsi, irq->flags, irq);
-        if (status != OK)
-            object_unregister(&irq->obj);
-    }
+    status = arch_irq_bind(irq->gsi, irq->flags, irq);
     if (status != OK)
-        pool_free(pool, irq, sizeof(*irq));
+        object_free(&irq->obj, sizeof(*irq));
     *out = irq;
     return status;
 }
 
 void irq_destroy(struct irq *irq)
 {
-    struct pool *pool = irq->obj.pool;
-
     arch_irq_bind(irq->gsi, 0, NULL);
-    object_unregister(&irq->obj);
-    pool_free(pool, irq, sizeof(*irq));
+    object_free(&irq->obj, sizeof(*irq));
 }
 
 static void irq_mask(struct irq *irq, bool mask)

@@ -2,27 +2,16 @@
 // Mem objects: derivation. At boot the kernel makes disjoint ranges; afterwards a range only ever comes from a larger one.
 #include "mem.h"
 
-static enum status mem_make(struct pool *pool, uint64_t base, uint64_t size, unsigned kind, struct mem **out)
-{
-    struct mem *mem = pool_alloc(pool, sizeof(*mem));
-
-    if (!mem)
-        return ERR_MEMORY;
-    enum status status = object_register(&mem->obj, OBJ_MEM, pool);
-    if (status != OK) {
-        pool_free(pool, mem, sizeof(*mem));
-        return status;
-    }
-    mem->base = base;
-    mem->size = size;
-    mem->kind = kind;
-    *out = mem;
-    return OK;
-}
-
 enum status mem_create_boot(struct pool *pool, uint64_t base, uint64_t size, enum mem_kind kind, struct mem **out)
 {
-    return mem_make(pool, base, size, kind, out);
+    enum status status = object_create(pool, OBJ_MEM, sizeof(**out), out);
+
+    if (status != OK)
+        return status;
+    (*out)->base = base;
+    (*out)->size = size;
+    (*out)->kind = kind;
+    return OK;
 }
 
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
@@ -57,7 +46,7 @@ enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, u
     for (const struct record *r = parent->records; r; r = r->mem_next) // bound: records
         if (overlap(offset, size, r->offset, r->size))
             return ERR_OVERLAP;
-    enum status status = mem_make(pool, parent->base + offset, size, parent->kind, out);
+    enum status status = mem_create_boot(pool, parent->base + offset, size, parent->kind, out);
     if (status != OK)
         return status;
     struct mem *mem = *out;
@@ -74,8 +63,6 @@ enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, u
 
 void mem_destroy(struct mem *mem)
 {
-    struct pool *pool = mem->obj.pool;
-
     if (mem->parent)
         mem->parent->child_count--;
     if (mem->sibling_next)
@@ -84,6 +71,5 @@ void mem_destroy(struct mem *mem)
         mem->sibling_prev->sibling_next = mem->sibling_next;
     else if (mem->parent)
         mem->parent->children = mem->sibling_next;
-    object_unregister(&mem->obj);
-    pool_free(pool, mem, sizeof(*mem));
+    object_free(&mem->obj, sizeof(*mem));
 }

@@ -47,7 +47,21 @@ enum status object_register(struct object *object, enum object_type type, struct
     return OK;
 }
 
-void object_unregister(struct object *object)
+enum status object_create(struct pool *pool, enum object_type type, size_t size, void *out)
+{
+    struct object *object = pool_alloc(pool, size);
+
+    if (!object)
+        return ERR_MEMORY;
+    enum status status = object_register(object, type, pool);
+    if (status == OK)
+        *(struct object **)out = object;
+    else
+        pool_free(pool, object, size);
+    return status;
+}
+
+void object_free(struct object *object, size_t size)
 {
     struct slot *slot = &slots[object->slot];
     struct pool *pool = object->pool;
@@ -64,6 +78,7 @@ void object_unregister(struct object *object)
     object->prev->next = object->next;
     if (pool->objects == object)
         pool->objects = object->next == object ? NULL : object->next;
+    pool_free(pool, object, size);
 }
 
 cap_t object_cap(const struct object *object, unsigned rights)

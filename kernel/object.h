@@ -55,8 +55,11 @@ void object_table_init(struct slot *table, uint32_t count);
 // Errors: ERR_QUOTA.
 enum status object_register(struct object *object, enum object_type type, struct pool *pool);
 
-// Gives the slot back: from now on no capability or reference resolves. The caller frees the memory afterwards.
-void object_unregister(struct object *object);
+// Both at once: a zeroed block of the pool, registered. *out is set only when it is OK.
+// Errors: ERR_MEMORY, ERR_QUOTA.
+enum status object_create(struct pool *pool, enum object_type type, size_t size, void *out);
+// Gives slot and memory back: from now on no capability or reference resolves.
+void object_free(struct object *object, size_t size);
 
 // A capability to the object with these rights, for its present generation.
 cap_t object_cap(const struct object *object, unsigned rights);

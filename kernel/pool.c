@@ -35,26 +35,20 @@ static void *take_page(struct pool *pool)
 void *pool_alloc(struct pool *pool, size_t size)
 {
     unsigned class = class_of(size);
+    void *block;
 
-    if (!pool->free[class]) {
+    if (class < POOL_CLASSES - 1 && !pool->free[class]) {
         char *page = take_page(pool);
-        if (!page)
-            return NULL;
-        if (class == POOL_CLASSES - 1) {
-            __builtin_memset(page, 0, PAGE_SIZE);
-            return page;
-        }
-        for (size_t at = 0; at < PAGE_SIZE; at += class_size[class]) { // bound: 64
+        for (size_t at = 0; page && at < PAGE_SIZE; at += class_size[class]) { // bound: 64
             *(void **)(page + at) = pool->free[class];
             pool->free[class] = page + at;
         }
     }
-    void *block = pool->free[class];
-    pool->free[class] = *(void **)block;
     if (class == POOL_CLASSES - 1)
-        pool->free_pages--;
-    __builtin_memset(block, 0, class_size[class]);
-    return block;
+        block = take_page(pool);
+    else if ((block = pool->free[class]))
+        pool->free[class] = *(void **)block;
+    return block ? __builtin_memset(block, 0, class_size[class]) : NULL;
 }
 
 void pool_free(struct pool *pool, void *block, size_t size)
@@ -73,14 +67,10 @@ enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, stru
         return ERR_DEPTH;
     if (home->slots_left <= slots)
         return ERR_QUOTA;
-    struct pool *pool = pool_alloc(home, sizeof(*pool));
-    if (!pool)
-        return ERR_MEMORY;
-    enum status status = object_register(&pool->obj, OBJ_POOL, home);
-    if (status != OK) {
-        pool_free(home, pool, sizeof(*pool));
+    struct pool *pool;
+    enum status status = object_create(home, OBJ_POOL, sizeof(*pool), &pool);
+    if (status != OK)
         return status;
-    }
     home->slots_left -= slots;
     pool->slots_left = pool->quota = slots;
     pool->mem = mem;
@@ -105,7 +95,6 @@ bool pool_destroy_step(struct pool *pool)
         return false;
     pool->mem->pool = NULL;
     home->slots_left += pool->quota;
-    object_unregister(&pool->obj);
-    pool_free(home, pool, sizeof(*pool));
+    object_free(&pool->obj, sizeof(*pool));
     return true;
 }

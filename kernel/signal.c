@@ -5,15 +5,7 @@
 
 enum status signal_create(struct pool *pool, struct signal **out)
 {
-    struct signal *signal = pool_alloc(pool, sizeof(*signal));
-
-    if (!signal)
-        return ERR_MEMORY;
-    enum status status = object_register(&signal->obj, OBJ_SIGNAL, pool);
-    if (status != OK)
-        pool_free(pool, signal, sizeof(*signal));
-    *out = signal;
-    return status;
+    return object_create(pool, OBJ_SIGNAL, sizeof(**out), out);
 }
 
 static void signal_finish(struct signal *signal, enum status status)
@@ -29,14 +21,11 @@ static void signal_finish(struct signal *signal, enum status status)
 
 void signal_destroy(struct signal *signal)
 {
-    struct pool *pool = signal->obj.pool;
-
     if (signal->waiter)
         signal_finish(signal, ERR_DEAD);
     if (signal->vcpu)
         arch_vcpu_unbind(signal->vcpu);
-    object_unregister(&signal->obj);
-    pool_free(pool, signal, sizeof(*signal));
+    object_free(&signal->obj, sizeof(*signal));
 }
 
 void signal_raise(struct signal *signal, uint64_t bits)

@@ -226,32 +226,22 @@ enum status space_unmap(struct space *space, uint64_t address, uint64_t size, bo
     return OK;
 }
 
-static enum status space_init(struct space *space, enum object_type type, struct pool *pool)
-{
-    space->ptab.pool = pool;
-    return object_register(&space->obj, type, pool);
-}
-
 enum status task_create(struct pool *pool, cap_t fault_signal, unsigned fault_bit, unsigned priority_max,
                         struct task **out)
 {
-    struct task *task = pool_alloc(pool, sizeof(*task));
+    struct task *task;
+    enum status status = object_create(pool, OBJ_TASK, sizeof(*task), &task);
 
-    if (!task)
-        return ERR_MEMORY;
-    enum status status = space_init(&task->space, OBJ_TASK, pool);
-    if (status != OK) {
-        pool_free(pool, task, sizeof(*task));
+    if (status != OK)
         return status;
-    }
-    task->caps = pool_alloc(pool, PAGE_SIZE);
+    task->space.ptab.pool = pool;
     task->space.limit = USER_END;
+    task->caps = pool_alloc(pool, PAGE_SIZE);
     status = task->caps ? arch_task_init(task) : ERR_MEMORY;
     if (status != OK) {
         if (task->caps)
             pool_free(pool, task->caps, PAGE_SIZE);
-        object_unregister(&task->space.obj);
-        pool_free(pool, task, sizeof(*task));
+        object_free(&task->space.obj, sizeof(*task));
         return status;
     }
     task->fault_signal = fault_signal;
@@ -272,46 +262,35 @@ static bool space_empty_step(struct space *space, unsigned top)
 
 bool task_destroy_step(struct task *task)
 {
-    struct pool *pool = task->space.obj.pool;
-
     if (!space_empty_step(&task->space, 256)) // the upper half is the kernel's
         return false;
     arch_task_release(task);
-    pool_free(pool, task->caps, PAGE_SIZE);
-    object_unregister(&task->space.obj);
-    pool_free(pool, task, sizeof(*task));
+    pool_free(task->space.obj.pool, task->caps, PAGE_SIZE);
+    object_free(&task->space.obj, sizeof(*task));
     return true;
 }
 
 enum status guest_create(struct pool *pool, struct guest **out)
 {
-    struct guest *guest = pool_alloc(pool, sizeof(*guest));
+    struct guest *guest;
+    enum status status = object_create(pool, OBJ_GUEST, sizeof(*guest), &guest);
 
-    if (!guest)
-        return ERR_MEMORY;
-    enum status status = space_init(&guest->space, OBJ_GUEST, pool);
-    if (status == OK) {
-        guest->space.limit = 1ull << 47;
-        status = arch_guest_init(guest);
-        if (status != OK)
-            object_unregister(&guest->space.obj);
-    }
-    if (status != OK) {
-        pool_free(pool, guest, sizeof(*guest));
+    if (status != OK)
         return status;
-    }
+    guest->space.ptab.pool = pool;
+    guest->space.limit = 1ull << 47;
+    status = arch_guest_init(guest);
+    if (status != OK)
+        object_free(&guest->space.obj, sizeof(*guest));
     *out = guest;
-    return OK;
+    return status;
 }
 
 bool guest_destroy_step(struct guest *guest)
 {
-    struct pool *pool = guest->space.obj.pool;
-
     if (!space_empty_step(&guest->space, 512))
         return false;
     arch_guest_release(guest);
-    object_unregister(&guest->space.obj);
-    pool_free(pool, guest, sizeof(*guest));
+    object_free(&guest->space.obj, sizeof(*guest));
     return true;
 }

@@ -11,22 +11,13 @@
 enum status thread_create(struct pool *pool, struct task *task, enum thread_kind kind, unsigned cpu,
                           unsigned priority, struct thread **out)
 {
-    struct thread *thread = pool_alloc(pool, sizeof(*thread));
+    struct thread *thread;
+    enum status status = object_create(pool, OBJ_THREAD, sizeof(*thread), &thread);
 
     _Static_assert(sizeof(struct thread) <= 1024, "a thread fits a block");
-    if (!thread)
-        return ERR_MEMORY;
-    enum status status = object_register(&thread->obj, OBJ_THREAD, pool);
-    if (status == OK) {
-        thread->task = task;
-        status = arch_thread_init(thread);
-        if (status != OK)
-            object_unregister(&thread->obj);
-    }
-    if (status != OK) {
-        pool_free(pool, thread, sizeof(*thread));
+    if (status != OK)
         return status;
-    }
+    thread->task = task;
     thread->kind = kind;
     thread->priority = priority;
     thread->cpu = arch_cpu(cpu);
@@ -93,7 +84,6 @@ void thread_detach(struct thread *thread)
 
 void thread_destroy(struct thread *thread)
 {
-    struct pool *pool = thread->obj.pool;
     struct thread *caller = thread->caller;
 
     thread_detach(thread);
@@ -122,8 +112,7 @@ void thread_destroy(struct thread *thread)
     }
     if (thread->cpu->current == thread)
         thread->cpu->current = NULL;
-    object_unregister(&thread->obj);
-    pool_free(pool, thread, sizeof(*thread));
+    object_free(&thread->obj, sizeof(*thread));
 }
 
 void thread_fault(struct thread *thread, unsigned vector, uint64_t error, uint64_t address)

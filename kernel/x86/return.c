@@ -37,12 +37,6 @@ void arch_idle(void)
     idle_loop((uint64_t)this_cpu());
 }
 
-enum status arch_thread_init(struct thread *thread)
-{
-    (void)thread;
-    return OK;
-}
-
 void arch_thread_release(struct thread *thread)
 {
     vcpu_release(thread);

@@ -129,11 +129,6 @@ void arch_space_flush(struct space *space)
     (void)space;
     flushes++;
 }
-enum status arch_thread_init(struct thread *thread)
-{
-    (void)thread;
-    return OK;
-}
 void arch_thread_release(struct thread *thread)
 {
     (void)thread;
