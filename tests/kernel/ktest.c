@@ -253,6 +253,7 @@ int main(const struct boot_info *info)
     tests_destroy();
     tests_devices();
     tests_fpu();
+    test_vcpu();
     tests_fuzz();
     ktest_log("ktest: end, %u passed, %u failed", passed, failed);
     sys_hw_ctl(SLOT_HW, HW_EXIT, failed != 0, NULL, NULL);

@@ -220,6 +220,64 @@ static void t_no_memory(void)
     }
 }
 
+// Lists that the kernel walks with interrupts off have a bound; so has the nesting of what one destroy must climb down.
+static void t_bounds(void)
+{
+    enum status status = OK;
+    unsigned n;
+
+    EXPECT_OK(ram_new(MEM, 0, 1024 * PAGE));
+    for (n = 0; n < 290 && (status = sys_create_mem(SLOT_POOL, X + 16, MEM, n * PAGE, PAGE)) == OK; n++)
+        EXPECT_OK(sys_cap_drop(SLOT_TASK, X + 16)); // it dies with its parent
+    EXPECT_STATUS(status, ERR_QUOTA);
+    EXPECT(n >= 256);
+    EXPECT_OK(sys_create_task(SLOT_POOL, TASK, CAP_NONE, 0, 0));
+    for (n = 0; n < 400 && (status = sys_map(TASK, MEM, 600 * PAGE, VIEW + 2 * n * PAGE, PAGE, MAP_READ)) == OK; n++)
+        ;
+    EXPECT_STATUS(status, ERR_QUOTA);
+    EXPECT(n >= 256);
+    EXPECT_OK(sys_destroy(MEM));
+    EXPECT_OK(sys_destroy(TASK));
+    EXPECT_OK(sys_create_thread(SLOT_POOL, WORKER, SLOT_TASK, THREAD_WORKER, 0, 1));
+    for (n = 0; n < 290 && (status = sys_create_gate(SLOT_POOL, T + n, WORKER, n)) != ERR_QUOTA; n++)
+        EXPECT(status == OK || status == ERR_SLOT);
+    EXPECT_STATUS(status, ERR_QUOTA);
+    EXPECT(n >= 256);
+    EXPECT_OK(sys_destroy(WORKER)); // with all its gates standing
+}
+
+static void t_nesting(void)
+{
+    uint64_t slots = slots_free(SLOT_POOL);
+    enum status status = OK;
+    unsigned n;
+
+    EXPECT_OK(ram_new(X + 30, 0, 256 * PAGE));
+    for (n = 0; n < 100 && status == OK; n++)
+        status = sys_create_mem(SLOT_POOL, X + 31 + n, X + 30 + n, 0, (255 - n) * PAGE);
+    EXPECT_STATUS(status, ERR_DEPTH);
+    EXPECT(n > 8);
+    EXPECT_OK(sys_destroy(X + 30));
+    EXPECT_EQ(slots_free(SLOT_POOL), slots);
+    for (unsigned i = 0; i <= n; i++)
+        sys_cap_drop(SLOT_TASK, X + 30 + i);
+    // Pools in pools: each one's memory is a child of the same range, its home the one before.
+    unsigned home = SLOT_POOL;
+    EXPECT_OK(ram_new(MEM, 0, 256 * PAGE));
+    for (n = 0; n < 40; n++) {
+        status = sys_create_mem(SLOT_POOL, X + 30 + 2 * n, MEM, 4 * n * PAGE, 4 * PAGE);
+        if (status == OK)
+            status = sys_create_pool(home, X + 31 + 2 * n, X + 30 + 2 * n, 200 - 2 * n);
+        if (status != OK)
+            break;
+        home = X + 31 + 2 * n;
+    }
+    EXPECT_STATUS(status, ERR_DEPTH);
+    EXPECT_OK(sys_destroy(X + 31)); // the outermost
+    EXPECT_OK(sys_destroy(MEM));
+    EXPECT_EQ(slots_free(SLOT_POOL), slots);
+}
+
 static void t_hw(void)
 {
     uint64_t a, b;
@@ -263,6 +321,8 @@ void tests_objects(void)
     ktest_run("create/pool", t_create_pool);
     ktest_run("create/quota", t_quota);
     ktest_run("create/no-memory", t_no_memory);
+    ktest_run("create/bounds", t_bounds);
+    ktest_run("create/nesting", t_nesting);
     ktest_run("hw/errors", t_hw);
     ktest_run("log/errors", t_log);
 }

@@ -259,6 +259,34 @@ static void t_waiter(void)
     EXPECT_EQ(counter, 5);
 }
 
+// A wait that ends early leaves no timer behind that would end the next one.
+static void two_waits(uint64_t deadline)
+{
+    uint64_t bits;
+
+    result[0] = sys_wait(SIGNAL, deadline, &bits);
+    result[1] = sys_wait(SIGNAL, 0, &bits);
+    counter++;
+}
+
+static void t_stale_timer(void)
+{
+    EXPECT_OK(sys_create_signal(SLOT_POOL, SIGNAL));
+    counter = 0;
+    EXPECT_OK(thread_new(THREAD, SLOT_TASK, THREAD_ACTIVE, 61, two_waits, ktest_tsc() + ticks(2000)));
+    EXPECT_OK(sys_raise(SIGNAL, 1));
+    sleep_us(6000);
+    EXPECT_EQ(counter, 0);
+    EXPECT_EQ(thread_report_of(THREAD), REPORT_BLOCKED);
+    EXPECT_OK(sys_raise(SIGNAL, 1));
+    EXPECT(counter == 1 && result[0] == OK && result[1] == OK);
+    // A thread that is stopped in a timed wait, or is given another priority there
+    EXPECT_OK(sys_thread_start(THREAD, (uint64_t)two_waits, stack_new(), ktest_tsc() + ticks(2000)));
+    EXPECT_OK(sys_thread_set(THREAD, THREAD_PRIORITY, 62));
+    WAIT_UNTIL(result[0] == ERR_TIMEOUT);
+    EXPECT_OK(sys_thread_set(THREAD, THREAD_STOP, 0));
+}
+
 // CANCEL that comes while the thread runs ends its next blocking call.
 static void t_cancel_running(void)
 {
@@ -279,5 +307,6 @@ void tests_threads(void)
     ktest_run("thread/fs-base", t_fs_base);
     ktest_run("signal/basic", t_signal);
     ktest_run("signal/waiter", t_waiter);
+    ktest_run("signal/stale-timer", t_stale_timer);
     ktest_run("signal/cancel-running", t_cancel_running);
 }
