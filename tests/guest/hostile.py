@@ -31,6 +31,7 @@ DEEDS = (
     ("cpuid", "cpuid done", ALIVE),
     ("privileged", "privileged done", ALIVE),
     ("cr", "cr done", ALIVE),
+    ("cr4", "cr4 done|" + CRASH, ALIVE + CRASHED),  # QEMU lets a guest set reserved bits, and refuses to go on with them
     ("task", "task: exception|unexpected|" + CRASH, ALIVE + CRASHED + ("stopped",)),
     ("paging", "paging done|" + CRASH, ALIVE + CRASHED),
     ("cr3", CRASH, CRASHED),
@@ -46,7 +47,7 @@ DEEDS = (
     ("reset", r"\[bad: asked for a reset\]", ALIVE + ("created",)),
     ("off", r"\[bad: switched itself off\]", ("stopped",)),
 )
-QUICK = ("triple", "rom", "msr", "privileged", "cr", "straddle", "paging", "cr3", "task", "spin")  # in Bochs
+QUICK = ("triple", "rom", "msr", "privileged", "cr", "cr4", "straddle", "paging", "cr3", "task", "spin")  # in Bochs
 
 YAML = """
 system: hostile

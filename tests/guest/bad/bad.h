@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The hostile guest: a Multiboot kernel that does on command what no kernel should. See main.c for what it can do.
+// The hostile guest: a Multiboot kernel that does on command what no kernel should. See main.c for
+// what it can do.
 #pragma once
 
 #include <stdbool.h>
@@ -17,10 +18,10 @@ extern bool storming; // says so for each 1,000 interrupts
 #define NO_TRAP 0xffffffffu
 
 // One piece of assembly that may raise an exception.
-#define TRY(code, ...)                                                                                                                 \
-    do {                                                                                                                               \
-        trapped = NO_TRAP;                                                                                                             \
-        __asm__ volatile("movl $999f, recover\n\t" code "\n999:\n\tmovl $0, recover" __VA_ARGS__);                                     \
+#define TRY(code, ...)                                                                             \
+    do {                                                                                           \
+        trapped = NO_TRAP;                                                                         \
+        __asm__ volatile("movl $999f, recover\n\t" code "\n999:\n\tmovl $0, recover" __VA_ARGS__); \
     } while (0)
 
 static inline void out8(uint16_t port, uint8_t value)
@@ -72,6 +73,6 @@ extern uint32_t memory_end; // of RAM, in bytes
 
 // Each returns when it is through; what it was asked to do is its name.
 void do_ports(void), do_ports_off(void), do_uart(void);
-void do_msr(void), do_cpuid(void), do_privileged(void), do_cr(void), do_task(void);
+void do_msr(void), do_cpuid(void), do_privileged(void), do_cr(void), do_cr4(void), do_task(void);
 void do_rom(void), do_paging(void), do_cr3(void), do_straddle(void), do_exotic(void), do_void(void);
 void do_storm(void), do_apic(void), do_icr(void), do_nmi(void);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The hostile guest's prompt: it says what it was started with, reads the name of a misdeed from COM1, and does it.
+// The hostile guest's prompt: it says what it was started with, reads the name of a misdeed from
+// COM1, and does it.
 #include "bad.h"
 
 #include <stdarg.h>
@@ -83,7 +84,9 @@ void bad_trap(struct frame *frame)
         return;
     if (frame->vector >= 32) {
         interrupts++;
-        if (storming && interrupts % 1000 == 0) // here: between two interrupts there may be no room for an instruction
+        if (storming &&
+            interrupts % 1000 ==
+                0) // here: between two interrupts there may be no room for an instruction
             print("storm %u\n", interrupts / 1000);
         if (frame->vector >= 0x28)
             out8(0xa0, 0x20);
@@ -98,7 +101,8 @@ void bad_trap(struct frame *frame)
         return;
     }
     __asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
-    print("\nunexpected exception %u at 0x%x, error 0x%x, cr2 0x%x\n", frame->vector, frame->eip, frame->error, cr2);
+    print("\nunexpected exception %u at 0x%x, error 0x%x, cr2 0x%x\n", frame->vector, frame->eip,
+          frame->error, cr2);
     for (;;)
         __asm__ volatile("cli; hlt");
 }
@@ -114,7 +118,8 @@ static void set_idt(void)
 
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t handler = (uint32_t)stubs + 16 * i;
-        idt[i] = (uint64_t)(handler & 0xffff0000) << 32 | 0x8e0000000000ull | 8 << 16 | (handler & 0xffff);
+        idt[i] = (uint64_t)(handler & 0xffff0000) << 32 | 0x8e0000000000ull | 8 << 16 |
+                 (handler & 0xffff);
     }
     pointer.limit = sizeof(idt) - 1;
     pointer.base = (uint32_t)idt;
@@ -181,15 +186,33 @@ static const struct {
     const char *name;
     void (*run)(void);
 } deeds[] = {
-    {"triple", do_triple},   {"spin", do_spin},         {"halt", do_halt},
-    {"flood", do_flood},     {"off", do_off},           {"reset", do_reset},
-    {"fill", do_fill},       {"scan", do_scan},         {"void", do_void},
-    {"ports", do_ports},     {"ports-off", do_ports_off}, {"uart", do_uart},
-    {"msr", do_msr},         {"cpuid", do_cpuid},       {"privileged", do_privileged},
-    {"cr", do_cr},           {"task", do_task},         {"rom", do_rom},
-    {"paging", do_paging},   {"cr3", do_cr3},           {"straddle", do_straddle},
-    {"exotic", do_exotic},   {"storm", do_storm},       {"apic", do_apic},
-    {"icr", do_icr},         {"nmi", do_nmi},
+    {"triple", do_triple},
+    {"spin", do_spin},
+    {"halt", do_halt},
+    {"flood", do_flood},
+    {"off", do_off},
+    {"reset", do_reset},
+    {"fill", do_fill},
+    {"scan", do_scan},
+    {"void", do_void},
+    {"ports", do_ports},
+    {"ports-off", do_ports_off},
+    {"uart", do_uart},
+    {"msr", do_msr},
+    {"cpuid", do_cpuid},
+    {"privileged", do_privileged},
+    {"cr", do_cr},
+    {"cr4", do_cr4},
+    {"task", do_task},
+    {"rom", do_rom},
+    {"paging", do_paging},
+    {"cr3", do_cr3},
+    {"straddle", do_straddle},
+    {"exotic", do_exotic},
+    {"storm", do_storm},
+    {"apic", do_apic},
+    {"icr", do_icr},
+    {"nmi", do_nmi},
 };
 
 static bool same(const char *a, const char *b)
@@ -242,7 +265,8 @@ void bad_main(uint32_t magic, const struct multiboot_info *info)
     print("lower %u upper %u cmdline '%s'\n", info->mem_lower, info->mem_upper, cmdline);
     if (info->mods_count) {
         print("%u module of %u bytes: ", info->mods_count, module[1] - module[0]);
-        for (const char *at = (const char *)module[0]; at < (const char *)module[1] && *at >= ' '; at++)
+        for (const char *at = (const char *)module[0]; at < (const char *)module[1] && *at >= ' ';
+             at++)
             put(*at);
         print("\n");
     }

@@ -50,7 +50,8 @@ static void paging_on(void)
 {
     TRY("mov %%cr4, %%eax; or $0x10, %%eax; mov %%eax, %%cr4;" // PSE
         "mov %0, %%cr3; mov %%cr0, %%eax; or $0x80000000, %%eax; mov %%eax, %%cr0",
-        ::"r"(directory) : "eax", "memory");
+        ::"r"(directory)
+        : "eax", "memory");
 }
 
 static void paging_off(void)
@@ -67,7 +68,8 @@ void do_paging(void)
     paging_on();
     for (uint32_t i = 0; i < 4000; i++) {
         uint32_t at = rnd() % 1023 + 1, address = at << 22 | (rnd() & 0x3fffff);
-        static const uint32_t places[] = {0xfec00000, LAPIC, 0xfed00000, 0xa0000, 0xe0000, 0xf0000000};
+        static const uint32_t places[] = {0xfec00000, LAPIC,   0xfed00000,
+                                          0xa0000,    0xe0000, 0xf0000000};
 
         switch (rnd() % 4) {
         case 0:
@@ -112,7 +114,8 @@ void do_straddle(void)
 {
     static const uint8_t load[] = {0xa1, 0x20, 0x00, 0xe0, 0xfe, 0xc3}; // mov 0xfee00020, %eax; ret
     static uint8_t pages[3 * 4096] __attribute__((aligned(4096)));
-    static const uint32_t edges[] = {0xa0000, 0xfec00000, 0xfec01000, LAPIC, LAPIC + 0x1000, 0xfed00000};
+    static const uint32_t edges[] = {0xa0000, 0xfec00000,     0xfec01000,
+                                     LAPIC,   LAPIC + 0x1000, 0xfed00000};
     uint32_t value;
 
     for (uint32_t i = 0; i < 6; i++)
@@ -162,12 +165,17 @@ void do_exotic(void)
     TRY("cmpxchg8b %0", : "+m"(*at)::"eax", "edx", "memory");
     TRY("pushl %0; pop %%eax", : "+m"(*at)::"eax", "memory");
     TRY("btsl $7, %0; btcl $3, %0; bsf %0, %%eax", : "+m"(*(uint32_t *)at)::"eax", "memory");
-    TRY("shldl $3, %%eax, %0; sarl $1, %0; rcll $1, %0; notl %0; negl %0; mull %0", : "+m"(*(uint32_t *)at)::"eax", "edx", "memory");
-    TRY("movsbl %0, %%eax; movzwl %0, %%eax; xchg %%eax, %0; cmpl $1, %0; testb $1, %0; setz %0", : "+m"(*at)::"eax", "memory");
-    TRY("movl $100, %%ecx; mov %0, %%edi; mov %0, %%esi; rep movsb", ::"r"(at) : "ecx", "edi", "esi", "memory");
-    TRY("movl $100, %%ecx; mov %0, %%edi; rep stosl; mov $100, %%ecx; repe scasb", ::"r"(at) : "ecx", "edi", "memory");
+    TRY("shldl $3, %%eax, %0; sarl $1, %0; rcll $1, %0; notl %0; negl %0; mull %0",
+        : "+m"(*(uint32_t *)at)::"eax", "edx", "memory");
+    TRY("movsbl %0, %%eax; movzwl %0, %%eax; xchg %%eax, %0; cmpl $1, %0; testb $1, %0; setz %0",
+        : "+m"(*at)::"eax", "memory");
+    TRY("movl $100, %%ecx; mov %0, %%edi; mov %0, %%esi; rep movsb", ::"r"(at)
+        : "ecx", "edi", "esi", "memory");
+    TRY("movl $100, %%ecx; mov %0, %%edi; rep stosl; mov $100, %%ecx; repe scasb", ::"r"(at)
+        : "ecx", "edi", "memory");
     TRY("bound %%eax, %0", : "+m"(*(uint64_t *)at)::"memory");
-    TRY("lgdt 0xfed00000(,%0)", ::"r"(0x20000000 - 0x20000000 + 0) : "memory"); // limit 0xffff, base all ones
+    TRY("lgdt 0xfed00000(,%0)", ::"r"(0x20000000 - 0x20000000 + 0)
+        : "memory"); // limit 0xffff, base all ones
     TRY("lgdt gdt_pointer", ::: "memory");
     TRY("fldenv %0", ::"m"(*at) : "memory");
     TRY("fxsave %0", : "+m"(*at)::"memory");

@@ -52,11 +52,11 @@ void do_cpuid(void)
 }
 
 #define EACH(name, code) EACH_AT(name, rnd(), code)
-#define EACH_AT(name, at, code)                                                                                                               \
-    do {                                                                                                                               \
-        uint32_t a_ = rnd(), c_ = (at), d_ = rnd();                                                                                   \
-        TRY(code, : "+a"(a_), "+c"(c_), "+d"(d_)::"memory", "ebx");                                                                    \
-        print(trapped == NO_TRAP ? name " passed\n" : name " exception %u\n", trapped);                                                \
+#define EACH_AT(name, at, code)                                                         \
+    do {                                                                                \
+        uint32_t a_ = rnd(), c_ = (at), d_ = rnd();                                     \
+        TRY(code, : "+a"(a_), "+c"(c_), "+d"(d_)::"memory", "ebx");                     \
+        print(trapped == NO_TRAP ? name " passed\n" : name " exception %u\n", trapped); \
     } while (0)
 
 void do_privileged(void)
@@ -99,7 +99,9 @@ void do_privileged(void)
     // XSETBV with CR4.OSXSAVE: all values, then back to x87 alone.
     TRY("mov %%cr4, %%eax; or $0x40000, %%eax; mov %%eax, %%cr4", ::: "eax", "memory");
     for (uint32_t i = 0; i < 500; i++)
-        TRY(".byte 0x0f, 0x01, 0xd1", ::"a"(i < 256 ? i : rnd()), "d"(i % 3 ? 0 : rnd()), "c"(i % 5 == 0) : "memory");
+        TRY(".byte 0x0f, 0x01, 0xd1", ::"a"(i < 256 ? i : rnd()), "d"(i % 3 ? 0 : rnd()),
+            "c"(i % 5 == 0)
+            : "memory");
     TRY(".byte 0x0f, 0x01, 0xd1", ::"a"(1), "d"(0), "c"(0) : "memory");
     print("privileged done\n");
 }
@@ -108,7 +110,7 @@ void do_privileged(void)
 void do_cr(void)
 {
     for (uint32_t i = 0; i < 3000; i++) {
-        uint32_t cr0 = (rnd() & ~0x80000000u) | 1, cr4 = i % 2 ? rnd() : 1u << rnd() % 32;
+        uint32_t cr0 = (rnd() & ~0x80000000u) | 1, cr4 = rnd() & 0x7ff;
         TRY("mov %0, %%cr0", ::"r"(cr0) : "memory");
         TRY("mov %0, %%cr4", ::"r"(cr4) : "memory");
         TRY("mov %0, %%cr2", ::"r"(rnd()) : "memory");
@@ -116,13 +118,24 @@ void do_cr(void)
         TRY("mov %0, %%dr6", ::"r"(rnd()) : "memory");
         TRY("mov %0, %%dr0", ::"r"(rnd()) : "memory");
         TRY("lmsw %%ax", ::"a"(rnd() & 0xfffe) : "memory");
-        TRY("smsw %%eax; mov %%cr3, %%eax; mov %%cr4, %%eax; mov %%dr7, %%eax; mov %%dr3, %%eax", ::: "eax", "memory");
+        TRY("smsw %%eax; mov %%cr3, %%eax; mov %%cr4, %%eax; mov %%dr7, %%eax; mov %%dr3, %%eax", ::
+                : "eax", "memory");
         TRY(".byte 0x0f, 0x22, 0xc8", ::"a"(rnd()) : "memory"); // CR1, which is not there
         TRY(".byte 0x0f, 0x22, 0xf8", ::"a"(rnd()) : "memory"); // CR7
     }
     TRY("mov %0, %%cr0", ::"r"(0x11) : "memory");
     TRY("mov %0, %%cr4", ::"r"(0) : "memory");
     print("cr done\n");
+}
+
+// Reserved bits too.
+void do_cr4(void)
+{
+    print("cr4 begins\n");
+    for (uint32_t i = 0; i < 3000; i++)
+        TRY("mov %0, %%cr4", ::"r"(i % 2 ? rnd() : 1u << rnd() % 32) : "memory");
+    TRY("mov %0, %%cr4", ::"r"(0) : "memory");
+    print("cr4 done\n");
 }
 
 // A jump to a task gate's kin, a TSS: hardware task switching.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A vmm that goes wrong when its guest's command line says so, and else is the true one (its main() renamed).
+// A vmm that goes wrong when its guest's command line says so, and else is the true one (its main()
+// renamed).
 #include <string.h>
 
 #include "bulkhead/task.h"
