@@ -14,7 +14,7 @@ enum vcpu_exit {
     EXIT_KICK,       // the bound signal has bits; take them with wait
     EXIT_DEADLINE,   // page->deadline passed
     EXIT_WINDOW,     // the guest can take an interrupt now (asked for by window = 1)
-    EXIT_NMI_WINDOW, // likewise for an NMI (window = 2)
+    EXIT_NMI_WINDOW, // likewise for an NMI (window = 2). SVM: at the IRET that ends the last one, before it runs
     EXIT_CPUID,
     EXIT_HLT,
     EXIT_IO,    // qualification: struct-less, see IO_*
@@ -24,20 +24,20 @@ enum vcpu_exit {
     EXIT_CR,     // access to a control register; qualification CR_* when CR_DECODED, else decode
     EXIT_DR,     // access to a debug register; decode
     EXIT_XSETBV,
-    EXIT_EXCEPTION, // intercepted exception: vector in `event`, its error code in `error`
+    EXIT_EXCEPTION, // intercepted exception: vector in `event`, its error code in `error`; qualification: #PF address, #DB what DR6 shall tell
     EXIT_SHUTDOWN,  // triple fault
     EXIT_INVD,      // INVD or WBINVD
     EXIT_PAUSE,
     EXIT_HYPERCALL, // VMCALL, VMMCALL
-    EXIT_RDTSC,
+    EXIT_RDTSC,     // qualification 1: RDTSCP
     EXIT_INVLPG,
     EXIT_TASK_SWITCH,
     EXIT_UNDEFINED, // an instruction that the guest's processor does not have (VMX, SVM, MONITOR, ...): inject #UD
     EXIT_INIT,
     EXIT_SIPI,
-    EXIT_INVALID, // the state that the vmm loaded was refused; qualification: the vendor's code
+    EXIT_INVALID, // the state that the vmm loaded was refused; qualification: the vendor's code. On SVM all groups must be loaded again
     EXIT_OTHER,   // vendor's reason in `reason`
-    EXIT_RDPMC,
+    EXIT_RDPMC,   // the guest has no counters: inject #GP
     EXIT_CLASSES,
     EXIT_HOST = 31, // kernel-internal: a host interrupt; never seen by a vmm
 };
@@ -46,10 +46,10 @@ enum vcpu_group { // bits of have, dirty, want[]
     GROUP_CR = 1 << 0,       // cr0 cr2 cr3 cr4
     GROUP_SEG = 1 << 1,      // es cs ss ds fs gs
     GROUP_TABLES = 1 << 2,   // ldtr tr gdtr idtr
-    GROUP_SYSCALL = 1 << 3,  // star lstar cstar sfmask kernel_gs_base
+    GROUP_SYSCALL = 1 << 3,  // star lstar cstar sfmask kernel_gs_base (VT-x: WRMSR to the first four exits)
     GROUP_SYSENTER = 1 << 4, // sysenter_*
     GROUP_EFER_PAT = 1 << 5, // efer pat
-    GROUP_DEBUG = 1 << 6,    // dr[0..3] dr6 dr7
+    GROUP_DEBUG = 1 << 6,    // dr[0..3] dr7 (DR6 is the vmm's own: every access and every #DB exits)
     GROUP_PDPTE = 1 << 7,    // pdpte[] (VT-x with PAE paging; ignored on SVM)
     GROUP_EVENT = 1 << 8,    // shadow, activity, pending_debug (at entry; on exit shadow is always there)
     GROUP_TIME = 1 << 9,     // tsc_offset
@@ -120,7 +120,7 @@ struct vcpu_page {
     uint32_t shadow;        // SHADOW_*
     uint32_t activity;      // 0 active
     uint64_t gpr[16];       // enum gpr
-    uint64_t rip, rflags;
+    uint64_t rip, rflags;   // a changed rip ends the STI / MOV SS shadow, unless GROUP_EVENT is dirty
 
     uint32_t dirty;         // groups to load at the next entry; the kernel clears it
     uint32_t inject, inject_error, inject_length; // one-shot: the kernel clears `inject`

@@ -25,6 +25,7 @@ struct vcpu {
     uint64_t vendor_phys;
     union {
         struct {
+            uint64_t efer;                // as the guest believes it, without LMA
             uint64_t cache_disable;       // CR0.CD and NW as the guest believes them
             uint32_t control, exceptions; // as the vmm set them
             uint32_t window;              // WINDOW_*

@@ -39,7 +39,8 @@ static enum vcpu_exit run(void)
 
 static const uint8_t *code(void)
 {
-    return ram + (page->rip & (GUEST_RAM - 1)); // flat segments, identity mapping
+    // Identity mapping, and flat segments but for real mode.
+    return ram + ((page->rip < GUEST_BASE ? GUEST_BASE : 0) + page->rip) % GUEST_RAM;
 }
 
 // Length of the instructions that guest.S uses.
@@ -152,6 +153,7 @@ static void reset_state(void)
 {
     const struct vcpu_segment data = {.attributes = 0x93, .limit = 0xffff};
 
+    memset(ram, 0, GUEST_BASE);
     memcpy(ram + GUEST_BASE, guest_image, (size_t)(guest_image_end - guest_image));
     for (unsigned i = SEG_ES; i <= SEG_GS; i++)
         page->seg[i] = data;
@@ -600,6 +602,35 @@ static void test_cr4(void)
                 "must: CR4.VMXE");
 }
 
+// A vmm gone mad: any state in any group. The kernel must stay up, and the vCPU must be good for a
+// proper guest afterwards.
+static void test_random(void)
+{
+    enum { ROUNDS = 30000 };
+    uint64_t x = 88172645463325252ull, *words = (uint64_t *)page;
+    unsigned classes = 0;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        reset_state();
+        // Some rounds change a few words of a good state, others all.
+        unsigned changes = i % 4 ? i % 8 : sizeof(*page) / 8;
+        for (unsigned k = 0; k < changes; k++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            words[x % (sizeof(*page) / 8)] = x >> 63 ? x : x & 0xff;
+        }
+        page->deadline = ktest_tsc() + 100000;
+        enum vcpu_exit exit = run();
+        classes |= exit < EXIT_CLASSES ? 1u << exit : 0;
+        if (exit == EXIT_CLASSES)
+            ktest_check(false, "vcpu_run takes any page");
+    }
+    ktest_log("random pages: exit classes 0x%x", classes);
+    memset(page, 0, sizeof(*page));
+    page->deadline = UINT64_MAX;
+    reset_state();
+    ktest_check(test_boot(), "a vCPU is good again after nonsense");
+}
+
 static void vcpu_thread(void)
 {
     reset_state();
@@ -614,6 +645,7 @@ static void vcpu_thread(void)
         reset_state();
         if (test_boot())
             test_cr4();
+        test_random();
     }
     sys_raise(S_DONE, 1);
     for (;;)
@@ -672,8 +704,12 @@ void test_vcpu(void)
                 "bind a signal");
     ktest_check(sys_thread_start(S_VCPU, (uint64_t)vcpu_thread, top(0), 0) == OK, "start the vCPU");
     while (!(got & 1)) {
-        if (sys_wait(S_DONE, ktest_tsc() + 20000000000, &bits) != OK) {
+        if (sys_wait(S_DONE, ktest_tsc() + 200000000000, &bits) != OK) {
+            struct message m = {THREAD_FAULT, {0}};
+            sys_thread_ctl(S_VCPU, &m);
             ktest_check(false, "the vCPU tests end");
+            ktest_log("the vCPU: state %lu vector %lu error 0x%lx address 0x%lx rip 0x%lx", m.w[4],
+                      m.w[0], m.w[1], m.w[2], m.w[3]);
             break;
         }
         got |= bits;

@@ -76,6 +76,16 @@ static void load_inject(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *pag
         vmcb->virq |= VIRQ_PENDING | VIRQ_IGNORE_TPR;
 }
 
+// VMRUN demands SVME; the guest never reads this MSR, and a change of CR0.PG exits, so LME need not
+// stand there before. HAZARD: it must not: QEMU 7.2 does not come back to the host from LME = 1, PG
+// = 0, PAE = 0.
+static uint64_t efer(const struct vcpu *v, const struct vmcb *vmcb)
+{
+    bool long_mode = v->svm.efer & EFER_LME && vmcb->cr0 & CR0_PG;
+
+    return (v->svm.efer & ~EFER_LME) | EFER_SVME | (long_mode ? EFER_LME | EFER_LMA : 0);
+}
+
 void svm_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty)
 {
     struct vmcb *vmcb = v->vendor;
@@ -91,12 +101,10 @@ void svm_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty)
         v->svm.cache_disable = cr0 & (CR0_CD | CR0_NW);
         vmcb->cr0 = (cr0 & 0xffffffff & ~(CR0_CD | CR0_NW)) | CR0_ET;
     }
-    if (dirty & GROUP_EFER_PAT) // VMRUN demands SVME; the guest never reads this
-        vmcb->efer = READ_ONCE(page->efer) | EFER_SVME;
-    if (dirty & (GROUP_EFER_PAT | GROUP_CR)) { // LMA hangs on both
-        bool long_mode = vmcb->efer & EFER_LME && vmcb->cr0 & CR0_PG;
-        vmcb->efer = (vmcb->efer & ~EFER_LMA) | (long_mode ? EFER_LMA : 0);
-    }
+    if (dirty & GROUP_EFER_PAT)
+        v->svm.efer = READ_ONCE(page->efer) & ~(EFER_LMA | EFER_SVME);
+    if (dirty & (GROUP_EFER_PAT | GROUP_CR)) // LMA hangs on both
+        vmcb->efer = efer(v, vmcb);
     if (dirty & GROUP_SEG) {
         for (unsigned i = SEG_ES; i <= SEG_GS; i++)
             load_segment(segment(vmcb, i), &page->seg[i]);
@@ -134,7 +142,7 @@ void svm_store(const struct vcpu *v, struct vcpu_page *page, uint32_t want)
     FIELDS
 #undef FIELD
     page->cr0 = want & GROUP_CR ? vmcb->cr0 | v->svm.cache_disable : page->cr0;
-    page->efer = want & GROUP_EFER_PAT ? vmcb->efer & ~EFER_SVME : page->efer;
+    page->efer = want & GROUP_EFER_PAT ? v->svm.efer | (vmcb->efer & EFER_LMA) : page->efer;
     if (want & GROUP_SEG) {
         for (unsigned i = SEG_ES; i <= SEG_GS; i++)
             store_segment(&page->seg[i], segment(vmcb, i));
