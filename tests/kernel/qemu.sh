@@ -10,7 +10,8 @@ command -v qemu-system-x86_64 >/dev/null || skip qemu "qemu-system-x86_64 is not
 build
 for model in EPYC,+svm,+npt max; do
     name=qemu-${model%%,*}
-    timeout -k 5 ${KT:-180} qemu-system-x86_64 -accel tcg -cpu "$model" -m 512 -smp 1 -nodefaults -no-user-config \
+    rm -f "$WORK/$name.txt"
+    timeout -k 5 180 qemu-system-x86_64 -accel tcg -cpu "$model" -m 512 -smp 1 -nodefaults -no-user-config \
         -display none -monitor none -serial "file:$WORK/$name.txt" -no-reboot \
         -device isa-debug-exit,iobase=0xf4,iosize=4 -cdrom "$O/ktest.iso" </dev/null >"$WORK/$name.log" 2>&1
     report "$name" "$?"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Capabilities: copies with fewer rights, one-bit signals, revocation, stale words after a slot was used again, and the rights that
-// each operation needs.
+// Capabilities: copies with fewer rights, one-bit signals, revocation, stale words after a slot was
+// used again, and the rights that each operation needs.
 #include "ktest.h"
 
 enum { SIGNAL = T, TASK, COPY, WEAK, THREAD, MEM, OTHER, GATE, BIT, BIT2, POOL };
@@ -29,7 +29,8 @@ static void t_copy(void)
     EXPECT_STATUS(sys_cap_copy(SLOT_TASK, SIGNAL, TASK, CAP_SLOTS, 15), ERR_SLOT);
     EXPECT_STATUS(sys_cap_copy(SLOT_TASK, SIGNAL, SLOT_TASK, SIGNAL, 15), ERR_SLOT);
     EXPECT_STATUS(sys_cap_copy(SLOT_TASK, SIGNAL, TASK, 1, 0x1000), ERR_ARG);
-    EXPECT_STATUS(sys_cap_copy(SLOT_TASK, TASK, TASK, 1, RIGHT_RAISE | RIGHT_BIT(1)), ERR_ARG); // no signal
+    EXPECT_STATUS(sys_cap_copy(SLOT_TASK, TASK, TASK, 1, RIGHT_RAISE | RIGHT_BIT(1)),
+                  ERR_ARG); // no signal
     EXPECT_OK(sys_cap_copy(SLOT_TASK, TASK, SLOT_TASK, WEAK, RIGHT_MAP));
     EXPECT_STATUS(sys_cap_copy(WEAK, 1, TASK, 1, 15), ERR_RIGHTS);
     EXPECT_STATUS(sys_cap_copy(SLOT_TASK, SIGNAL, WEAK, 1, 15), ERR_RIGHTS);
@@ -53,12 +54,14 @@ static void t_one_bit(void)
 
     EXPECT_OK(sys_create_signal(SLOT_POOL, SIGNAL));
     EXPECT_OK(sys_cap_copy(SLOT_TASK, SIGNAL, SLOT_TASK, BIT, RIGHT_ALL | RIGHT_BIT(63)));
-    EXPECT_EQ(cap_word(SLOT_TASK, BIT) >> 20 & 0xfff, RIGHT_RAISE | RIGHT_BIT(63)); // may do nothing else
+    EXPECT_EQ(cap_word(SLOT_TASK, BIT) >> 20 & 0xfff,
+              RIGHT_RAISE | RIGHT_BIT(63)); // may do nothing else
     EXPECT_OK(sys_raise(BIT, 0xff));
     EXPECT_OK(sys_poll(SIGNAL, &bits));
     EXPECT_EQ(bits, 1ull << 63);
     // The restriction survives each further copy, whatever is asked for.
-    static const unsigned rights[] = {RIGHT_ALL, RIGHT_ALL | RIGHT_BIT(0), RIGHT_RAISE, 0xfff, RIGHT_BIT(3)};
+    static const unsigned rights[] = {RIGHT_ALL, RIGHT_ALL | RIGHT_BIT(0), RIGHT_RAISE, 0xfff,
+                                      RIGHT_BIT(3)};
     for (unsigned i = 0; i < 5; i++) {
         EXPECT_OK(sys_cap_copy(SLOT_TASK, BIT, SLOT_TASK, BIT2, rights[i]));
         enum status status = sys_raise(BIT2, 0xff);
@@ -115,7 +118,8 @@ static void t_revoke(void)
     EXPECT_STATUS(sys_poll(SIGNAL, &bits), ERR_TIMEOUT);
 }
 
-// A capability word outlives its object in a table; the object's slot is used again at once. It must never come to life.
+// A capability word outlives its object in a table; the object's slot is used again at once. It
+// must never come to life.
 static void t_stale(void)
 {
     uint64_t word, type, first = 0;
@@ -150,9 +154,10 @@ static void t_destroy(void)
     for (unsigned type = OBJ_MEM; type <= OBJ_SIGNAL; type++) {
         if (type == OBJ_GUEST || type == OBJ_GATE)
             continue;
-        enum status status = type == OBJ_MEM      ? ram_new(OTHER, 0, PAGE)
-                             : type == OBJ_TASK   ? sys_create_task(SLOT_POOL, OTHER, CAP_NONE, 0, 0)
-                             : type == OBJ_THREAD ? sys_create_thread(SLOT_POOL, OTHER, SLOT_TASK, THREAD_WORKER, 0, 1)
+        enum status status = type == OBJ_MEM    ? ram_new(OTHER, 0, PAGE)
+                             : type == OBJ_TASK ? sys_create_task(SLOT_POOL, OTHER, CAP_NONE, 0, 0)
+                             : type == OBJ_THREAD ? sys_create_thread(SLOT_POOL, OTHER, SLOT_TASK,
+                                                                      THREAD_WORKER, 0, 1)
                                                   : sys_create_signal(SLOT_POOL, OTHER);
         EXPECT_OK(status);
         EXPECT_OK(sys_cap_copy(SLOT_TASK, OTHER, SLOT_TASK, WEAK, RIGHT_ALL & ~RIGHT_CTRL));

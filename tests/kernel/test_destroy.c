@@ -1,8 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Destruction of everything while it is in use: each other party gets its error, nothing is lost, and all memory comes back.
+// Destruction of everything while it is in use: each other party gets its error, nothing is lost,
+// and all memory comes back.
 #include "ktest.h"
 
-enum { A_ = T, B_, WORKER, GATE, SIGNAL, TASK, MEM, POOL, POOL_MEM, READY, C_, INNER, INNER_MEM, GUEST, VCPU, N = T + 20 };
+enum {
+    A_ = T,
+    B_,
+    WORKER,
+    GATE,
+    SIGNAL,
+    TASK,
+    MEM,
+    POOL,
+    POOL_MEM,
+    READY,
+    C_,
+    INNER,
+    INNER_MEM,
+    GUEST,
+    VCPU,
+    N = T + 20
+};
 
 static volatile uint64_t result[8];
 static volatile unsigned results;
@@ -62,7 +80,8 @@ static void t_worker(void)
 static void t_gate(void)
 {
     call_setup(SLOT_TASK);
-    EXPECT_OK(sys_destroy(GATE)); // the call that is served goes on; who waits for the gate does not
+    EXPECT_OK(
+        sys_destroy(GATE)); // the call that is served goes on; who waits for the gate does not
     EXPECT_EQ(results, 1);
     EXPECT_STATUS(result[2], ERR_DEAD);
     EXPECT_OK(sys_raise(SIGNAL, 1));
@@ -117,7 +136,8 @@ static void t_stopped_worker(void)
     call_setup(SLOT_TASK);
     EXPECT_OK(sys_thread_set(WORKER, THREAD_STOP, 0));
     EXPECT_EQ(results, 0); // a stopped worker may go on: callers wait
-    EXPECT_OK(sys_thread_start(WORKER, (uint64_t)blocked_worker, stack_new(), 0)); // anew: the call is lost
+    EXPECT_OK(sys_thread_start(WORKER, (uint64_t)blocked_worker, stack_new(),
+                               0)); // anew: the call is lost
     EXPECT_EQ(results, 1);
     EXPECT_STATUS(result[1], ERR_DEAD);
     EXPECT_OK(sys_raise(SIGNAL, 1));
@@ -125,7 +145,8 @@ static void t_stopped_worker(void)
     EXPECT_STATUS(result[2], OK);
 }
 
-// A worker that faults inside of a call: the caller waits until somebody repairs, restarts or destroys it.
+// A worker that faults inside of a call: the caller waits until somebody repairs, restarts or
+// destroys it.
 static void faulting_worker(uint64_t unused)
 {
     struct message m = {0};
@@ -174,7 +195,8 @@ static void t_task(void)
     }
 }
 
-// A running thread of lower priority, whose address space is the one that is loaded when it is preempted.
+// A running thread of lower priority, whose address space is the one that is loaded when it is
+// preempted.
 static void spin(uint64_t n)
 {
     for (;;)
@@ -253,7 +275,8 @@ static void t_pool(void)
         EXPECT_OK(sys_destroy(POOL));
         EXPECT_STATUS(sys_raise(SIGNAL, 1), ERR_CAP);
         EXPECT_STATUS(sys_destroy(GUEST), ERR_CAP);
-        EXPECT_OK(sys_create_irq(SLOT_POOL, N + 1, SLOT_HW, 7, S_NEVER, 5)); // its line is free again
+        EXPECT_OK(
+            sys_create_irq(SLOT_POOL, N + 1, SLOT_HW, 7, S_NEVER, 5)); // its line is free again
         EXPECT_OK(sys_destroy(N + 1));
         EXPECT_OK(sys_destroy(MEM));
         EXPECT_OK(sys_destroy(POOL_MEM));
@@ -347,7 +370,8 @@ static void t_in_call(void)
     }
 }
 
-// A large pool is destroyed in steps; a thread of higher priority runs in between, and destroys it, too.
+// A large pool is destroyed in steps; a thread of higher priority runs in between, and destroys it,
+// too.
 static volatile unsigned second;
 
 static void second_destroyer(uint64_t deadline)
@@ -366,7 +390,8 @@ static void t_twice(void)
         EXPECT_OK(ram_new(MEM, 0, 0x1800000));
         EXPECT_OK(sys_create_task(SLOT_POOL, TASK, CAP_NONE, 0, 0));
         EXPECT_OK(sys_map(TASK, MEM, 0, VIEW + PAGE, 0x1800000, MAP_READ)); // in small pages
-        EXPECT_OK(thread_new(A_, SLOT_TASK, THREAD_ACTIVE, 61, second_destroyer, ktest_tsc() + ticks(30 + 20 * round)));
+        EXPECT_OK(thread_new(A_, SLOT_TASK, THREAD_ACTIVE, 61, second_destroyer,
+                             ktest_tsc() + ticks(30 + 20 * round)));
         enum status status = sys_destroy(TASK);
         EXPECT(status == OK || status == ERR_CAP);
         WAIT_UNTIL(second != 0);

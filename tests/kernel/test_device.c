@@ -1,8 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// I/O ports by the permission bitmap, and interrupt objects with real devices: the 8254, the RTC, the serial port.
+// I/O ports by the permission bitmap, and interrupt objects with real devices: the 8254, the RTC,
+// the serial port.
 #include "ktest.h"
 
-enum { PORTS = T, TASK, TASK2, SIGNAL, IRQ, WEAK, IRQ2, RTC_PORTS, COM_PORTS, ALL_PORTS, MEM, POOL };
+enum {
+    PORTS = T,
+    TASK,
+    TASK2,
+    SIGNAL,
+    IRQ,
+    WEAK,
+    IRQ2,
+    RTC_PORTS,
+    COM_PORTS,
+    ALL_PORTS,
+    MEM,
+    POOL
+};
 
 static unsigned ports_slot(uint64_t port, uint64_t *offset)
 {
@@ -68,12 +82,13 @@ static void t_ports(void)
     EXPECT_OK(sys_map(TASK, PORTS, 2, 0, 4, MAP_READ | MAP_WRITE)); // 0x82..0x85
     EXPECT(!may(TASK, 0x81) && may(TASK, 0x82) && may(TASK, 0x85) && !may(TASK, 0x86));
     EXPECT(probe(TASK, in32, 0x82).ended);
-    EXPECT(!probe(TASK, in32, 0x83).ended); // one of the four is not granted
+    EXPECT(!probe(TASK, in32, 0x83).ended);             // one of the four is not granted
     EXPECT(!may(TASK2, 0x82) && !may(SLOT_TASK, 0x82)); // another task's bitmap
     EXPECT(may(TASK, 0x82));
     EXPECT_STATUS(sys_map(TASK, PORTS, 4, 0, 2, MAP_READ), ERR_OVERLAP);
     EXPECT_OK(sys_map(TASK2, PORTS, 0, 0, 8, MAP_READ | MAP_WRITE)); // shared
-    EXPECT(may(TASK2, 0x80) && may(TASK2, 0x87) && !may(TASK2, 0x88) && may(TASK, 0x83) && !may(TASK, 0x87));
+    EXPECT(may(TASK2, 0x80) && may(TASK2, 0x87) && !may(TASK2, 0x88) && may(TASK, 0x83) &&
+           !may(TASK, 0x87));
     EXPECT_OK(sys_unmap_all(PORTS));
     EXPECT(!may(TASK, 0x82) && !may(TASK2, 0x80));
     EXPECT_OK(sys_map(TASK, PORTS, 0, 0, 8, MAP_READ | MAP_WRITE));
@@ -82,7 +97,8 @@ static void t_ports(void)
     EXPECT(!may(TASK, 0x80) && !may(TASK, 0x87));
 }
 
-// The interrupt controllers' and the last ports are nobody's; nothing else is reachable but what was mapped.
+// The interrupt controllers' and the last ports are nobody's; nothing else is reachable but what
+// was mapped.
 static void t_ports_edges(void)
 {
     uint64_t offset;
@@ -95,10 +111,11 @@ static void t_ports_edges(void)
     EXPECT_OK(ports_new(PORTS, 0xff00, 0x100));
     EXPECT_OK(sys_map(TASK, PORTS, 0, 0, 0x100, MAP_READ | MAP_WRITE));
     EXPECT(may(TASK, 0xff00) && may(TASK, 0xfff0));
-    EXPECT(!may(TASK, 0xffff)); // its bitmap byte is the last one
+    EXPECT(!may(TASK, 0xffff));               // its bitmap byte is the last one
     EXPECT(!probe(TASK, in32, 0xfffe).ended); // wraps
     EXPECT(!may(TASK, 0) && !may(TASK, 0x7fff) && !may(TASK, 0x8000) && !may(TASK, 0xfeff));
-    EXPECT_STATUS(sys_unmap(TASK, 1ull << 63, 1), OK); // ports are removed by their address in the records
+    EXPECT_STATUS(sys_unmap(TASK, 1ull << 63, 1),
+                  OK); // ports are removed by their address in the records
     EXPECT_OK(sys_unmap(TASK, 1ull << 63 | 0xff10, 0x10));
     EXPECT(may(TASK, 0xff0f) && !may(TASK, 0xff10) && !may(TASK, 0xff1f) && may(TASK, 0xff20));
     // A bitmap that finds no memory
@@ -107,7 +124,9 @@ static void t_ports_edges(void)
     EXPECT_OK(sys_create_pool(SLOT_POOL, POOL, MEM, 5));
     EXPECT_OK(sys_create_task(POOL, TASK2, CAP_NONE, 0, 0));
     EXPECT_STATUS(sys_map(TASK2, WEAK, 0, 0, 1, MAP_READ), ERR_MEMORY);
-    EXPECT_OK(sys_create_guest(SLOT_POOL, IRQ) == ERR_UNSUPPORTED ? OK : sys_map(IRQ, WEAK, 0, 0, 1, MAP_READ) == ERR_ARG ? OK : ERR_STATE);
+    EXPECT_OK(sys_create_guest(SLOT_POOL, IRQ) == ERR_UNSUPPORTED ? OK
+              : sys_map(IRQ, WEAK, 0, 0, 1, MAP_READ) == ERR_ARG  ? OK
+                                                                  : ERR_STATE);
 }
 
 // ---- interrupts
@@ -221,7 +240,8 @@ static void t_rtc(void)
     EXPECT(silent());
 }
 
-// The serial port's line stays up as long as it can send: a level. It is masked from delivery until it is acknowledged.
+// The serial port's line stays up as long as it can send: a level. It is masked from delivery until
+// it is acknowledged.
 static void t_level(void)
 {
     EXPECT_OK(sys_create_signal(SLOT_POOL, SIGNAL));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Faults of user threads: every exception that user level can raise, with vector, error code, address and RIP as the processor defines
-// them (SDM 3A 6.15), told to the supervisor by the fault signal; the thread goes on when it is resumed.
+// Faults of user threads: every exception that user level can raise, with vector, error code,
+// address and RIP as the processor defines them (SDM 3A 6.15), told to the supervisor by the fault
+// signal; the thread goes on when it is resumed.
 #include "ktest.h"
 
 enum { SIGNAL = T, TASK, THREAD, MEM, CODE, OTHER };
 
-#define V(n)  (1u << (n))
-#define ENDS  V(31) // or no fault
-#define ANY   0xffffffffu
+#define V(n) (1u << (n))
+#define ENDS V(31) // or no fault
+#define ANY  0xffffffffu
 
 void probe_read(uint64_t address)
 {
@@ -30,7 +31,8 @@ static struct fault fault_of(unsigned thread)
 
     sys_thread_ctl(thread, &m);
     return (struct fault){m.w[0], m.w[1], m.w[2], m.w[3],
-                          m.w[4] == REPORT_FAULTED && m.w[0] == 6 && m.w[3] == (uint64_t)thread_end};
+                          m.w[4] == REPORT_FAULTED && m.w[0] == 6 &&
+                              m.w[3] == (uint64_t)thread_end};
 }
 
 struct fault probe(unsigned task, void (*entry)(uint64_t), uint64_t argument)
@@ -113,8 +115,8 @@ struct fault probe(unsigned task, void (*entry)(uint64_t), uint64_t argument)
     F(stgi, V(6) | V(13), 0, "", "stgi") \
     F(clgi, V(6) | V(13), 0, "", "clgi") \
     F(invlpga, V(6) | V(13), 0, "", "invlpga %rax, %ecx") \
-    F(monitor, V(6), 0, "lea (%rsp), %rax; xor %ecx, %ecx; xor %edx, %edx", "monitor %rax, %ecx, %edx") \
-    F(mwait, V(6), 0, "xor %ecx, %ecx; xor %eax, %eax", "mwait %eax, %ecx") \
+    F(monitor, V(6), 0, "lea (%rsp), %rax; xor %ecx, %ecx; xor %edx, %edx", "monitor") \
+    F(mwait, V(6), 0, "xor %ecx, %ecx; xor %eax, %eax", "mwait") \
     F(stac, V(6), 0, "", "stac") \
     F(rdfsbase, V(6), 0, "", "rdfsbase %rax") \
     F(wrgsbase, V(6), 0, "", "wrgsbase %rax") \
@@ -158,15 +160,17 @@ static void t_instructions(void)
             f.error = faults[i].error;
         if (f.ended || !(faults[i].vectors >> f.vector & 1) || f.rip != (uint64_t)faults[i].at ||
             (faults[i].error != ANY && f.error != faults[i].error))
-            ktest_fail(__FILE__, __LINE__, "%s: vector %lu error 0x%lx rip - at 0x%lx%s", faults[i].name, f.vector, f.error,
-                       f.rip - (uint64_t)faults[i].at, f.ended ? " ended" : "");
+            ktest_fail(__FILE__, __LINE__, "%s: vector %lu error 0x%lx rip - at 0x%lx%s",
+                       faults[i].name, f.vector, f.error, f.rip - (uint64_t)faults[i].at,
+                       f.ended ? " ended" : "");
     }
 }
 
 // A jump out of the address space: processors differ in whether the jump or the fetch faults.
 static void t_non_canonical_jump(void)
 {
-    static const uint64_t targets[] = {0x0000800000000000, 0x8000000000000000, 0xffff7ffffffff000, 0xfff0000000000000};
+    static const uint64_t targets[] = {0x0000800000000000, 0x8000000000000000, 0xffff7ffffffff000,
+                                       0xfff0000000000000};
 
     for (unsigned i = 0; i < 4; i++) {
         struct fault f = probe(SLOT_TASK, probe_exec, targets[i]);
@@ -200,18 +204,23 @@ static void t_page_faults(void)
     *(volatile uint8_t *)(VIEW + PAGE) = 0xc3; // RET
     EXPECT_OK(sys_map(SLOT_TASK, MEM, PAGE, VIEW + 2 * PAGE, PAGE, MAP_READ | MAP_EXEC));
     EXPECT(probe(SLOT_TASK, probe_exec, VIEW + 2 * PAGE).ended);
-    expect_page_fault(probe(SLOT_TASK, probe_write, VIEW + 2 * PAGE), VIEW + 2 * PAGE, P | U | W, ANY);
+    expect_page_fault(probe(SLOT_TASK, probe_write, VIEW + 2 * PAGE), VIEW + 2 * PAGE, P | U | W,
+                      ANY);
     EXPECT_OK(sys_unmap(SLOT_TASK, VIEW + PAGE, PAGE));
     expect_page_fault(probe(SLOT_TASK, probe_read, VIEW + PAGE), VIEW + PAGE, U, ANY);
     // The program's own text, constants and page zero
-    expect_page_fault(probe(SLOT_TASK, probe_write, (uint64_t)thread_end), (uint64_t)thread_end, P | U | W, ANY);
-    expect_page_fault(probe(SLOT_TASK, probe_write, (uint64_t)&faults[0]), (uint64_t)&faults[0], P | U | W, ANY);
-    expect_page_fault(probe(SLOT_TASK, probe_exec, (uint64_t)&faults[0]), (uint64_t)&faults[0], P | U | I, ANY);
+    expect_page_fault(probe(SLOT_TASK, probe_write, (uint64_t)thread_end), (uint64_t)thread_end,
+                      P | U | W, ANY);
+    expect_page_fault(probe(SLOT_TASK, probe_write, (uint64_t)&faults[0]), (uint64_t)&faults[0],
+                      P | U | W, ANY);
+    expect_page_fault(probe(SLOT_TASK, probe_exec, (uint64_t)&faults[0]), (uint64_t)&faults[0],
+                      P | U | I, ANY);
     expect_page_fault(probe(SLOT_TASK, probe_read, 0), 0, U, ANY);
     expect_page_fault(probe(SLOT_TASK, probe_write, INFO_ADDRESS), INFO_ADDRESS, P | U | W, ANY);
     // The kernel's half: image, object table, CPU regions with their stacks, devices, window, TSS
-    static const uint64_t kernel[] = {0xffffffff80100000, 0xffffffff90000000, 0xffffffffa0004ff8, 0xffffffffb0000000,
-                                      0xffff800000100000, 0xffff808000000000, 0xffff810000000000, 0xffffffffffffffff};
+    static const uint64_t kernel[] = {0xffffffff80100000, 0xffffffff90000000, 0xffffffffa0004ff8,
+                                      0xffffffffb0000000, 0xffff800000100000, 0xffff808000000000,
+                                      0xffff810000000000, 0xffffffffffffffff};
     for (unsigned i = 0; i < sizeof(kernel) / sizeof(kernel[0]); i++) {
         expect_page_fault(probe(SLOT_TASK, probe_read, kernel[i]), kernel[i], U, U | W | I);
         expect_page_fault(probe(SLOT_TASK, probe_write, kernel[i]), kernel[i], U | W, U | W | I);
@@ -219,8 +228,9 @@ static void t_page_faults(void)
     }
 }
 
-// SYSCALL as the last instruction below the hole: SYSRET gets the highest address that the kernel lets user code run at. One page
-// higher RCX would not be canonical, and SYSRET would fault in ring 0 on the user's stack.
+// SYSCALL as the last instruction below the hole: SYSRET gets the highest address that the kernel
+// lets user code run at. One page higher RCX would not be canonical, and SYSRET would fault in ring
+// 0 on the user's stack.
 static void t_last_page(void)
 {
     EXPECT_OK(ram_new(MEM, 0, PAGE));
@@ -325,7 +335,8 @@ extern const char bad_stack[];
 
 static void t_bad_stack(void)
 {
-    static const uint64_t stack_pointers[] = {0, 1, 0xdeadbeef, USER_END, 0x0000800000000000, 0xffffffffa0005000, ~0ull};
+    static const uint64_t stack_pointers[] = {
+        0, 1, 0xdeadbeef, USER_END, 0x0000800000000000, 0xffffffffa0005000, ~0ull};
 
     for (unsigned i = 0; i < sizeof(stack_pointers) / sizeof(stack_pointers[0]); i++) {
         struct fault f = probe(SLOT_TASK, (void (*)(uint64_t))bad_stack, stack_pointers[i]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Extended state: threads that use it keep their registers whoever runs in between; one that does not can neither read nor keep them.
+// Extended state: threads that use it keep their registers whoever runs in between; one that does
+// not can neither read nor keep them.
 #include "ktest.h"
 
 enum { A_ = T, B_, SIGNAL, SPY, C_, N = T + 20 };
@@ -12,13 +13,16 @@ static void user(uint64_t n)
     static uint8_t area[4][512] __attribute__((aligned(16)));
     const uint64_t pattern = 0x0101010101010101 * (n + 1);
 
-    __asm__ volatile("movq %0, %%xmm0; punpcklqdq %%xmm0, %%xmm0; movdqa %%xmm0, %%xmm1; movdqa %%xmm0, %%xmm2\n"
-                     "movdqa %%xmm0, %%xmm7; movdqa %%xmm0, %%xmm8; movdqa %%xmm0, %%xmm15; fldz; fld1" ::"r"(pattern));
+    __asm__ volatile(
+        "movq %0, %%xmm0; punpcklqdq %%xmm0, %%xmm0; movdqa %%xmm0, %%xmm1; movdqa %%xmm0, %%xmm2\n"
+        "movdqa %%xmm0, %%xmm7; movdqa %%xmm0, %%xmm8; movdqa %%xmm0, %%xmm15; fldz; fld1" ::"r"(
+            pattern));
     for (;;) {
         __asm__ volatile("fxsave64 (%0)" ::"r"(area[n]) : "memory");
         const uint64_t *xmm = (const uint64_t *)(area[n] + 160);
-        wrong[n] += xmm[0] != pattern || xmm[1] != pattern || xmm[4] != pattern || xmm[14] != pattern ||
-                    xmm[16] != pattern || xmm[31] != pattern || area[n][4] != 0xc0 || // two x87 registers are in use
+        wrong[n] += xmm[0] != pattern || xmm[1] != pattern || xmm[4] != pattern ||
+                    xmm[14] != pattern || xmm[16] != pattern || xmm[31] != pattern ||
+                    area[n][4] != 0xc0 || // two x87 registers are in use
                     ((uint16_t *)area[n])[0] != 0x37f || ((uint32_t *)area[n])[6] != 0x1f80;
         rounds[n]++;
         if (n & 1)
@@ -90,7 +94,8 @@ static void sse_exception(uint64_t unused)
     uint32_t mxcsr = 0x1d80; // division by zero not masked
 
     (void)unused;
-    __asm__ volatile("ldmxcsr %0; pxor %%xmm0, %%xmm0; mov $1, %%eax; cvtsi2sd %%eax, %%xmm1; divsd %%xmm0, %%xmm1" ::"m"(mxcsr)
+    __asm__ volatile("ldmxcsr %0; pxor %%xmm0, %%xmm0; mov $1, %%eax; cvtsi2sd %%eax, %%xmm1; "
+                     "divsd %%xmm0, %%xmm1" ::"m"(mxcsr)
                      : "eax");
 }
 

@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A hostile task: random system calls with any number in any register, from a compartment of its own with capabilities to nearly
-// everything in it. It may destroy itself and often does; then it is built anew and goes on. The seed is fixed. What must hold:
-// the kernel lives, others do not notice, and the destroyed compartment gives everything back.
+// A hostile task: random system calls with any number in any register, from a compartment of its
+// own with capabilities to nearly everything in it. It may destroy itself and often does; then it
+// is built anew and goes on. The seed is fixed. What must hold: the kernel lives, others do not
+// notice, and the destroyed compartment gives everything back.
 #include <string.h>
 
 #include "ktest.h"
 
-enum { POOL = T, POOL_MEM, OUTER, OUTER_MEM, MEM, TASK, FAULT, STATE_MEM, MAIN, TARGET = T + 20, TARGETS = 24 };
+enum {
+    POOL = T,
+    POOL_MEM,
+    OUTER,
+    OUTER_MEM,
+    MEM,
+    TASK,
+    FAULT,
+    STATE_MEM,
+    MAIN,
+    TARGET = T + 20,
+    TARGETS = 24
+};
 
-#define STATE   VIEW2 // the task's only writable page and stack: what it needs to go on after it died
-#define CALLS   40000u
+#define STATE    VIEW2 // the task's only writable page and stack: what it needs to go on after it died
+#define CALLS    40000u
 #define PRIORITY 30
 
 struct state {
@@ -62,8 +75,23 @@ __attribute__((always_inline)) static inline uint64_t value(struct state *s)
 }
 
 // Slots of a hostile task that fit an operation: first and count, of what build() gives it.
-enum { H_SIGNAL = 1, H_MEM = 4, H_THREAD = 7, H_GATE = 10, H_TASK2, H_POOL_MEM, H_POOL2, H_GUEST, H_VCPU, H_TASK, H_POOL, H_MAIN,
-       H_BIG_MEM, H_NEW = 24, H_NEW_COUNT = 40 };
+enum {
+    H_SIGNAL = 1,
+    H_MEM = 4,
+    H_THREAD = 7,
+    H_GATE = 10,
+    H_TASK2,
+    H_POOL_MEM,
+    H_POOL2,
+    H_GUEST,
+    H_VCPU,
+    H_TASK,
+    H_POOL,
+    H_MAIN,
+    H_BIG_MEM,
+    H_NEW = 24,
+    H_NEW_COUNT = 40
+};
 
 // A call that may well succeed: the object fits, the numbers are of the right size.
 static void sensible(struct state *s)
@@ -151,7 +179,8 @@ static void sensible(struct state *s)
     }
 }
 
-// HAZARD: it runs in a task without this program's variables: nothing but its page and the stack in it.
+// HAZARD: it runs in a task without this program's variables: nothing but its page and the stack in
+// it.
 static void hostile(uint64_t address)
 {
     struct state *s = (struct state *)address;
@@ -174,8 +203,8 @@ static void hostile(uint64_t address)
         op = s->op;
         s->by_op[op < SYS_COUNT ? op : SYS_COUNT]++;
         s->calls++;
-        enum status status =
-            sys_invoke6((enum sys_op)op, s->slot, s->label, s->w[0], s->w[1], s->w[2], s->w[3], s->w[4], s->w[5]);
+        enum status status = sys_invoke6((enum sys_op)op, s->slot, s->label, s->w[0], s->w[1],
+                                         s->w[2], s->w[3], s->w[4], s->w[5]);
         if (status < STATUS_COUNT)
             s->by_status[status]++;
         else
@@ -199,7 +228,8 @@ static void build(void)
     for (unsigned i = 0; i < 3; i++) {
         EXPECT_OK(sys_create_signal(POOL, TARGET + i));
         EXPECT_OK(sys_create_mem(POOL, TARGET + 3 + i, MEM, i * 64 * PAGE, 64 * PAGE));
-        EXPECT_OK(sys_create_thread(POOL, TARGET + 6 + i, TASK, i ? THREAD_WORKER : THREAD_ACTIVE, 0, PRIORITY - 1));
+        EXPECT_OK(sys_create_thread(POOL, TARGET + 6 + i, TASK, i ? THREAD_WORKER : THREAD_ACTIVE,
+                                    0, PRIORITY - 1));
     }
     EXPECT_OK(sys_create_gate(POOL, TARGET + 9, TARGET + 7, 7));
     EXPECT_OK(sys_create_task(POOL, TARGET + 10, TARGET, 3, PRIORITY));
@@ -207,7 +237,8 @@ static void build(void)
     EXPECT_OK(sys_create_pool(POOL, TARGET + 12, TARGET + 11, 20));
     if (boot->virt != VIRT_NONE) {
         EXPECT_OK(sys_create_guest(POOL, TARGET + 13));
-        EXPECT_OK(sys_create_vcpu(POOL, TARGET + 14, TASK, 0, PRIORITY - 1, TARGET + 13, 0x78000000));
+        EXPECT_OK(
+            sys_create_vcpu(POOL, TARGET + 14, TASK, 0, PRIORITY - 1, TARGET + 13, 0x78000000));
     }
     for (unsigned i = 0; i < 15; i++)
         sys_cap_copy(SLOT_TASK, TARGET + i, TASK, i + 1, 15);
@@ -219,7 +250,8 @@ static void build(void)
     give(TASK, SLOT_INFO, 21, RIGHT_READ);
     give(TASK, SLOT_HW, 22, 0); // without the right it must be worth nothing
     EXPECT_OK(sys_thread_start(MAIN, (uint64_t)hostile, STATE + 4 * PAGE - 8, STATE));
-    // The others run the same, on the same page and stacks of their own: calls meet workers in all states.
+    // The others run the same, on the same page and stacks of their own: calls meet workers in all
+    // states.
     EXPECT_OK(sys_thread_start(TARGET + 7, (uint64_t)hostile, STATE + 3 * PAGE - 8, STATE));
     EXPECT_OK(sys_thread_start(TARGET + 8, (uint64_t)hostile, STATE + 2 * PAGE - 8, STATE));
 }
@@ -255,7 +287,8 @@ static void t_fuzz(void)
             calls = state->calls;
             for (unsigned i = 0; i < 10 && calls == state->calls; i++)
                 sys_wait(FAULT, ktest_tsc() + ticks(machine_bochs ? 100 : 300), &bits);
-        } while (calls != state->calls && state->calls < state->limit); // until it faulted, died, or sleeps for good
+        } while (calls != state->calls &&
+                 state->calls < state->limit); // until it faulted, died, or sleeps for good
         tear_down();
         EXPECT_EQ(slots_free(SLOT_POOL), slots);
         if (built > 1)
@@ -266,7 +299,8 @@ static void t_fuzz(void)
     }
     EXPECT(state->calls >= wanted);
     EXPECT(!(state->by_status[0] >> 32)); // a status that there is none
-    ktest_log("fuzz: %lu calls, %u compartments, %lu of them OK", state->calls, built, state->by_status[OK]);
+    ktest_log("fuzz: %lu calls, %u compartments, %lu of them OK", state->calls, built,
+              state->by_status[OK]);
     for (unsigned status = OK; status < STATUS_COUNT; status++)
         ktest_log("fuzz: %lu %s", state->by_status[status], status_name(status));
     EXPECT_OK(sys_unmap_all(STATE_MEM));

@@ -1,9 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Calls: messages, what registers hold afterwards (a register that carries no result must be 0: else it leaks the other side's value),
-// on the fast path of entry.S and on the slow one, errors, helping, chains, cancellation.
+// Calls: messages, what registers hold afterwards (a register that carries no result must be 0:
+// else it leaks the other side's value), on the fast path of entry.S and on the slow one, errors,
+// helping, chains, cancellation.
 #include "ktest.h"
 
-enum { WORKER = T, GATE, TASK, SIGNAL, HELPER, GATE2, OTHER, READY, WORKER_N = T + 20, GATE_N = T + 40 };
+enum {
+    WORKER = T,
+    GATE,
+    TASK,
+    SIGNAL,
+    HELPER,
+    GATE2,
+    OTHER,
+    READY,
+    WORKER_N = T + 20,
+    GATE_N = T + 40
+};
 
 #define BADGE 0x0badcafe12345678ull
 
@@ -69,11 +81,11 @@ static void calls(unsigned task, bool slow_caller, bool slow_worker)
     one_call(0x202); // the first finds the worker not ready: it is helped
     one_call(0x202);
     EXPECT_EQ(worker_saw.rflags, 0x2d7 | 0x800);
-    one_call(0x2d7 | 0x800);         // all that arithmetic sets
-    one_call(0x602);                 // direction
-    one_call(0x202 | 1 << 18);       // alignment check
-    one_call(0x202 | 1 << 21);       // identification
-    one_call(0x202 | 1 << 14);       // nested task
+    one_call(0x2d7 | 0x800);   // all that arithmetic sets
+    one_call(0x602);           // direction
+    one_call(0x202 | 1 << 18); // alignment check
+    one_call(0x202 | 1 << 21); // identification
+    one_call(0x202 | 1 << 14); // nested task
     EXPECT_OK(sys_thread_set(SLOT_THREAD, THREAD_FS_BASE, 0));
 }
 
@@ -154,7 +166,8 @@ static void sum_worker(uint64_t unused)
     for (;;) {
         if (sys_reply_wait(&m, &badge) != OK)
             continue;
-        m = (struct message){m.label + 1, {m.w[0] + m.w[1] + m.w[2] + m.w[3] + m.w[4] + m.w[5], badge}};
+        m = (struct message){m.label + 1,
+                             {m.w[0] + m.w[1] + m.w[2] + m.w[3] + m.w[4] + m.w[5], badge}};
     }
 }
 
@@ -280,8 +293,10 @@ static void t_helping(void)
     EXPECT_OK(thread_new(WORKER, SLOT_TASK, THREAD_WORKER, 5, slow_worker, 0));
     EXPECT_OK(sys_create_gate(SLOT_POOL, GATE, WORKER, 0));
     EXPECT_OK(thread_new(OTHER, SLOT_TASK, THREAD_ACTIVE, 5, low_caller, 3000000));
-    EXPECT_OK(sys_wait(READY, ktest_tsc() + ticks(1000000), &bits)); // the low one's call is in work now
-    EXPECT_OK(thread_new(HELPER, SLOT_TASK, THREAD_ACTIVE, 10, spinner, 0)); // would starve the low one
+    EXPECT_OK(
+        sys_wait(READY, ktest_tsc() + ticks(1000000), &bits)); // the low one's call is in work now
+    EXPECT_OK(
+        thread_new(HELPER, SLOT_TASK, THREAD_ACTIVE, 10, spinner, 0)); // would starve the low one
     struct message m = {0, {5}};
     EXPECT_OK(sys_call(GATE, &m));
     EXPECT_EQ(work, 3000005); // the worker ran on this thread's time, before the spinner
@@ -323,7 +338,8 @@ static void blocked_setup(void)
     EXPECT_OK(sys_create_gate(SLOT_POOL, GATE, WORKER, 0));
     EXPECT_OK(thread_new(OTHER, SLOT_TASK, THREAD_ACTIVE, 20, caller, 0));
     WAIT_UNTIL(thread_report_of(WORKER) == REPORT_BLOCKED);
-    EXPECT_OK(thread_new(HELPER, SLOT_TASK, THREAD_ACTIVE, 30, caller, 0)); // helps, and is blocked with it
+    EXPECT_OK(thread_new(HELPER, SLOT_TASK, THREAD_ACTIVE, 30, caller,
+                         0)); // helps, and is blocked with it
     WAIT_UNTIL(thread_report_of(HELPER) == REPORT_BLOCKED);
     EXPECT_EQ(thread_report_of(WORKER), REPORT_BLOCKED);
     EXPECT_EQ(thread_report_of(OTHER), REPORT_BLOCKED);
@@ -345,7 +361,8 @@ static void t_cancel(void)
     EXPECT_OK(sys_thread_set(HELPER, THREAD_CANCEL, 0)); // a helper
     WAIT_UNTIL(orders == 1);
     EXPECT_EQ(order[0], ERR_CANCELLED);
-    EXPECT_OK(sys_thread_set(OTHER, THREAD_CANCEL, 0)); // the caller: the worker goes on, its reply is dropped
+    EXPECT_OK(sys_thread_set(OTHER, THREAD_CANCEL,
+                             0)); // the caller: the worker goes on, its reply is dropped
     WAIT_UNTIL(orders == 2);
     EXPECT_EQ(order[1], ERR_CANCELLED);
     sys_raise(SIGNAL, 1);

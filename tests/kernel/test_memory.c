@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Mapping: errors, rights, large pages and their splitting, unmapping everywhere, two address spaces, and calls that are broken off by
-// interrupts and go on.
+// Mapping: errors, rights, large pages and their splitting, unmapping everywhere, two address
+// spaces, and calls that are broken off by interrupts and go on.
 #include "ktest.h"
 
 enum { MEM = T, TASK, WEAK, CHILD, TASK2, TICKER, SIGNAL, GUEST, POOL, POOL_MEM };
@@ -48,7 +48,8 @@ static void t_errors(void)
     EXPECT_STATUS(sys_map(TASK, MEM, 4 * PAGE, VIEW - PAGE, 2 * PAGE, MAP_READ), ERR_OVERLAP);
     EXPECT_STATUS(sys_map(TASK, MEM, 4 * PAGE, VIEW + PAGE, PAGE, MAP_READ), ERR_OVERLAP);
     EXPECT_OK(sys_create_mem(SLOT_POOL, CHILD, MEM, 5 * PAGE, PAGE));
-    EXPECT_STATUS(sys_map(TASK, MEM, 4 * PAGE, VIEW + 8 * PAGE, 2 * PAGE, MAP_READ), ERR_OVERLAP); // the child's
+    EXPECT_STATUS(sys_map(TASK, MEM, 4 * PAGE, VIEW + 8 * PAGE, 2 * PAGE, MAP_READ),
+                  ERR_OVERLAP); // the child's
     EXPECT_OK(sys_map(TASK, CHILD, 0, VIEW + 8 * PAGE, PAGE, MAP_READ));
     EXPECT_STATUS(sys_unmap(FREE_SLOT, VIEW, PAGE), ERR_CAP);
     EXPECT_STATUS(sys_unmap(SLOT_POOL, VIEW, PAGE), ERR_CAP);
@@ -96,12 +97,14 @@ static void t_large(void)
         if (!hole)
             EXPECT_EQ(*(volatile uint64_t *)(view + at), at / PAGE);
     }
-    EXPECT_OK(sys_map(SLOT_TASK, MEM, 0, view + 3 * PAGE, PAGE, MAP_READ)); // another page in the hole
+    EXPECT_OK(
+        sys_map(SLOT_TASK, MEM, 0, view + 3 * PAGE, PAGE, MAP_READ)); // another page in the hole
     EXPECT_EQ(*(volatile uint64_t *)(view + 3 * PAGE), 0);
     EXPECT_STATUS(sys_map(SLOT_TASK, MEM, 0, view + 4 * PAGE, PAGE, MAP_READ), ERR_OVERLAP);
     EXPECT_OK(sys_unmap(SLOT_TASK, view, size));
     EXPECT(!is_mapped(view) && !is_mapped(view + size - PAGE));
-    EXPECT_OK(sys_map(SLOT_TASK, MEM, 0, view, size, MAP_READ)); // tables of small pages are there now
+    EXPECT_OK(
+        sys_map(SLOT_TASK, MEM, 0, view, size, MAP_READ)); // tables of small pages are there now
     for (uint64_t at = 0; at < size; at += PAGE)
         EXPECT_EQ(*(volatile uint64_t *)(view + at), at / PAGE);
     EXPECT_OK(sys_unmap(SLOT_TASK, view, size));
@@ -109,7 +112,8 @@ static void t_large(void)
 
 static void t_small(void)
 {
-    const uint64_t size = 4 * MIB, view = 0x70001000; // not aligned with the physical address: 4 KiB pages
+    const uint64_t size = 4 * MIB,
+                   view = 0x70001000; // not aligned with the physical address: 4 KiB pages
 
     EXPECT_OK(ram_new(MEM, 0, size));
     number(size);
@@ -118,8 +122,8 @@ static void t_small(void)
         for (uint64_t at = 0; at < size; at += PAGE)
             EXPECT_EQ(*(volatile uint64_t *)(view + at), at / PAGE);
         EXPECT_OK(sys_unmap(SLOT_TASK, view + MIB, MIB));
-        EXPECT(is_mapped(view + MIB - PAGE) && !is_mapped(view + MIB) && !is_mapped(view + 2 * MIB - PAGE) &&
-               is_mapped(view + 2 * MIB));
+        EXPECT(is_mapped(view + MIB - PAGE) && !is_mapped(view + MIB) &&
+               !is_mapped(view + 2 * MIB - PAGE) && is_mapped(view + 2 * MIB));
         EXPECT_OK(sys_unmap(SLOT_TASK, view, size));
     }
 }
@@ -138,8 +142,8 @@ static void t_everywhere(void)
     EXPECT(is_mapped(VIEW) && is_mapped(VIEW2) && is_mapped(VIEW2 + PAGE));
     EXPECT_OK(sys_unmap_all(MEM));
     EXPECT(!is_mapped(VIEW) && !is_mapped(VIEW + MIB) && !is_mapped(VIEW2));
-    EXPECT(is_mapped(VIEW2 + PAGE)); // the child's are its own
-    EXPECT_OK(sys_unmap_all(MEM));   // none
+    EXPECT(is_mapped(VIEW2 + PAGE));                       // the child's are its own
+    EXPECT_OK(sys_unmap_all(MEM));                         // none
     EXPECT_OK(sys_map(TASK, MEM, 0, VIEW, MIB, MAP_READ)); // and so it is free there
     EXPECT_OK(sys_map(TASK2, MEM, 0, VIEW + PAGE, MIB, MAP_READ));
     EXPECT_OK(sys_map(SLOT_TASK, MEM, 0, VIEW, 2 * MIB, MAP_READ));
@@ -165,9 +169,11 @@ static void t_spaces(void)
     for (unsigned i = 0; i < 2; i++) {
         EXPECT_OK(task_new(TASK + i * 3, SLOT_POOL, CAP_NONE, 0, true)); // TASK, TASK2
         EXPECT_OK(sys_map(TASK + i * 3, MEM, i * PAGE, VIEW, PAGE, MAP_READ | MAP_WRITE));
-        EXPECT_OK(thread_new(TICKER + 10 + i, TASK + i * 3, THREAD_ACTIVE, 30, spaces_thread, 1000 * (i + 1)));
+        EXPECT_OK(thread_new(TICKER + 10 + i, TASK + i * 3, THREAD_ACTIVE, 30, spaces_thread,
+                             1000 * (i + 1)));
     }
-    WAIT_UNTIL(thread_report_of(TICKER + 10) == REPORT_FAULTED && thread_report_of(TICKER + 11) == REPORT_FAULTED);
+    WAIT_UNTIL(thread_report_of(TICKER + 10) == REPORT_FAULTED &&
+               thread_report_of(TICKER + 11) == REPORT_FAULTED);
     for (unsigned i = 0; i < 2; i++) {
         struct message m = {THREAD_FAULT, {0}};
         EXPECT_OK(sys_thread_ctl(TICKER + 10 + i, &m));
@@ -177,7 +183,8 @@ static void t_spaces(void)
     EXPECT_EQ(*(volatile uint64_t *)VIEW, 1049);
     EXPECT_EQ(*(volatile uint64_t *)(VIEW + PAGE), 2049);
     EXPECT(!probe(TASK, probe_read, VIEW + PAGE).ended);
-    EXPECT(!probe(TASK, probe_read, (uint64_t)boot).ended); // root's information page is not in other tasks
+    EXPECT(!probe(TASK, probe_read, (uint64_t)boot)
+                .ended); // root's information page is not in other tasks
     EXPECT_OK(sys_unmap(TASK, VIEW, PAGE));
     EXPECT(!probe(TASK, probe_read, VIEW).ended);
     EXPECT(probe(TASK2, probe_read, VIEW).ended);

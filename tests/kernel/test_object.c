@@ -6,7 +6,8 @@
 
 enum { X = T, SIGNAL, TASK, THREAD, WORKER, GATE, MEM, POOL, POOL2, GUEST, WEAK, MEM2 };
 
-static enum status create(unsigned pool, unsigned type, uint64_t slot, uint64_t w0, uint64_t w1, uint64_t w2)
+static enum status create(unsigned pool, unsigned type, uint64_t slot, uint64_t w0, uint64_t w1,
+                          uint64_t w2)
 {
     return sys_invoke6(SYS_CREATE, pool, type | slot << 16, w0, w1, w2, 0, 0, 0);
 }
@@ -57,8 +58,10 @@ static void t_create_thread(void)
     EXPECT_STATUS(sys_create_thread(SLOT_POOL, X, TASK, THREAD_ACTIVE, boot->cpus, 1), ERR_ARG);
     EXPECT_STATUS(sys_create_thread(SLOT_POOL, X, TASK, THREAD_ACTIVE, 255, 1), ERR_ARG);
     EXPECT_STATUS(sys_create_thread(SLOT_POOL, X, TASK, THREAD_ACTIVE, 256, 1), ERR_ARG);
-    EXPECT_STATUS(sys_create_thread(SLOT_POOL, X, TASK, THREAD_ACTIVE, 0, 11), ERR_ARG); // above the task's ceiling
-    EXPECT_STATUS(sys_create_thread(SLOT_POOL, X, SLOT_TASK, THREAD_ACTIVE, 0, PRIORITY_COUNT), ERR_ARG);
+    EXPECT_STATUS(sys_create_thread(SLOT_POOL, X, TASK, THREAD_ACTIVE, 0, 11),
+                  ERR_ARG); // above the task's ceiling
+    EXPECT_STATUS(sys_create_thread(SLOT_POOL, X, SLOT_TASK, THREAD_ACTIVE, 0, PRIORITY_COUNT),
+                  ERR_ARG);
     EXPECT_OK(sys_create_thread(SLOT_POOL, THREAD, TASK, THREAD_ACTIVE, 0, 10));
     EXPECT_STATUS(sys_create_vcpu(SLOT_POOL, X, TASK, 0, 1, FREE_SLOT, 0x1000), ERR_CAP);
     EXPECT_STATUS(sys_create_vcpu(SLOT_POOL, X, TASK, 0, 1, TASK, 0x1000), ERR_CAP);
@@ -208,7 +211,8 @@ static void t_no_memory(void)
                 EXPECT(status == OK || status == ERR_MEMORY);
                 if (status != OK) {
                     EXPECT_EQ(slots_free(POOL), slots);
-                    EXPECT(pages_free(POOL) + 3 >= pages); // pages that were cut into blocks stay so
+                    EXPECT(pages_free(POOL) + 3 >=
+                           pages); // pages that were cut into blocks stay so
                 }
             }
         }
@@ -220,26 +224,31 @@ static void t_no_memory(void)
     }
 }
 
-// Lists that the kernel walks with interrupts off have a bound; so has the nesting of what one destroy must climb down.
+// Lists that the kernel walks with interrupts off have a bound; so has the nesting of what one
+// destroy must climb down.
 static void t_bounds(void)
 {
     enum status status = OK;
     unsigned n;
 
     EXPECT_OK(ram_new(MEM, 0, 1024 * PAGE));
-    for (n = 0; n < 290 && (status = sys_create_mem(SLOT_POOL, X + 16, MEM, n * PAGE, PAGE)) == OK; n++)
+    for (n = 0; n < 290 && (status = sys_create_mem(SLOT_POOL, X + 16, MEM, n * PAGE, PAGE)) == OK;
+         n++)
         EXPECT_OK(sys_cap_drop(SLOT_TASK, X + 16)); // it dies with its parent
     EXPECT_STATUS(status, ERR_QUOTA);
     EXPECT(n >= 256);
     EXPECT_OK(sys_create_task(SLOT_POOL, TASK, CAP_NONE, 0, 0));
-    for (n = 0; n < 400 && (status = sys_map(TASK, MEM, 600 * PAGE, VIEW + 2 * n * PAGE, PAGE, MAP_READ)) == OK; n++)
+    for (n = 0; n < 400 && (status = sys_map(TASK, MEM, 600 * PAGE, VIEW + 2 * n * PAGE, PAGE,
+                                             MAP_READ)) == OK;
+         n++)
         ;
     EXPECT_STATUS(status, ERR_QUOTA);
     EXPECT(n >= 256);
     EXPECT_OK(sys_destroy(MEM));
     EXPECT_OK(sys_destroy(TASK));
     EXPECT_OK(sys_create_thread(SLOT_POOL, WORKER, SLOT_TASK, THREAD_WORKER, 0, 1));
-    for (n = 0; n < 290 && (status = sys_create_gate(SLOT_POOL, T + n, WORKER, n)) != ERR_QUOTA; n++)
+    for (n = 0; n < 290 && (status = sys_create_gate(SLOT_POOL, T + n, WORKER, n)) != ERR_QUOTA;
+         n++)
         EXPECT(status == OK || status == ERR_SLOT);
     EXPECT_STATUS(status, ERR_QUOTA);
     EXPECT(n >= 256);

@@ -128,7 +128,8 @@ static void work(uint64_t unused)
     for (;;)
         if (sys_reply_wait(&m, &badge) == OK) {
             if (m.label)
-                EXPECT_OK(thread_new(B_, SLOT_TASK, THREAD_ACTIVE, 50, note, 50)); // above the worker's own
+                EXPECT_OK(thread_new(B_, SLOT_TASK, THREAD_ACTIVE, 50, note,
+                                     50)); // above the worker's own
             note(m.w[0]);
         }
 }
@@ -153,7 +154,8 @@ static void t_donation(void)
     EXPECT_EQ(log_order[1], 50);
     sys_destroy(B_);
     sys_cap_drop(SLOT_TASK, B_);
-    // and the other way round: a high worker on a low caller's time is interrupted by what is above the caller
+    // and the other way round: a high worker on a low caller's time is interrupted by what is above
+    // the caller
     logged = 0;
     EXPECT_OK(sys_thread_set(WORKER, THREAD_PRIORITY, 60));
     EXPECT_OK(thread_new(A_, SLOT_TASK, THREAD_ACTIVE, 20, low_call, 1));
@@ -195,7 +197,7 @@ static void t_timers(void)
     }
     WAIT_UNTIL(logged == 8);
     for (unsigned i = 0; i < 8; i++) {
-        EXPECT_EQ(log_order[i], i); // by deadline, not by creation
+        EXPECT_EQ(log_order[i], i);          // by deadline, not by creation
         EXPECT(woken[i] < boot->tsc_hz / 4); // not early; an emulator on a busy machine may be late
     }
 }

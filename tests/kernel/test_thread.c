@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Threads and signals: every operation of thread_ctl with its errors, wait and raise in all their endings.
+// Threads and signals: every operation of thread_ctl with its errors, wait and raise in all their
+// endings.
 #include "ktest.h"
 
 enum { THREAD = T, SIGNAL, WEAK, TASK, OTHER, GATE };
@@ -31,7 +32,8 @@ static void t_errors(void)
     EXPECT_STATUS(sys_thread_set(WEAK, THREAD_STOP, 0), ERR_RIGHTS);
     EXPECT_STATUS(sys_thread_set(THREAD, (enum thread_op)10, 0), ERR_ARG);
     EXPECT_STATUS(sys_thread_set(THREAD, (enum thread_op)255, 0), ERR_ARG);
-    EXPECT_STATUS(control(THREAD, THREAD_START | 1 << 8, &m), ERR_ARG); // a group where none belongs
+    EXPECT_STATUS(control(THREAD, THREAD_START | 1 << 8, &m),
+                  ERR_ARG); // a group where none belongs
     EXPECT_STATUS(control(THREAD, 1 << 16, &m), ERR_ARG);
     EXPECT_STATUS(control(THREAD, ~0ull, &m), ERR_ARG);
     EXPECT_STATUS(control(THREAD, THREAD_WRITE | 3 << 8, &m), ERR_ARG);
@@ -60,7 +62,8 @@ static void t_errors(void)
     EXPECT_STATUS(sys_thread_set(OTHER, THREAD_RESUME, 0), ERR_STATE);
     m = (struct message){0};
     EXPECT_STATUS(control(OTHER, THREAD_WRITE, &m), ERR_STATE);
-    EXPECT_STATUS(sys_invoke6(SYS_VCPU_CTL, OTHER, VCPU_BIND, S_NEVER, 0, 0, 0, 0, 0), ERR_STATE); // no vCPU
+    EXPECT_STATUS(sys_invoke6(SYS_VCPU_CTL, OTHER, VCPU_BIND, S_NEVER, 0, 0, 0, 0, 0),
+                  ERR_STATE); // no vCPU
     EXPECT_STATUS(sys_invoke6(SYS_VCPU_CTL, OTHER, VCPU_BIND + 1, S_NEVER, 0, 0, 0, 0, 0), ERR_ARG);
     EXPECT_STATUS(sys_invoke6(SYS_VCPU_CTL, OTHER, VCPU_BIND, OTHER, 0, 0, 0, 0, 0), ERR_CAP);
     EXPECT_STATUS(sys_invoke6(SYS_VCPU_CTL, FREE_SLOT, VCPU_BIND, S_NEVER, 0, 0, 0, 0, 0), ERR_CAP);
@@ -132,7 +135,8 @@ static void t_stop(void)
     WAIT_UNTIL(thread_report_of(THREAD) == REPORT_FAULTED);
 }
 
-// A thread that stops itself, then goes on where it was: the call succeeded, whatever the one before returned.
+// A thread that stops itself, then goes on where it was: the call succeeded, whatever the one
+// before returned.
 static void stop_self(uint64_t unused)
 {
     (void)unused;
@@ -215,7 +219,7 @@ static void t_signal(void)
     EXPECT_OK(sys_raise(SIGNAL, 2));
     EXPECT_OK(sys_wait(SIGNAL, 0, &bits));
     EXPECT_EQ(bits, 0x8000000000000003);
-    EXPECT_STATUS(sys_poll(SIGNAL, &bits), ERR_TIMEOUT); // taken
+    EXPECT_STATUS(sys_poll(SIGNAL, &bits), ERR_TIMEOUT);    // taken
     EXPECT_STATUS(sys_wait(SIGNAL, 1, &bits), ERR_TIMEOUT); // long past
     now = ktest_tsc();
     EXPECT_STATUS(sys_wait(SIGNAL, now + ticks(300), &bits), ERR_TIMEOUT);
@@ -273,7 +277,8 @@ static void t_stale_timer(void)
 {
     EXPECT_OK(sys_create_signal(SLOT_POOL, SIGNAL));
     counter = 0;
-    EXPECT_OK(thread_new(THREAD, SLOT_TASK, THREAD_ACTIVE, 61, two_waits, ktest_tsc() + ticks(2000)));
+    EXPECT_OK(
+        thread_new(THREAD, SLOT_TASK, THREAD_ACTIVE, 61, two_waits, ktest_tsc() + ticks(2000)));
     EXPECT_OK(sys_raise(SIGNAL, 1));
     sleep_us(6000);
     EXPECT_EQ(counter, 0);
@@ -281,7 +286,8 @@ static void t_stale_timer(void)
     EXPECT_OK(sys_raise(SIGNAL, 1));
     EXPECT(counter == 1 && result[0] == OK && result[1] == OK);
     // A thread that is stopped in a timed wait, or is given another priority there
-    EXPECT_OK(sys_thread_start(THREAD, (uint64_t)two_waits, stack_new(), ktest_tsc() + ticks(2000)));
+    EXPECT_OK(
+        sys_thread_start(THREAD, (uint64_t)two_waits, stack_new(), ktest_tsc() + ticks(2000)));
     EXPECT_OK(sys_thread_set(THREAD, THREAD_PRIORITY, 62));
     WAIT_UNTIL(result[0] == ERR_TIMEOUT);
     EXPECT_OK(sys_thread_set(THREAD, THREAD_STOP, 0));
