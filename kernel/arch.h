@@ -48,4 +48,4 @@ enum status arch_irq_bind(unsigned gsi, uint32_t flags, void *irq); // irq = NUL
 void arch_irq_mask(unsigned gsi, bool mask);
 enum status arch_hw_ctl(uint64_t op, uint64_t words[6]);
 void arch_log(const char *bytes, size_t n);
-_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void panic(const char *what, uint64_t value); // a bug in the kernel, or a machine that it cannot run on

@@ -19,12 +19,9 @@ struct cpu {
     uint64_t armed;        // deadline that the hardware timer holds
     struct thread *fpu_owner; // whose extended state is in the registers
     bool fpu_open;         // CR0.TS is clear
-    uint64_t cr3;          // loaded now, without the no-flush bit
     uint64_t fs_base;      // loaded now
-    uint64_t nmis;
     void *vmcs;            // x86/vmx: loaded now
     uint64_t tag_generation, tag_next;   // x86/tag.h: ASIDs or VPIDs
-    uint64_t interrupts, idle_time;
 };
 
 // 10 ms; long enough that taking turns costs nothing, short enough that a shell answers beside a spinning guest.

@@ -165,8 +165,6 @@ static void account(struct cpu *cpu)
         cpu->donor->time += now - cpu->since;
         cpu->donor->slice_used += now - cpu->since;
         cpu->donor->task->time += now - cpu->since;
-    } else {
-        cpu->idle_time += now - cpu->since;
     }
     cpu->since = now;
 }

@@ -158,8 +158,24 @@ static enum status create_irq(struct call *c, struct pool *pool, struct object *
     return irq_create(pool, c->w[1], c->task->caps[c->w[2]], c->w[3], (struct irq **)out);
 }
 
+static enum status create_guest(struct call *c, struct pool *pool, struct object **out)
+{
+    (void)c;
+    return guest_create(pool, (struct guest **)out);
+}
+
+static enum status create_signal(struct call *c, struct pool *pool, struct object **out)
+{
+    (void)c;
+    return signal_create(pool, (struct signal **)out);
+}
+
 static enum status sys_create(struct call *c)
 {
+    static enum status (*const create[OBJ_COUNT])(struct call *, struct pool *, struct object **) = {
+        [OBJ_POOL] = create_pool,     [OBJ_MEM] = create_mem,   [OBJ_TASK] = create_task,     [OBJ_GUEST] = create_guest,
+        [OBJ_THREAD] = create_thread, [OBJ_GATE] = create_gate, [OBJ_SIGNAL] = create_signal, [OBJ_IRQ] = create_irq,
+    };
     struct pool *pool;
     struct object *object = NULL;
     uint64_t slot = c->label >> 16, type = c->label & 0xffff;
@@ -169,36 +185,9 @@ static enum status sys_create(struct call *c)
         return status;
     if (slot == 0 || slot >= CAP_SLOTS || c->task->caps[slot])
         return ERR_SLOT;
-    switch (type) {
-    case OBJ_POOL:
-        status = create_pool(c, pool, &object);
-        break;
-    case OBJ_MEM:
-        status = create_mem(c, pool, &object);
-        break;
-    case OBJ_TASK:
-        status = create_task(c, pool, &object);
-        break;
-    case OBJ_GUEST:
-        status = guest_create(pool, (struct guest **)&object);
-        break;
-    case OBJ_THREAD:
-        status = create_thread(c, pool, &object);
-        break;
-    case OBJ_GATE:
-        status = create_gate(c, pool, &object);
-        break;
-    case OBJ_SIGNAL:
-        status = signal_create(pool, (struct signal **)&object);
-        break;
-    case OBJ_IRQ:
-        status = create_irq(c, pool, &object);
-        break;
-    case OBJ_DEVICE:
-        return ERR_UNSUPPORTED;
-    default:
-        return ERR_ARG;
-    }
+    if (type >= OBJ_COUNT || !create[type])
+        return type == OBJ_DEVICE ? ERR_UNSUPPORTED : ERR_ARG;
+    status = create[type](c, pool, &object);
     if (status == OK)
         c->task->caps[slot] = object_cap(object, RIGHT_ALL);
     return status;
@@ -427,91 +416,51 @@ static enum status sys_log(struct call *c)
     return OK;
 }
 
+static enum status sys_vcpu_run(struct call *c)
+{
+    arch_vcpu_run(c->thread);
+    sched_return(c->thread);
+}
+
+static enum status sys_reply_wait(struct call *c)
+{
+    return ipc_reply_wait(c->thread);
+}
+
+static enum status sys_yield(struct call *c)
+{
+    (void)c;
+    if (this_cpu()->donor)
+        sched_rotate(this_cpu()->donor);
+    return OK;
+}
+
+static enum status sys_device_ctl(struct call *c)
+{
+    (void)c;
+    return ERR_UNSUPPORTED;
+}
+
 void syscall_slow(struct thread *thread)
 {
+    static enum status (*const calls[SYS_COUNT])(struct call *) = {
+        sys_call,    sys_reply_wait, sys_raise, sys_wait,  sys_yield,      sys_create,   sys_destroy,  sys_revoke,   sys_cap_copy,
+        sys_cap_drop, sys_map,       sys_unmap, sys_thread_ctl, sys_task_ctl, sys_vcpu_run, sys_vcpu_ctl, sys_irq_ctl, sys_device_ctl,
+        sys_hw_ctl,  sys_log};
     struct regs *r = &thread->regs;
+    unsigned op = r->rdi & 0xff;
     struct call c = {.thread = thread,
                      .task = thread->task,
                      .slot = (uint32_t)r->rdi >> 16,
                      .label = r->rsi,
                      .w = {r->rdx, r->r10, r->r8, r->r9, r->r12, r->r13}};
-    enum status status;
+    enum status status = op < SYS_COUNT ? calls[op](&c) : ERR_ARG;
 
-    switch (r->rdi & 0xff) {
-    case SYS_VCPU_RUN: // first: the path that counts
-        arch_vcpu_run(thread);
-        sched_return(thread);
-    case SYS_CALL:
-        status = sys_call(&c);
-        if (status == OK)
-            sched_return(thread);
-        break;
-    case SYS_REPLY_WAIT:
-        status = ipc_reply_wait(thread);
-        if (status == OK)
-            sched_return(thread);
-        break;
-    case SYS_WAIT:
-        status = sys_wait(&c);
-        if (status == OK)
-            sched_return(thread);
-        break;
-    case SYS_RAISE:
-        status = sys_raise(&c);
-        break;
-    case SYS_YIELD:
-        if (this_cpu()->donor)
-            sched_rotate(this_cpu()->donor);
-        status = OK;
-        break;
-    case SYS_CREATE:
-        status = sys_create(&c);
-        break;
-    case SYS_DESTROY:
-        status = sys_destroy(&c);
-        break;
-    case SYS_REVOKE:
-        status = sys_revoke(&c);
-        break;
-    case SYS_CAP_COPY:
-        status = sys_cap_copy(&c);
-        break;
-    case SYS_CAP_DROP:
-        status = sys_cap_drop(&c);
-        break;
-    case SYS_MAP:
-        status = sys_map(&c);
-        break;
-    case SYS_UNMAP:
-        status = sys_unmap(&c);
-        break;
-    case SYS_THREAD_CTL:
-        status = sys_thread_ctl(&c);
-        break;
-    case SYS_TASK_CTL:
-        status = sys_task_ctl(&c);
-        break;
-    case SYS_VCPU_CTL:
-        status = sys_vcpu_ctl(&c);
-        break;
-    case SYS_IRQ_CTL:
-        status = sys_irq_ctl(&c);
-        break;
-    case SYS_HW_CTL:
-        status = sys_hw_ctl(&c);
-        break;
-    case SYS_LOG:
-        status = sys_log(&c);
-        break;
-    case SYS_DEVICE_CTL:
-        status = ERR_UNSUPPORTED;
-        break;
-    default:
-        status = ERR_ARG;
-    }
+    if (status == OK && (op == SYS_CALL || op == SYS_REPLY_WAIT || op == SYS_WAIT))
+        sched_return(thread); // it blocks, or has its message
     // A call on itself may have stopped the thread: it then resumes with this result. Or it rewrote it: its registers stay so.
-    uint32_t state = thread->state;
-    if ((state & (STATE_MASK | FLAG_FULL)) == STATE_RUNNING || (state & (STATE_MASK | FLAG_FULL)) == STATE_STOPPED) {
+    uint32_t state = thread->state, plain = state & (STATE_MASK | FLAG_FULL);
+    if (plain == STATE_RUNNING || plain == STATE_STOPPED) {
         thread_result(thread, status);
         thread->state = state;
         if (status == OK && c.words) {

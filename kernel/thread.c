@@ -82,10 +82,21 @@ void thread_detach(struct thread *thread)
     thread->state = STATE_STOPPED | (thread->state & ~STATE_MASK);
 }
 
-void thread_destroy(struct thread *thread)
+// Nobody will reply to the call that the thread serves.
+static void drop_caller(struct thread *thread)
 {
     struct thread *caller = thread->caller;
 
+    if (!caller)
+        return;
+    thread->caller = NULL;
+    caller->callee = NULL;
+    thread_result(caller, ERR_DEAD);
+    sched_wake(caller);
+}
+
+void thread_destroy(struct thread *thread)
+{
     thread_detach(thread);
     arch_thread_release(thread);
     while (thread->gates) { // bound: gates of the thread
@@ -94,11 +105,7 @@ void thread_destroy(struct thread *thread)
         gate->next = gate->prev = NULL;
         gate->worker = &dead_worker;
     }
-    if (caller) {
-        caller->callee = NULL;
-        thread_result(caller, ERR_DEAD);
-        sched_wake(caller);
-    }
+    drop_caller(thread);
     sched_release_waiters(thread);
     if (thread->task_next)
         thread->task_next->task_prev = thread->task_prev;
@@ -152,13 +159,7 @@ static enum status thread_start(struct thread *thread, const uint64_t words[6])
         return ERR_STATE;
     if (words[0] >= USER_END || words[1] > USER_END)
         return ERR_RANGE;
-    if (thread->caller) { // a worker that is started anew drops the call it served
-        struct thread *caller = thread->caller;
-        thread->caller = NULL;
-        caller->callee = NULL;
-        thread_result(caller, ERR_DEAD);
-        sched_wake(caller);
-    }
+    drop_caller(thread); // a worker that is started anew does not go on with the call that it served
     thread_result(thread, OK);
     thread->depth = 0;
     thread->regs.rcx = thread->regs.r11 = 0;

@@ -28,21 +28,16 @@ static const uint8_t *table_at(uint64_t address, read_fn read, uint32_t *length)
 
 static void madt_entry(const uint8_t *e, unsigned length, struct madt *out)
 {
-    if (e[0] == 0 && length >= 8 && get(e + 4, 4) & 1 && out->cpu_count < 64)
-        out->cpu[out->cpu_count++] = e[3];
     if (e[0] == 1 && length >= 12 && out->ioapic_count < 8) {
         out->ioapic[out->ioapic_count].address = get(e + 4, 4);
         out->ioapic[out->ioapic_count++].gsi_base = get(e + 8, 4);
     }
     if (e[0] == 2 && length >= 10 && out->override_count < 16) {
-        out->override[out->override_count].isa = e[3];
         out->override[out->override_count].gsi = get(e + 4, 4);
         out->override[out->override_count++].flags = get(e + 8, 2);
     }
     if (e[0] == 5 && length >= 12)
         out->apic = get(e + 4, 8);
-    if (e[0] == 9 && length >= 16 && get(e + 8, 4) & 1 && out->cpu_count < 64)
-        out->cpu[out->cpu_count++] = get(e + 4, 4);
 }
 
 static void madt_read(const uint8_t *table, uint32_t length, struct madt *out)

@@ -6,16 +6,14 @@
 
 struct madt {
     uint64_t apic; // physical address of the Local APICs
-    unsigned ioapic_count, override_count, cpu_count;
+    unsigned ioapic_count, override_count;
     struct {
         uint32_t address, gsi_base;
     } ioapic[8];
     struct {
-        uint8_t isa;
         uint16_t flags;
         uint32_t gsi;
     } override[16];
-    uint32_t cpu[64]; // APIC ids of the enabled processors
 };
 
 // `read` tells where a physical address can be read at boot, NULL where it cannot.

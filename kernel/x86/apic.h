@@ -23,5 +23,5 @@ void pic_disable(void);
 
 void ioapic_add(uint64_t address, uint32_t gsi_base);
 // An ISA interrupt that the firmware wired elsewhere (MADT type 2).
-void ioapic_override(uint8_t isa, uint32_t gsi, uint16_t flags);
+void ioapic_override(uint32_t gsi, uint16_t flags);
 struct irq *ioapic_irq(unsigned gsi);

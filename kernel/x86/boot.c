@@ -121,7 +121,7 @@ static uint64_t boot_alloc(uint64_t size)
             best = r;
     }
     if (!best || best->end - best->base < size)
-        panic("not enough memory below 4 GiB to start: need %lu bytes", size);
+        panic("not enough memory below 4 GiB to start; bytes needed:", size);
     best->end -= size;
     __builtin_memset((void *)best->end, 0, size);
     return best->end;
@@ -152,7 +152,7 @@ static void build_window(void)
     uint64_t top = (boot.ram_top + (1 << 21) - 1) & ~((1ull << 21) - 1), bytes = top / PAGE_SIZE * 8;
 
     if (top > WINDOW_SIZE)
-        panic("more than 512 GiB of RAM is not supported");
+        panic("more than 512 GiB of RAM is not supported:", top);
     uint64_t entries = boot_alloc(bytes);
     for (uint64_t at = 0; at < top; at += 1 << 21) {
         uint64_t *entry = boot_entry_of(WINDOW_BASE + at); // makes the tables down to a lowest one ...
@@ -210,10 +210,10 @@ void boot_main(uint64_t info, uint64_t tsc)
     log_init();
     features_init();
     if (!features.nx)
-        panic("this processor has no NX bit");
+        panic("this processor has no NX bit", 0);
     read_tags((const char *)info);
     if (!boot.root.end)
-        panic("no root task: GRUB must load one with module2 ... root");
+        panic("no root task: GRUB must load one with module2 ... root", 0);
     region_remove(0, kernel_phys(kernel_end));
     region_remove(boot.root.base, boot.root.end);
     region_remove(boot.system.base, boot.system.end);

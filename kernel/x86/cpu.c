@@ -29,11 +29,8 @@ struct cpu *this_cpu(void)
 
 void features_init(void)
 {
-    struct cpuid_regs r = cpuid(0, 0);
-    uint32_t vendor[3] = {r.ebx, r.edx, r.ecx};
+    struct cpuid_regs r = cpuid(1, 0);
 
-    __builtin_memcpy(features.vendor, vendor, 12);
-    r = cpuid(1, 0);
     features.pcid = r.ecx >> 17 & 1;
     features.tsc_deadline = r.ecx >> 24 & 1;
     features.pge = r.edx >> 13 & 1;

@@ -23,7 +23,7 @@ _Static_assert(sizeof(struct cpu_local) <= 4096, "one page of the region");
 
 struct features {
     bool smep, smap, umip, pcid, pge, tsc_deadline, gib_pages, nx;
-    char vendor[13], name[49];
+    char name[49];
 };
 extern struct features features;
 

@@ -10,7 +10,6 @@
 
 static void external_interrupt(unsigned vector)
 {
-    this_cpu()->interrupts++;
     if (vector == VECTOR_TIMER) {
         apic_eoi();
         sched_timer_interrupt();
@@ -47,11 +46,12 @@ void interrupt_kernel(struct regs *regs)
         external_interrupt(regs->vector);
         return;
     }
-    panic("exception %lu error 0x%lx at %p cr2 0x%lx\nrsp %p rflags 0x%lx rax %p rbx %p\nrcx %p rdx %p rsi %p rdi %p\nrbp %p r8 %p "
-          "r12 %p r14 %p",
-          regs->vector, regs->error, (void *)regs->rip, read_cr2(), (void *)regs->rsp, regs->rflags, (void *)regs->rax,
-          (void *)regs->rbx, (void *)regs->rcx, (void *)regs->rdx, (void *)regs->rsi, (void *)regs->rdi,
-          (void *)regs->rbp, (void *)regs->r8, (void *)regs->r12, (void *)regs->r14);
+    // The frame as entry.S pushed it: r15 .. rax, vector, error, rip, cs, rflags, rsp, ss
+    for (unsigned i = 0; i < sizeof(*regs) / 8; i++)
+        log_hex(i % 4 ? "" : "\n", ((uint64_t *)regs)[i]);
+    log_hex("\nrip", regs->rip);
+    log_hex(" cr2", read_cr2());
+    panic("exception", regs->vector);
 }
 
 void interrupt_critical(struct regs *regs)
@@ -67,13 +67,12 @@ void interrupt_critical(struct regs *regs)
         }
         regs->rflags &= ~(1ull << 8);
         return;
-    case 2: // HAZARD: an NMI may come at any instruction, also inside of a data structure's change: it only counts
-        this_cpu()->nmis++;
+    case 2: // HAZARD: an NMI may come at any instruction, also inside of a data structure's change: nothing is touched
         return;
     case 18:
-        panic("machine check at %p", (void *)regs->rip);
+        panic("machine check at", regs->rip);
     default:
-        panic("double fault at %p rsp %p", (void *)regs->rip, (void *)regs->rsp);
+        panic("double fault at", regs->rip);
     }
 }
 

@@ -41,9 +41,8 @@ void ioapic_add(uint64_t address, uint32_t gsi_base)
         ioapic_write(io, 0x10 + 2 * pin, MASKED);
 }
 
-void ioapic_override(uint8_t isa, uint32_t gsi, uint16_t flags)
+void ioapic_override(uint32_t gsi, uint16_t flags)
 {
-    (void)isa;
     if (gsi < 16)
         isa_flags[gsi] = ((flags & 3) == 3 ? LOW : 0) | ((flags >> 2 & 3) == 3 ? LEVEL : 0);
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Log and panic. Formats: %s %c %d %u %x %lx %lu %p and a width with leading zeros for numbers.
+// Log and panic.
 #include "log.h"
 #include "../arch.h"
 #include "../cpu.h"
 #include "x86.h"
-#include <stdarg.h>
 
 #define COM1 0x3f8
 
@@ -28,75 +27,18 @@ static void put(char c)
     outb(COM1, c);
 }
 
-static void put_number(uint64_t value, unsigned base, unsigned width, char pad)
+void log_text(const char *text)
 {
-    char digits[20];
-    unsigned n = 0;
-
-    do {
-        digits[n++] = "0123456789abcdef"[value % base];
-        value /= base;
-    } while (value);
-    for (; width > n; width--)
-        put(pad);
-    while (n)
-        put(digits[--n]);
+    while (*text)
+        put(*text++);
 }
 
-static void put_format(const char *f, va_list args)
+void log_hex(const char *before, uint64_t value)
 {
-    for (; *f; f++) {
-        unsigned width = 0, longs = 0;
-        char pad = ' ';
-        if (*f != '%') {
-            put(*f);
-            continue;
-        }
-        f++;
-        if (*f == '0')
-            pad = '0';
-        for (; *f >= '0' && *f <= '9'; f++)
-            width = width * 10 + *f - '0';
-        for (; *f == 'l'; f++)
-            longs++;
-        switch (*f) {
-        case 's':
-            for (const char *s = va_arg(args, const char *); *s; s++)
-                put(*s);
-            break;
-        case 'c':
-            put(va_arg(args, int));
-            break;
-        case 'd': {
-            int64_t value = longs ? va_arg(args, int64_t) : va_arg(args, int);
-            if (value < 0)
-                put('-');
-            put_number(value < 0 ? -(uint64_t)value : (uint64_t)value, 10, width, pad);
-            break;
-        }
-        case 'u':
-        case 'x':
-            put_number(longs ? va_arg(args, uint64_t) : va_arg(args, unsigned), *f == 'x' ? 16 : 10, width, pad);
-            break;
-        case 'p':
-            put_number((uint64_t)va_arg(args, void *), 16, 16, '0');
-            break;
-        case 0:
-            return;
-        default:
-            put(*f);
-        }
-    }
-}
-
-void log_line(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    put_format(format, args);
-    va_end(args);
-    put('\n');
+    log_text(before);
+    log_text(" 0x");
+    for (int shift = 60; shift >= 0; shift -= 4)
+        put("0123456789abcdef"[value >> shift & 15]);
 }
 
 void arch_log(const char *bytes, size_t n)
@@ -131,15 +73,11 @@ enum status arch_hw_ctl(uint64_t op, uint64_t words[6])
     }
 }
 
-void panic(const char *format, ...)
+void panic(const char *what, uint64_t value)
 {
-    va_list args;
-    struct cpu *cpu = this_cpu();
-
-    log_line("\n*** bulkhead kernel stopped on CPU %u ***", cpu->number);
-    va_start(args, format);
-    put_format(format, args);
-    va_end(args);
-    put('\n');
+    log_hex("\n*** bulkhead kernel stopped on CPU", this_cpu()->number);
+    log_text("\n");
+    log_hex(what, value);
+    log_text("\n");
     end_machine(0x7f);
 }

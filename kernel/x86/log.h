@@ -2,5 +2,8 @@
 // The kernel's own words: COM1 by polling, until the console server takes the line over; then only panics.
 #pragma once
 
+#include <stdint.h>
+
 void log_init(void);
-void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_text(const char *text);
+void log_hex(const char *before, uint64_t value); // " before 0xvalue"

@@ -8,6 +8,7 @@
 #include "paging.h"
 #include "virt.h"
 #include "../sched.h"
+#include <elf.h>
 
 static struct pool boot_pool;
 static struct object hw;
@@ -18,7 +19,7 @@ extern char text_start[], text_end[], kernel_end[];
 static void need(enum status status, const char *what)
 {
     if (status != OK)
-        panic("boot: %s: error %d", what, status);
+        panic(what, status);
 }
 
 static void boot_pool_make(void)
@@ -32,10 +33,10 @@ static void boot_pool_make(void)
         boot_pool.end = r->end + BOOT_POOL;
     }
     if (!boot_pool.end)
-        panic("boot: no %lu MiB of memory in one piece below 4 GiB", (uint64_t)(4 * BOOT_POOL >> 20));
+        panic("no memory in one piece below 4 GiB; bytes needed:", 4 * BOOT_POOL);
     boot_pool.free_pages = BOOT_POOL / PAGE_SIZE;
     boot_pool.slots_left = OBJECT_COUNT - 8;
-    need(object_register(&boot_pool.obj, OBJ_POOL, &boot_pool), "pool");
+    need(object_register(&boot_pool.obj, OBJ_POOL, &boot_pool), "boot: pool: error");
 }
 
 void *virt_boot_page(void)
@@ -52,7 +53,7 @@ static struct mem *mem_make(uint64_t base, uint64_t end, enum mem_kind kind)
 {
     struct mem *mem;
 
-    need(mem_create_boot(&boot_pool, base, end - base, kind, &mem), "mem");
+    need(mem_create_boot(&boot_pool, base, end - base, kind, &mem), "boot: mem: error");
     return mem;
 }
 
@@ -104,42 +105,29 @@ static void map(struct mem *mem, uint64_t offset, uint64_t address, uint64_t siz
     bool again;
 
     do
-        need(space_map(&root->space, mem, offset, address, size, rights, &again), "map of root");
+        need(space_map(&root->space, mem, offset, address, size, rights, &again), "boot: map of root: error");
     while (again);
 }
-
-struct elf_header {
-    uint8_t ident[16];
-    uint16_t type, machine;
-    uint32_t version;
-    uint64_t entry, phoff, shoff;
-    uint32_t flags;
-    uint16_t ehsize, phentsize, phnum;
-};
-struct elf_segment {
-    uint32_t type, flags;
-    uint64_t offset, vaddr, paddr, filesz, memsz, align;
-};
 
 // Segments are page-aligned and complete in the file (the Makefile turns .bss into contents), so nothing is copied.
 static uint64_t root_load(struct mem *image)
 {
     // The image's first page is looked at through the window, like a pool; the file itself may be broken.
     arch_window_map(image->base, PAGE_SIZE);
-    struct elf_header *elf = phys_to_virt(image->base);
-    if (*(uint32_t *)elf->ident != 0x464c457f || elf->machine != 62 ||
-        elf->phoff + elf->phnum * sizeof(struct elf_segment) > PAGE_SIZE)
-        panic("boot: the root module is no x86-64 ELF file");
-    struct elf_segment *s = (void *)((char *)elf + elf->phoff);
-    for (unsigned i = 0; i < elf->phnum; i++, s++) {
-        if (s->type != 1)
+    Elf64_Ehdr *elf = phys_to_virt(image->base);
+    if (*(uint32_t *)elf->e_ident != 0x464c457f || elf->e_machine != EM_X86_64 ||
+        elf->e_phoff + elf->e_phnum * sizeof(Elf64_Phdr) > PAGE_SIZE)
+        panic("the root module is no x86-64 ELF file", elf->e_machine);
+    Elf64_Phdr *s = (void *)((char *)elf + elf->e_phoff);
+    for (unsigned i = 0; i < elf->e_phnum; i++, s++) {
+        if (s->p_type != PT_LOAD)
             continue;
-        uint64_t size = (s->memsz + PAGE_SIZE - 1) & -PAGE_SIZE;
-        if ((s->offset | s->vaddr) & (PAGE_SIZE - 1) || s->filesz < s->memsz)
-            panic("boot: segment %u of the root module is not page-aligned and complete", i);
-        map(image, s->offset, s->vaddr, size, MAP_READ | (s->flags & 2 ? MAP_WRITE : 0) | (s->flags & 1 ? MAP_EXEC : 0));
+        uint64_t size = (s->p_memsz + PAGE_SIZE - 1) & -PAGE_SIZE;
+        if ((s->p_offset | s->p_vaddr) & (PAGE_SIZE - 1) || s->p_filesz < s->p_memsz)
+            panic("the root module has a segment that is not page-aligned and complete:", i);
+        map(image, s->p_offset, s->p_vaddr, size, MAP_READ | (s->p_flags & PF_W ? MAP_WRITE : 0) | (s->p_flags & PF_X ? MAP_EXEC : 0));
     }
-    uint64_t entry = elf->entry;
+    uint64_t entry = elf->e_entry;
     arch_window_unmap(image->base, PAGE_SIZE);
     return entry;
 }
@@ -153,14 +141,14 @@ static struct thread *root_make(void)
 {
     struct thread *thread;
 
-    need(task_create(&boot_pool, 0, 0, PRIORITY_COUNT - 1, &root), "root task");
+    need(task_create(&boot_pool, 0, 0, PRIORITY_COUNT - 1, &root), "boot: root task: error");
     info_make();
     struct mem *image = mem_make(boot.root.base, page_up(boot.root.end), MEM_RAM);
     struct mem *info_mem = mem_make(virt_to_phys(info), virt_to_phys(info) + PAGE_SIZE, MEM_RAM);
     uint64_t entry = root_load(image);
     map(info_mem, 0, INFO_ADDRESS, PAGE_SIZE, MAP_READ);
-    need(thread_create(&boot_pool, root, THREAD_ACTIVE, 0, PRIORITY_COUNT - 4, &thread), "root thread");
-    need(object_register(&hw, OBJ_HW, &boot_pool), "hw");
+    need(thread_create(&boot_pool, root, THREAD_ACTIVE, 0, PRIORITY_COUNT - 4, &thread), "boot: root thread: error");
+    need(object_register(&hw, OBJ_HW, &boot_pool), "boot: hw: error");
     give(SLOT_TASK, &root->space.obj, RIGHT_ALL);
     give(SLOT_POOL, &boot_pool.obj, RIGHT_ALL);
     give(SLOT_THREAD, &thread->obj, RIGHT_ALL);
@@ -171,7 +159,7 @@ static struct thread *root_make(void)
         give(SLOT_SYSTEM, &mem_make(boot.system.base, page_up(boot.system.end), MEM_RAM)->obj, RIGHT_ALL);
     mem_objects();
     uint64_t start[6] = {entry, 0, INFO_ADDRESS};
-    need(thread_ctl(thread, THREAD_START, start), "start of root");
+    need(thread_ctl(thread, THREAD_START, start), "boot: start of root: error");
     return thread;
 }
 
@@ -185,13 +173,16 @@ void kernel_main(void)
     for (unsigned i = 0; i < boot.madt.ioapic_count; i++)
         ioapic_add(DEVICES + (i + 1) * PAGE_SIZE + (boot.madt.ioapic[i].address & 0xfff), boot.madt.ioapic[i].gsi_base);
     for (unsigned i = 0; i < boot.madt.override_count; i++)
-        ioapic_override(boot.madt.override[i].isa, boot.madt.override[i].gsi, boot.madt.override[i].flags);
+        ioapic_override(boot.madt.override[i].gsi, boot.madt.override[i].flags);
     apic_timer_calibrate();
     boot_pool_make();
     virt_init();
     struct thread *thread = root_make();
-    log_line("bulkhead: %s, %s, TSC %lu MHz, %lu MiB", features.name, virt ? virt->name : "no hardware virtualization",
-             tsc_hz / 1000000, boot.ram_total >> 20);
+    log_text("bulkhead: ");
+    log_text(features.name);
+    log_text(virt ? ", " : ", no hardware virtualization");
+    log_text(virt ? virt->name : "");
+    log_text("\n");
     info->tsc_root = arch_time();
     (void)thread;
     schedule();

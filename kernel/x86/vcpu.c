@@ -3,6 +3,7 @@
 // HAZARD: the vmm may write the vCPU page at any time from another CPU: every field is read once
 // into a local.
 #include "../sched.h"
+#include "log.h"
 #include "virt.h"
 #include "insn.h"
 
@@ -10,14 +11,9 @@ const struct virt_ops *virt;
 
 enum status virt_lacks(const char *feature)
 {
-    static const char before[] = "virtualization: not on this processor, it lacks ";
-    size_t n = 0;
-
-    while (feature[n])
-        n++;
-    arch_log(before, sizeof(before) - 1);
-    arch_log(feature, n);
-    arch_log("\n", 1);
+    log_text("virtualization: not on this processor, it lacks ");
+    log_text(feature);
+    log_text("\n");
     return ERR_UNSUPPORTED;
 }
 
@@ -39,7 +35,7 @@ void virt_init(void)
     if (ops->cpu_init(cpu) == OK)
         virt = ops;
     else if (!first)
-        panic("CPU %u cannot do what CPU 0 can", cpu->number);
+        panic("cannot do what CPU 0 can: CPU", cpu->number);
 }
 
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address)

@@ -194,12 +194,9 @@ void arch_log(const char *bytes, size_t n)
 {
     (void)bytes, (void)n;
 }
-void panic(const char *format, ...)
+void panic(const char *what, uint64_t value)
 {
-    va_list args;
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
+    printf("%s 0x%lx\n", what, value);
     abort();
 }
 
