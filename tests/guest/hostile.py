@@ -32,6 +32,7 @@ DEEDS = (
     ("privileged", "privileged done", ALIVE),
     ("cr", "cr done", ALIVE),
     ("cr4", "cr4 done|" + CRASH, ALIVE + CRASHED),  # QEMU lets a guest set reserved bits, and refuses to go on with them
+    ("smsw", "smsw done: 0x[0-9a-f]*11 0x11", ALIVE),
     ("task", "task: exception|unexpected|" + CRASH, ALIVE + CRASHED + ("stopped",)),
     ("paging", "paging done|" + CRASH, ALIVE + CRASHED),
     ("cr3", CRASH, CRASHED),

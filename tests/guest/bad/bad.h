@@ -73,6 +73,7 @@ extern uint32_t memory_end; // of RAM, in bytes
 
 // Each returns when it is through; what it was asked to do is its name.
 void do_ports(void), do_ports_off(void), do_uart(void);
-void do_msr(void), do_cpuid(void), do_privileged(void), do_cr(void), do_cr4(void), do_task(void);
+void do_msr(void), do_cpuid(void), do_privileged(void), do_cr(void), do_cr4(void), do_smsw(void),
+    do_task(void);
 void do_rom(void), do_paging(void), do_cr3(void), do_straddle(void), do_exotic(void), do_void(void);
 void do_storm(void), do_apic(void), do_icr(void), do_nmi(void);

@@ -203,6 +203,7 @@ static const struct {
     {"privileged", do_privileged},
     {"cr", do_cr},
     {"cr4", do_cr4},
+    {"smsw", do_smsw},
     {"task", do_task},
     {"rom", do_rom},
     {"paging", do_paging},

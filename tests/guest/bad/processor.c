@@ -118,7 +118,9 @@ void do_cr(void)
         TRY("mov %0, %%dr6", ::"r"(rnd()) : "memory");
         TRY("mov %0, %%dr0", ::"r"(rnd()) : "memory");
         TRY("lmsw %%ax", ::"a"(rnd() & 0xfffe) : "memory");
-        TRY("smsw %%eax; mov %%cr3, %%eax; mov %%cr4, %%eax; mov %%dr7, %%eax; mov %%dr3, %%eax", ::
+        TRY("mov %%cr0, %%eax; mov %%cr3, %%eax; mov %%cr4, %%eax; mov %%dr7, %%eax; mov %%dr3, "
+            "%%eax",
+            ::
                 : "eax", "memory");
         TRY(".byte 0x0f, 0x22, 0xc8", ::"a"(rnd()) : "memory"); // CR1, which is not there
         TRY(".byte 0x0f, 0x22, 0xf8", ::"a"(rnd()) : "memory"); // CR7
@@ -126,6 +128,19 @@ void do_cr(void)
     TRY("mov %0, %%cr0", ::"r"(0x11) : "memory");
     TRY("mov %0, %%cr4", ::"r"(0) : "memory");
     print("cr done\n");
+}
+
+// Reads CR0 the old way while the cache is off by it: with SVM that is an exit.
+void do_smsw(void)
+{
+    uint16_t word;
+    uint32_t cr0;
+
+    __asm__ volatile("mov %0, %%cr0" ::"r"(0x40000011) : "memory");
+    __asm__ volatile("smsw %0" : "=r"(cr0));
+    __asm__ volatile("smsw %0" : "=m"(word));
+    __asm__ volatile("mov %0, %%cr0" ::"r"(0x11) : "memory");
+    print("smsw done: 0x%x 0x%x\n", cr0, word);
 }
 
 // Reserved bits too.
