@@ -70,12 +70,13 @@ struct vcpu_segment {
 };
 enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_COUNT };
 
-// EXIT_IO: qualification
-#define IO_PORT(q)  ((uint16_t)(q))
-#define IO_SIZE(q)  ((unsigned)(q) >> 16 & 7)  // 1, 2, 4
-#define IO_IN       (1u << 20)
-#define IO_STRING   (1u << 21)
-#define IO_REP      (1u << 22)
+// EXIT_IO: qualification, laid out as SDM 3C table 27-5
+#define IO_PORT(q)  ((uint16_t)((q) >> 16))
+#define IO_SIZE(q)  (((unsigned)(q) & 7) + 1) // 1, 2, 4
+#define IO_IN       (1u << 3)
+#define IO_STRING   (1u << 4)
+#define IO_REP      (1u << 5)
+#define IO_EXIT(port, size, flags) ((uint32_t)(port) << 16 | ((size) - 1) | (flags))
 // EXIT_MEMORY: qualification
 #define MEMORY_WRITE   (1u << 0)
 #define MEMORY_FETCH   (1u << 1)

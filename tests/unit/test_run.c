@@ -105,7 +105,7 @@ static void test_tsc_write_moves_offset(void **state)
 
 static void in(uint16_t port, unsigned size)
 {
-    page.qualification = port | size << 16 | IO_IN;
+    page.qualification = IO_EXIT(port, size, IO_IN);
     page.length = 1;
     fake_exit(EXIT_IO);
 }
@@ -428,7 +428,7 @@ static void test_string_output(void **state)
     fake_code(outs, sizeof(outs));
     page.gpr[RSI] = 0x110000;
     page.gpr[RCX] = sizeof(text);
-    page.qualification = 0x3f8 | 1 << 16 | IO_STRING | IO_REP;
+    page.qualification = IO_EXIT(0x3f8, 1, IO_STRING | IO_REP);
     unsigned exits = 0;
     while (page.rip == FAKE_ENTRY && exits++ < 20)
         fake_exit(EXIT_IO);
@@ -453,7 +453,7 @@ static void test_string_input_faults_before_it_reads(void **state)
     page.seg[SEG_ES].limit = top;
     page.gpr[RDI] = top - 7;
     page.gpr[RCX] = 3;
-    page.qualification = 0x200 | 4 << 16 | IO_STRING | IO_REP | IO_IN;
+    page.qualification = IO_EXIT(0x200, 4, IO_STRING | IO_REP | IO_IN);
     fake_exit(EXIT_IO);
     fake_exit(EXIT_IO);
     assert_int_equal(page.gpr[RCX], 1);

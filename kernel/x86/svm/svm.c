@@ -174,9 +174,8 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
 
     switch (exit) {
     case EXIT_IO:
-        page->qualification = (info >> 16 & 0xffff) | (info >> 4 & 7) << 16 |
-                              (info & 1 ? IO_IN : 0) | (info & 4 ? IO_STRING : 0) |
-                              (info & 8 ? IO_REP : 0);
+        page->qualification = (info & 0xffff0000) | ((info >> 4 & 7) - 1) | (info & 1) << 3 |
+                              (info & 0xc) << 2; // APM 2 15.10.2: IN, STR, REP
         length = vmcb->exit_info2 - vmcb->rip;
         break;
     case EXIT_RDMSR:

