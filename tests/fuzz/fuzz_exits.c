@@ -101,7 +101,7 @@ static void one_exit(void)
     }
     page.gpa = number();
     page.qualification = exit == EXIT_IO
-                             ? (number() & 0xffff) | 1ull << (take(1) % 3 + 16) | take(1) % 8 << 20
+                             ? IO_EXIT((uint16_t)number(), 1u << take(1) % 3, take(1) % 8 << 3)
                              : number();
     page.length = (uint32_t)take(1) % 16;
     page.event = (uint32_t)take(4);

@@ -16,6 +16,10 @@
 #define FAKE_ENTRY 0x100000u
 #define FAKE_RING  4096u
 
+// What vm.event holds when an exception is due; FAKE_GP: with its error code, as in protected mode.
+#define FAKE_EXCEPTION(vector) (EVENT_VALID | EVENT_EXCEPTION << 8 | (vector))
+#define FAKE_GP                (FAKE_EXCEPTION(13) | EVENT_HAS_ERROR)
+
 static struct vm vm;
 static struct vcpu_page page;
 static struct task_status status;
@@ -118,4 +122,27 @@ static inline void fake_code(const void *code, size_t n)
 {
     memcpy(ram + FAKE_ENTRY, code, n);
     page.rip = FAKE_ENTRY;
+}
+
+// IN and OUT without a prefix and without an immediate port: one byte of code.
+static inline void fake_in(uint16_t port, unsigned size)
+{
+    page.qualification = IO_EXIT(port, size, IO_IN);
+    page.length = 1;
+    fake_exit(EXIT_IO);
+}
+
+static inline void fake_out(uint16_t port, unsigned size, uint32_t value)
+{
+    page.qualification = IO_EXIT(port, size, 0);
+    page.length = 1;
+    page.gpr[RAX] = value;
+    fake_exit(EXIT_IO);
+}
+
+// An interrupt that the local APIC holds ready.
+static inline void fake_irq(uint8_t vector)
+{
+    lapic_register_write(&vm.chipset.lapic[0], 0xf0, 0x1ff);
+    lapic_set_irr(&vm.chipset.lapic[0], vector, false);
 }
