@@ -37,7 +37,7 @@ def boot(emulator, iso, memory, autostart):
         machine.expect("NAME +KIND +STATE", 30)
         for name, starts in autostart.items():
             row = machine.expect(rf"(?m)^{re.escape(name)} +vm +(\w+) .* (\d+)\s*$", 30)
-            if row.group(1) not in (("booting", "running") if starts else ("stopped",)) or row.group(2) != "0":
+            if row.group(1) not in (("booting", "running", "ready") if starts else ("stopped",)) or row.group(2) != "0":
                 raise Missing(f"the VM {name} is {row.group(1)}, after {row.group(2)} restarts")
 
 
@@ -61,7 +61,7 @@ def main():
             print(f"PASS system/{emulator}")
         except Missing as error:
             print(error)
-            print(f"FAIL system/{emulator}")
+            print(f"FAIL system/{emulator} ({error})")
 
 
 main()
