@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The guest of test_vcpu.c: starts in real mode at 0800:0000, goes through protected mode to long mode, then executes one command
+// The guest of vcpu_drive.c: starts in real mode at 0800:0000, goes through protected mode to long mode, then executes one command
 // at a time: OUT to port READY_PORT asks for it, the vmm answers with R12 = number (enum guest_command) and other registers.
 // A fault sets R14 = 0x100 | vector, R15 = error code and goes on behind the command; interrupts are counted in COUNTS.
 // Linked anywhere, copied to guest-physical 0x8000.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What guest.S and test_vcpu.c agree on: addresses in the guest, and its commands, each named after the instruction that it executes.
+// What guest.S and its driver vcpu_drive.c agree on: addresses in the guest, and its commands, each
+// named after the instruction that it executes.
 #pragma once
 
-#define GUEST_BASE   0x8000 // the image; entered in real mode
+#define GUEST_BASE   0x8000  // the image; entered in real mode
 #define GUEST_COUNTS 0x16000 // uint32_t for each vector
 #define READY_PORT   0x77
 
