@@ -36,7 +36,7 @@ def boot(emulator, iso, memory, autostart):
         machine.send("list\r")
         machine.expect("NAME +KIND +STATE", 30)
         for name, starts in autostart.items():
-            row = machine.expect(rf"(?m)^{re.escape(name)} +vm +(\w+) .* (\d+)\s*$", 30)
+            row = machine.expect(rf"(?m)^{re.escape(name)} +vm +(\w+) .* (\d+) *\r?\n", 30)
             if row.group(1) not in (("booting", "running", "ready") if starts else ("stopped",)) or row.group(2) != "0":
                 raise Missing(f"the VM {name} is {row.group(1)}, after {row.group(2)} restarts")
 
