@@ -15,6 +15,16 @@ cp ./*.yaml "$work"
 printf '\177ELF\0\0\0\0\002\260\255\033\0\0\0\0\376\117\122\344' >"$work/kernel.bin"
 printf '\177ELF\0\0\0\0' >"$work/elf.bin"
 : >"$work/empty.bin"
+# A bzImage as far as the host looks: 8 sectors of setup and 4 KiB of kernel; and one that lacks its last byte.
+python3 - "$work" <<'PYTHON'
+import sys
+image = bytearray(8192)
+image[0x1f1], image[0x1f5] = 7, 1  # setup_sects; syssize, in 16 bytes
+image[0x1fe:0x208] = b"\x55\xaa\0\0HdrS\x0f\2"
+image[0x211] = image[0x236] = 1
+open(sys.argv[1] + "/linux.bin", "wb").write(image)
+open(sys.argv[1] + "/linux-cut.bin", "wb").write(image[:-1])
+PYTHON
 echo console >"$work/console.elf"
 echo vmm >"$work/vmm.elf"
 

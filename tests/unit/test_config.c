@@ -252,6 +252,11 @@ static void test_kernel_kinds(void **state)
     assert_null(info.error);
     assert_string_equal(info.kind, "bzimage");
     assert_int_equal(info.needs, 0x1000000 + 0x20000);
+    assert_int_equal(info.file_size, 5 * 512); // 0 stands for 4 sectors
+    head[0x1F1] = 7;
+    memset(head + 0x1F4, 0xFF, 4);
+    info = kernel_identify(head, sizeof(head));
+    assert_int_equal(info.file_size, 8 * 512 + 0xFFFFFFFFull * 16);
     assert_non_null(kernel_identify(head, 0x263).error); // the header is cut off
     memset(head + 0x258, 0xFF, 8);
     assert_non_null(kernel_identify(head, sizeof(head)).error); // the sum overflows

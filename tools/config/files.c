@@ -155,9 +155,15 @@ static struct image *check_file(struct config *config, const struct vm *vm, cons
         info = kernel_identify(head, got > 0 ? (size_t)got : 0);
         if (info.error)
             report(config, node, "%s %s", printable(config, path), info.error);
+        else if (size < info.file_size)
+            report(config, node,
+                   "%s is cut off: it has %llu bytes, its header tells of %llu; copy it again, or "
+                   "reinstall the package that it came from",
+                   printable(config, path), (unsigned long long)size,
+                   (unsigned long long)info.file_size);
     }
     close(file);
-    if (info.error)
+    if (info.error || size < info.file_size)
         return NULL;
     *needs += is_kernel && info.needs ? info.needs : size;
     struct image *image =

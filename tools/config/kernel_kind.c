@@ -9,6 +9,8 @@
 
 enum {
     // Offsets in the setup header of a bzImage.
+    SETUP_SECTS = 0x1F1,
+    SYSSIZE = 0x1F4,
     BOOT_FLAG = 0x1FE,
     HEADER_MAGIC = 0x202,
     VERSION = 0x206,
@@ -52,11 +54,14 @@ static struct kernel_info identify_linux(const uint8_t *head)
         return (struct kernel_info){.error = "is a Linux kernel older than boot protocol 2.12"};
     if (!(head[LOADFLAGS] & LOADED_HIGH) || !(read_le(head + XLOADFLAGS, 2) & KERNEL_64))
         return (struct kernel_info){.error = "is a 32-bit Linux kernel; a 64-bit one is needed"};
-    uint64_t needs;
+    uint64_t needs, sectors = head[SETUP_SECTS] ? head[SETUP_SECTS] : 4;
     if (__builtin_add_overflow(read_le(head + PREF_ADDRESS, 8), read_le(head + INIT_SIZE, 4),
                                &needs))
         return (struct kernel_info){.error = "has a damaged Linux header"};
-    return (struct kernel_info){.kind = "bzimage", .needs = needs};
+    // Boot sector and setup, then the compressed kernel, in paragraphs. A signature may follow.
+    return (struct kernel_info){.kind = "bzimage",
+                                .needs = needs,
+                                .file_size = (sectors + 1) * 512 + read_le(head + SYSSIZE, 4) * 16};
 }
 
 struct kernel_info kernel_identify(const uint8_t *head, size_t length)
