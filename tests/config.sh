@@ -101,4 +101,13 @@ first = [r for r in rows if r["path"] == "vms.a.memory"][0]
 assert first["line"] == 4 and first["column"] == 37 and "not a size" in first["message"], first
 ' 2>"$work/diff" && pass json-errors || fail json-errors
 "$config" --check ../../system.yaml >"$work/diff" 2>&1 && pass default-system || fail default-system
+
+# A configuration that cannot be read: why, and exit status 1.
+check_unreadable() { # PATH REASON
+    local status=0
+    "$config" --check "$1" >"$work/stderr" 2>&1 || status=$?
+    diff <(echo "$1: cannot be read: $2") "$work/stderr" >"$work/diff" && [ "$status" -eq 1 ]
+}
+check_unreadable "$work/absent.yaml" "No such file or directory" && pass absent || fail absent
+check_unreadable "$work" "Is a directory" && pass directory || fail directory
 { "$config" >"$work/diff" 2>&1; [ $? -eq 2 ]; } && pass usage || fail usage

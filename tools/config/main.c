@@ -30,10 +30,9 @@ struct options {
 // At most one byte more than a configuration may have, so that the size is reported by its check.
 static char *read_file(struct config *config, size_t *length)
 {
-    FILE *file = fopen(config->file, "rb");
     char *text = config_alloc(config, CONFIG_MAX_BYTES + 1);
+    FILE *file = fopen(config->file, "rb");
 
-    errno = 0;
     if (file)
         *length = fread(text, 1, CONFIG_MAX_BYTES + 1, file);
     if (!file || ferror(file)) {
