@@ -132,7 +132,8 @@ int main(const struct boot_info *info)
     root_signal = cap_alloc();
     if (sys_create_signal(SLOT_POOL, root_signal) == OK && open_archive() && read_configuration()) {
         say("system \"%s\", %u tasks, %llu MiB of RAM, TSC %llu MHz", config.name, config.count,
-            (unsigned long long)(ram_free_bytes() / MIB), (unsigned long long)(boot->tsc_hz / 1000000));
+            (unsigned long long)(ram_free_bytes() / MIB),
+            (unsigned long long)(boot->tsc_hz / 1000000));
         start_tasks();
     }
     // When there is nothing to watch, root stays where the reason can be read.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Prints the generated part of docs/kernel.md, the system-call reference, from include/bulkhead/syscalls.def:
+// Prints the generated part of docs/kernel.md, the system-call reference, from
+// include/bulkhead/syscalls.def:
 //     abidoc                  to standard output
 //     abidoc FILE             into FILE, between its two marker lines
 //     abidoc --check FILE     only tells by its exit status whether FILE is up to date
@@ -15,7 +16,8 @@ static const struct call {
     int number;
     const char *name, *capability, *in, *out, *text, *errors;
 } calls[] = {
-#define SYSCALL(number, name, capability, in, out, text, errors) {number, #name, capability, in, out, text, errors},
+#define SYSCALL(number, name, capability, in, out, text, errors) \
+    {number, #name, capability, in, out, text, errors},
 #include "bulkhead/syscalls.def"
 };
 
@@ -33,8 +35,10 @@ static void print(FILE *f)
         fprintf(f, "\n### ");
         for (const char *p = c->name; *p; p++)
             fputc(tolower(*p), f);
-        fprintf(f, "\n%s\n\n| | |\n|---|---|\n| number | %d |\n| capability | %s |\n| arguments | %s |\n| results | %s |\n| errors | ", c->text,
-                c->number, c->capability, c->in, c->out);
+        fprintf(f,
+                "\n%s\n\n| | |\n|---|---|\n| number | %d |\n| capability | %s |\n| arguments | %s "
+                "|\n| results | %s |\n| errors | ",
+                c->text, c->number, c->capability, c->in, c->out);
         for (const char *p = c->errors; *p; p++) {
             if (p == c->errors || p[-1] == ' ')
                 fputs(*p == '-' ? "" : "`", f);

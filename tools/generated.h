@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A document of which one part, between two marker lines, is generated: printing, updating, checking it.
+// A document of which one part, between two marker lines, is generated: printing, updating,
+// checking it.
 #pragma once
 
 #include <stdio.h>
@@ -22,7 +23,8 @@ static char *read_file(const char *path)
     return text;
 }
 
-static int update(const char *path, const char *begin_mark, const char *end_mark, const char *generated, int check)
+static int update(const char *path, const char *begin_mark, const char *end_mark,
+                  const char *generated, int check)
 {
     char *old = read_file(path);
     char *begin = old ? strstr(old, begin_mark) : NULL;
@@ -57,7 +59,8 @@ static int update(const char *path, const char *begin_mark, const char *end_mark
 }
 
 // TOOL | TOOL FILE | TOOL --check FILE; the exit status.
-static int generated_main(int argc, char **argv, const char *begin_mark, const char *end_mark, char *generated)
+static int generated_main(int argc, char **argv, const char *begin_mark, const char *end_mark,
+                          char *generated)
 {
     if (!generated)
         return 1;

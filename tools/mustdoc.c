@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Prints the generated part of docs/confinement.md, the lists that confine every guest, from the kernel's must.def files:
+// Prints the generated part of docs/confinement.md, the lists that confine every guest, from the
+// kernel's must.def files:
 //     mustdoc                  to standard output
 //     mustdoc FILE             into FILE, between its two marker lines
 //     mustdoc --check FILE     only tells by its exit status whether FILE is up to date
@@ -33,7 +34,8 @@ static void print(FILE *f, const char *title, const struct line *lines, size_t c
         if (lines[i].bit < 0)
             fprintf(f, "| | %s | %s |\n", lines[i].what, lines[i].attack);
         else
-            fprintf(f, "| %s %d | %s | %s |\n", lines[i].where, lines[i].bit, lines[i].what, lines[i].attack);
+            fprintf(f, "| %s %d | %s | %s |\n", lines[i].where, lines[i].bit, lines[i].what,
+                    lines[i].attack);
     }
 }
 

@@ -19,7 +19,8 @@ static void leaves(FILE *f)
     fprintf(f, "### CPUID leaves\n\n| leaf | contents | value |\n|---|---|---|\n");
 #define LEAF(leaf, builder, name, reason) fprintf(f, "| 0x%X | %s | %s |\n", leaf, name, reason);
 #include "vmm/cpu_model.def"
-    fprintf(f, "\nAll other leaves read as zeros. Above the highest leaf an Intel host's guest reads the data of the "
+    fprintf(f, "\nAll other leaves read as zeros. Above the highest leaf an Intel host's guest "
+               "reads the data of the "
                "highest basic leaf, an AMD host's guest zeros, as on hardware.\n\n");
 }
 
@@ -41,12 +42,13 @@ static void feature(FILE *f, const char *word, int bit, const char *name, const 
 
 static void features(FILE *f)
 {
-    fprintf(f, "### CPUID feature bits\n\n\"host\" is the host's bit, \"set\" is 1 on any host, \"hidden\" is 0. "
+    fprintf(f, "### CPUID feature bits\n\n\"host\" is the host's bit, \"set\" is 1 on any host, "
+               "\"hidden\" is 0. "
                "Bits that are not listed are 0.\n\n"
                "| register | bit | feature | shown | reason |\n|---|---|---|---|---|\n");
 #define HOST(word, bit, name, when, reason) feature(f, #word, bit, name, "host", #when, reason);
 #define MAKE(word, bit, name, when, reason) feature(f, #word, bit, name, "set", #when, reason);
-#define HIDE(word, bit, name, reason) feature(f, #word, bit, name, "hidden", "always", reason);
+#define HIDE(word, bit, name, reason)       feature(f, #word, bit, name, "hidden", "always", reason);
 #include "vmm/cpu_model.def"
     fprintf(f, "\n");
 }
@@ -84,34 +86,41 @@ static void msrs(FILE *f)
 {
     fprintf(f, "### MSRs\n\nAny other MSR raises #GP on read and write and is counted.\n\n"
                "| MSR | name | CPUs | read | write | reason |\n|---|---|---|---|---|---|\n");
-#define MSR_VALUE(index, name, cpus, v, accept, reason) value(f, index, name, #cpus, v, accept, reason);
+#define MSR_VALUE(index, name, cpus, v, accept, reason) \
+    value(f, index, name, #cpus, v, accept, reason);
 #define MSR_STORE(index, name, cpus, v, change, check, reason)                                     \
-    fprintf(f, "| 0x%X | %s | %s | last written, 0x%llX at first | bits 0x%llX, else #GP%s | %s |\n", index,     \
-            name, #cpus, (unsigned long long)(v), (unsigned long long)(change), check_text(#check), reason);
-#define MSR_PAGE(index, name, field, group, check, reason)                                         \
-    fprintf(f, "| 0x%X | %s | ANY | the processor's | the processor's%s | %s |\n", index, name,    \
+    fprintf(f,                                                                                     \
+            "| 0x%X | %s | %s | last written, 0x%llX at first | bits 0x%llX, else #GP%s | %s |\n", \
+            index, name, #cpus, (unsigned long long)(v), (unsigned long long)(change),             \
             check_text(#check), reason);
-#define MSR_CALL(index, name, function, reads, writes, reason)                                     \
+#define MSR_PAGE(index, name, field, group, check, reason)                                      \
+    fprintf(f, "| 0x%X | %s | ANY | the processor's | the processor's%s | %s |\n", index, name, \
+            check_text(#check), reason);
+#define MSR_CALL(index, name, function, reads, writes, reason) \
     fprintf(f, "| 0x%X | %s | ANY | %s | %s | %s |\n", index, name, reads, writes, reason);
 #include "vmm/cpu_model.def"
-    fprintf(f, "| 0x800..0x8FF | x2APIC | ANY | Local APIC register | Local APIC register | #GP unless CPUID "
+    fprintf(f, "| 0x800..0x8FF | x2APIC | ANY | Local APIC register | Local APIC register | #GP "
+               "unless CPUID "
                "shows x2APIC and the guest enabled it |\n\n");
 }
 
 static void platform(FILE *f)
 {
-    fprintf(f, "### Where the parts are\n\n| part | address or port | interrupt |\n|---|---|---|\n");
-#define ROW(part, interrupt, ...)                                                                  \
-    do {                                                                                           \
-        fprintf(f, "| %s | ", part);                                                               \
-        fprintf(f, __VA_ARGS__);                                                                   \
-        fprintf(f, " | %s |\n", interrupt);                                                        \
+    fprintf(f,
+            "### Where the parts are\n\n| part | address or port | interrupt |\n|---|---|---|\n");
+#define ROW(part, interrupt, ...)           \
+    do {                                    \
+        fprintf(f, "| %s | ", part);        \
+        fprintf(f, __VA_ARGS__);            \
+        fprintf(f, " | %s |\n", interrupt); \
     } while (0)
-    ROW("RAM", "", "0 to at most 0x%llX, the rest from 0x%llX", PLATFORM_LOW_RAM_LIMIT, PLATFORM_HIGH_RAM);
+    ROW("RAM", "", "0 to at most 0x%llX, the rest from 0x%llX", PLATFORM_LOW_RAM_LIMIT,
+        PLATFORM_HIGH_RAM);
     ROW("ACPI tables", "", "0x%X, %u KiB", PLATFORM_ACPI, PLATFORM_ACPI_SIZE >> 10);
     ROW("I/O APIC", "", "0x%X, %d pins", PLATFORM_IOAPIC, PLATFORM_IOAPIC_PINS);
     ROW("Local APIC", "", "0x%X", PLATFORM_LAPIC);
-    ROW("8259", "", "0x%X and 0x%X, ELCR 0x%X", PLATFORM_PIC_MASTER, PLATFORM_PIC_SLAVE, PLATFORM_ELCR);
+    ROW("8259", "", "0x%X and 0x%X, ELCR 0x%X", PLATFORM_PIC_MASTER, PLATFORM_PIC_SLAVE,
+        PLATFORM_ELCR);
     ROW("8254", "ISA 0, GSI 2", "0x%X, gate and speaker 0x%X", PLATFORM_PIT, PLATFORM_PORT61);
     ROW("RTC", "ISA 8", "0x%X", PLATFORM_RTC);
     ROW("16550 (COM1)", "ISA 4", "0x%X", PLATFORM_COM1);

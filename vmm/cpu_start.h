@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The processor state in which a boot loader hands the machine to a guest, in the terms of the vCPU page.
-// What is not named here starts as after INIT: DR7 0x400, PAT 0x0007040600070406, all other MSRs 0, activity 0.
+// The processor state in which a boot loader hands the machine to a guest, in the terms of the vCPU
+// page. What is not named here starts as after INIT: DR7 0x400, PAT 0x0007040600070406, all other
+// MSRs 0, activity 0.
 #pragma once
 
 #include <stdint.h>

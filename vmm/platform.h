@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Where the virtual PC's parts are: ports, interrupt lines, physical addresses. Devices, ACPI tables, boot loaders and
-// the documentation take them from here, so that they cannot disagree.
+// Where the virtual PC's parts are: ports, interrupt lines, physical addresses. Devices, ACPI
+// tables, boot loaders and the documentation take them from here, so that they cannot disagree.
 #pragma once
 
+// clang-format off
 // Memory map
 #define PLATFORM_LOW_RAM_LIMIT 0xc0000000ull  // RAM above 3 GiB continues at 4 GiB: the hole is for devices
 #define PLATFORM_HIGH_RAM      0x100000000ull // where RAM goes on
@@ -45,3 +46,4 @@
 
 #define PLATFORM_SLP_TYP_S5 5 // SLP_TYP value in PM1 control that means "power off"
 #define PLATFORM_VCPUS_MAX  64 // APIC ids 0..63; the I/O APIC's own id needs no number of its own
+// clang-format on

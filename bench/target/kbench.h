@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Measurements of the kernel by a root task that runs on it alone. Each loop stands between two markers for the counting plugin, and
-// between two readings of the TSC for emulators whose TSC counts instructions; then comes the same loop without its system calls.
+// Measurements of the kernel by a root task that runs on it alone. Each loop stands between two
+// markers for the counting plugin, and between two readings of the TSC for emulators whose TSC
+// counts instructions; then comes the same loop without its system calls.
 #pragma once
 
 #include <stdint.h>
@@ -9,7 +10,8 @@
 
 #define ROUNDS 10000 // of each loop
 
-// Markers: a bracket begins with its number and ends with the next one. bench/kernel.py has the same list.
+// Markers: a bracket begins with its number and ends with the next one. bench/kernel.py has the
+// same list.
 #define MARK_IPC    2
 #define MARK_SIGNAL 4
 #define MARK_WAKE   6
@@ -24,6 +26,7 @@
 enum { SLOT_SERVER = 110, SLOT_WORKER, SLOT_WAITER, SLOT_RAM, SLOT_GUEST, SLOT_VCPU, SLOT_DONE };
 #define SERVER_SLOT_SIGNAL 1
 
+// clang-format off
 #define STRING(x) STRING_OF(x)
 #define STRING_OF(x) #x
 
@@ -48,6 +51,8 @@ enum { SLOT_SERVER = 110, SLOT_WORKER, SLOT_WAITER, SLOT_RAM, SLOT_GUEST, SLOT_V
         print("bench %s rounds=%u ticks=%lu null=%lu", name, ROUNDS, t1 - t0, t2 - t1);             \
     } while (0)
 
+// clang-format on
+
 extern const struct boot_info *boot;
 
 static inline uint64_t tsc(void)
@@ -65,11 +70,12 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // Stops the measurements with a line when a call does not succeed.
 void must(enum status status, const char *what);
 
-// Maps a new child of the largest RAM object here, and into the guest or task in slot `also` at address 0.
+// Maps a new child of the largest RAM object here, and into the guest or task in slot `also` at
+// address 0.
 void ram_new(unsigned slot, uint64_t size, uint64_t address, unsigned also);
 
-// Makes the second task, which has this one's code and nothing else: a worker behind SLOT_GATE, and a thread that waits for
-// SLOT_SIGNAL again and again and is more urgent than this one.
+// Makes the second task, which has this one's code and nothing else: a worker behind SLOT_GATE, and
+// a thread that waits for SLOT_SIGNAL again and again and is more urgent than this one.
 void server_start(void);
 
 void bench_ipc(void);

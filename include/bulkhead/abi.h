@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The kernel's interface to user level: system-call numbers, errors, objects, rights, the boot information page.
-// All arguments travel in registers (see syscalls.def); the kernel never reads or writes user memory.
+// The kernel's interface to user level: system-call numbers, errors, objects, rights, the boot
+// information page. All arguments travel in registers (see syscalls.def); the kernel never reads or
+// writes user memory.
 #pragma once
 
 #include <stdint.h>
 
-// Register use of `syscall`: edi = operation (bits 0..7) | capability slot << 16, rsi = label, rdx r10 r8 r9 r12 r13 = words 0..5.
-// On return rax = enum status; registers that carry no result are cleared; only rsp, rip and rflags are preserved.
+// Register use of `syscall`: edi = operation (bits 0..7) | capability slot << 16, rsi = label, rdx
+// r10 r8 r9 r12 r13 = words 0..5. On return rax = enum status; registers that carry no result are
+// cleared; only rsp, rip and rflags are preserved.
 enum sys_op {
 #define SYSCALL(nr, name, ...) SYS_##name = (nr),
 #include "bulkhead/syscalls.def"
@@ -14,6 +16,7 @@ enum sys_op {
     SYS_COUNT
 };
 
+// clang-format off
 enum status {
     OK = 0,
     ERR_CAP,         // no such capability, or the object behind it is of another type, revoked or gone
@@ -154,3 +157,4 @@ enum boot_slot {
 
 _Static_assert(SYS_COUNT == 20, "system calls are numbered without gaps");
 _Static_assert(sizeof(struct boot_info) <= 4096, "the information page is one page");
+// clang-format on

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vCPU page: 4 KiB that kernel and vmm share for one vCPU. The same for VT-x and SVM.
 //
-// The kernel writes it when vcpu_run returns and reads it when vcpu_run enters. HAZARD: the vmm may write it at any time from another
-// CPU: the kernel reads each field once, checks that copy and uses that copy. Nothing in it is ever a kernel secret or trusted.
+// The kernel writes it when vcpu_run returns and reads it when vcpu_run enters. HAZARD: the vmm may
+// write it at any time from another CPU: the kernel reads each field once, checks that copy and
+// uses that copy. Nothing in it is ever a kernel secret or trusted.
 //
-// On every exit these are stored: exit, gpr[], rip, rflags, length, vectoring, shadow, and the fields of the exit's class. State groups are stored only
-// when want[class] names them (then `have` tells which), and loaded at entry only when `dirty` names them (the kernel clears `dirty`).
+// On every exit these are stored: exit, gpr[], rip, rflags, length, vectoring, shadow, and the
+// fields of the exit's class. State groups are stored only when want[class] names them (then `have`
+// tells which), and loaded at entry only when `dirty` names them (the kernel clears `dirty`).
 #pragma once
 
 #include <stdint.h>
 
+// clang-format off
 enum vcpu_exit {
     EXIT_KICK,       // the bound signal has bits; take them with wait
     EXIT_DEADLINE,   // page->deadline passed
@@ -150,3 +153,4 @@ struct vcpu_page {
 
 _Static_assert(sizeof(struct vcpu_page) <= 4096, "one page");
 _Static_assert(EXIT_CLASSES <= EXIT_HOST, "exit classes fit");
+// clang-format on

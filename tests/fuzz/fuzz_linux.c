@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct boot_layout layout = {.rsdp = 0xe0000};
     if (size < 16)
         return 0;
-    // The first bytes choose RAM, initrd and command line; a valid frame lets the fuzzer get past the magic numbers
+    // The first bytes choose RAM, initrd and command line; a valid frame lets the fuzzer get past
+    // the magic numbers
     uint32_t choice;
     memcpy(&choice, data, 4);
     data += 4;
@@ -44,8 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t initrd = size < (choice >> 4 & 0xfff) ? size : (choice >> 4 & 0xfff);
     memcpy(cmdline, image, size < 63 ? size : 63);
     cmdline[size < 63 ? size : 63] = 0;
-    enum load_status status = linux_load(&ram, image, size, image, initrd, cmdline, &layout, &start, error,
-                                         sizeof(error));
+    enum load_status status = linux_load(&ram, image, size, image, initrd, cmdline, &layout, &start,
+                                         error, sizeof(error));
     if ((status == LOAD_OK) != (error[0] == 0) || strchr(error, '\n'))
         abort();
     free(image);

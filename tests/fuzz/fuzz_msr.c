@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Any sequence of RDMSR, WRMSR and CPUID: no crash, a refused write changes nothing, state stays what hardware allows.
+// Any sequence of RDMSR, WRMSR and CPUID: no crash, a refused write changes nothing, state stays
+// what hardware allows.
 // links: vmm/msr.c vmm/cpuid.c vmm/pvclock.c vmm/guest_memory.c
 #include <stdint.h>
 #include <stdlib.h>
@@ -110,8 +111,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct msr_hooks hooks = {NULL, tsc_read, tsc_write, apic_read, apic_write};
     if (size < 1)
         return 0;
-    struct cpu_options o = {
-        .vcpus = 4, .x2apic = data[0] & 1, .hide_pvclock = data[0] & 2, .xcr0 = UINT64_MAX, .host = host};
+    struct cpu_options o = {.vcpus = 4,
+                            .x2apic = data[0] & 1,
+                            .hide_pvclock = data[0] & 2,
+                            .xcr0 = UINT64_MAX,
+                            .host = host};
     vendor = data[0] & 4 ? 0x756e6547 : 0x68747541;
     cpuid_init(&model, &o, 2000000000);
     pvclock_init(&pvclock, &ram, 2000000000, 0, 0);

@@ -15,7 +15,8 @@ static void make_loadable(uint8_t *image, uint32_t choice)
 {
     const uint32_t base = 0x100000;
     if (choice >> 8 & 0x10000) {
-        const uint32_t addresses[] = {base + 120, base, base + 128, base + (choice >> 12 & 0xff0), base + 4};
+        const uint32_t addresses[] = {base + 120, base, base + 128, base + (choice >> 12 & 0xff0),
+                                      base + 4};
         memcpy(image + 132, addresses, sizeof(addresses));
     }
     if (choice & 2)
@@ -64,8 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct guest_ram ram = {memory, (choice >> 24) * sizeof(memory) / 255 & ~4095ull};
     struct cpu_start start;
     char error[160] = "";
-    enum load_status status = multiboot_load(&ram, image, size, modules, (choice >> 3 & 3) % 3, "command",
-                                             &start, error, sizeof(error));
+    enum load_status status = multiboot_load(&ram, image, size, modules, (choice >> 3 & 3) % 3,
+                                             "command", &start, error, sizeof(error));
     if ((status == LOAD_OK) != (error[0] == 0) || strchr(error, '\n'))
         abort();
     if (status == LOAD_OK && start.rip >= guest_ram_low(&ram))

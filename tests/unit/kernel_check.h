@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What must hold in the kernel core between any two system calls: lists agree with each other, nothing points at what is gone, every
-// page of a pool has one use, tables and records tell the same, and every thread that could run is queued or waits at its chain's end.
+// What must hold in the kernel core between any two system calls: lists agree with each other,
+// nothing points at what is gone, every page of a pool has one use, tables and records tell the
+// same, and every thread that could run is queued or waits at its chain's end.
 #pragma once
 
 #include "kernel_host.h"
@@ -13,7 +14,7 @@ static void check_failed(const char *what, int line)
     fail();
 }
 
-#define FOR_OBJECTS(o) \
+#define FOR_OBJECTS(o)                                                                          \
     for (unsigned slot_##o = 1; slot_##o < 4096 && host_slots[slot_##o].generation; slot_##o++) \
         for (struct object *o = host_slots[slot_##o].object; o; o = NULL)
 
@@ -69,7 +70,8 @@ static uint64_t walk_table(struct walk *walk, uint64_t *table, unsigned level, u
         CHECK(r && base + span <= r->address + r->size);
         CHECK(base + span <= r->address + r->done);
         CHECK(physical == r->mem->base + r->offset + (base - r->address));
-        CHECK(!!(table[i] & 2) == !!(r->rights & MAP_WRITE) && !!(table[i] >> 63) == !(r->rights & MAP_EXEC));
+        CHECK(!!(table[i] & 2) == !!(r->rights & MAP_WRITE) &&
+              !!(table[i] >> 63) == !(r->rights & MAP_EXEC));
         if (r->mem->kind == MEM_RAM)
             CHECK(!window_shown[physical / PAGE_SIZE]);
         mapped += span;
@@ -114,9 +116,11 @@ static void check_mem(struct mem *mem)
     for (struct mem *child = mem->children; child; before = child, child = child->sibling_next) {
         CHECK(is_live(child, OBJ_MEM) && child->parent == mem && child->sibling_prev == before);
         CHECK(++count && child->obj.depth > mem->obj.depth);
-        CHECK(child->base >= mem->base && child->base + child->size <= mem->base + mem->size && child->size);
+        CHECK(child->base >= mem->base && child->base + child->size <= mem->base + mem->size &&
+              child->size);
         for (struct mem *other = child->sibling_next; other; other = other->sibling_next)
-            CHECK(other->base >= child->base + child->size || child->base >= other->base + other->size);
+            CHECK(other->base >= child->base + child->size ||
+                  child->base >= other->base + other->size);
     }
     CHECK(count == mem->child_count);
     for (struct record *r = mem->records; r; last = r, r = r->mem_next) {
@@ -125,13 +129,15 @@ static void check_mem(struct mem *mem)
         CHECK(mem_is_free(mem, r->offset, r->size));
     }
     if (mem->pool)
-        CHECK(is_live(mem->pool, OBJ_POOL) && mem->pool->mem == mem && !mem->children && !mem->records);
+        CHECK(is_live(mem->pool, OBJ_POOL) && mem->pool->mem == mem && !mem->children &&
+              !mem->records);
 }
 
 static void check_pool(struct pool *pool, const struct use *use, uint32_t quota, bool deep)
 {
     static uint8_t seen[RAM_SIZE / PAGE_SIZE];
-    uint64_t total = (pool->end - pool->base) / PAGE_SIZE, fresh = (pool->end - pool->next_page) / PAGE_SIZE, freed = 0, cut = 0;
+    uint64_t total = (pool->end - pool->base) / PAGE_SIZE,
+             fresh = (pool->end - pool->next_page) / PAGE_SIZE, freed = 0, cut = 0;
 
     CHECK(pool->slots_left + use->slots == quota);
     if (!deep || pool->obj.dying)
@@ -139,7 +145,8 @@ static void check_pool(struct pool *pool, const struct use *use, uint32_t quota,
     memset(seen, 0, sizeof(seen));
     for (void *p = pool->free[3]; p; p = *(void **)p, freed++) {
         uint64_t physical = virt_to_phys(p);
-        CHECK(physical >= pool->base && physical < pool->next_page && !(physical & 4095) && !seen[physical / PAGE_SIZE]++);
+        CHECK(physical >= pool->base && physical < pool->next_page && !(physical & 4095) &&
+              !seen[physical / PAGE_SIZE]++);
     }
     CHECK(freed + fresh == pool->free_pages);
     for (uint64_t page = pool->base; page < pool->end; page += PAGE_SIZE)
@@ -147,7 +154,8 @@ static void check_pool(struct pool *pool, const struct use *use, uint32_t quota,
     for (unsigned class = 0; class < 3; class ++) {
         uint64_t n = use->blocks[class], per_page = PAGE_SIZE >> (6 + 2 * class);
         for (void *p = pool->free[class]; p; p = *(void **)p, n++)
-            CHECK(virt_to_phys(p) >= pool->base && virt_to_phys(p) < pool->next_page && n <= total * 64);
+            CHECK(virt_to_phys(p) >= pool->base && virt_to_phys(p) < pool->next_page &&
+                  n <= total * 64);
         CHECK(n % per_page == 0);
         cut += n / per_page;
     }
@@ -159,7 +167,8 @@ static bool is_blocked(const struct thread *t)
 {
     unsigned state = t->state & STATE_MASK;
 
-    return state == STATE_STOPPED || state == STATE_WAITING || state == STATE_FAULTED || state == STATE_RECEIVE;
+    return state == STATE_STOPPED || state == STATE_WAITING || state == STATE_FAULTED ||
+           state == STATE_RECEIVE;
 }
 
 // The end of a call chain; NULL when it goes in a circle or something on it is to be done.
@@ -171,7 +180,8 @@ static struct thread *chain_end(struct thread *t)
             t = t->callee;
         } else if (state == STATE_HELPING) {
             struct gate *gate = (struct gate *)cap_object(t->helping);
-            if (!gate || gate->worker == &dead_worker || (gate->worker->state & STATE_MASK) == STATE_RECEIVE)
+            if (!gate || gate->worker == &dead_worker ||
+                (gate->worker->state & STATE_MASK) == STATE_RECEIVE)
                 return NULL;
             t = gate->worker;
         } else {
@@ -192,7 +202,8 @@ static void check_thread(struct thread *t)
     if (t->callee)
         CHECK(is_live(t->callee, OBJ_THREAD) && t->callee->caller == t);
     if (t->caller)
-        CHECK(is_live(t->caller, OBJ_THREAD) && t->caller->callee == t && t->kind == THREAD_WORKER && !t->queued && !t->waits_for);
+        CHECK(is_live(t->caller, OBJ_THREAD) && t->caller->callee == t &&
+              t->kind == THREAD_WORKER && !t->queued && !t->waits_for);
     CHECK((state == STATE_HELPING) == !!t->helping);
     CHECK((state == STATE_WAITING) == !!t->waiting);
     if (t->waiting)
@@ -233,7 +244,8 @@ static void check_queues(unsigned queued, unsigned timers)
         if (!head)
             continue;
         do {
-            CHECK(is_live(t, OBJ_THREAD) && t->queued && t->priority == p && t->ready_next->ready_prev == t);
+            CHECK(is_live(t, OBJ_THREAD) && t->queued && t->priority == p &&
+                  t->ready_next->ready_prev == t);
             CHECK(queued--);
             t = t->ready_next;
         } while (t != head);
@@ -245,7 +257,8 @@ static void check_queues(unsigned queued, unsigned timers)
         last = t->deadline;
     }
     CHECK(!timers);
-    CHECK(host_cpu.armed <= last || !host_cpu.timers || host_cpu.armed <= host_cpu.timers->deadline);
+    CHECK(host_cpu.armed <= last || !host_cpu.timers ||
+          host_cpu.armed <= host_cpu.timers->deadline);
     CHECK(!host_cpu.donor || is_live(host_cpu.donor, OBJ_THREAD));
     CHECK(!host_cpu.current || is_live(host_cpu.current, OBJ_THREAD));
     if (host_cpu.current)
@@ -259,12 +272,17 @@ static void check_kernel(bool deep)
     static uint32_t quotas[4096];
     unsigned queued = 0, timers = 0;
 
-    FOR_OBJECTS (o) {
+    FOR_OBJECTS(o)
+    {
         uses[o->slot] = (struct use){0};
-        quotas[o->slot] = o == &boot_pool.obj ? 4000 : o->type == OBJ_POOL ? ((struct pool *)o)->quota : 0;
+        quotas[o->slot] = o == &boot_pool.obj   ? 4000
+                          : o->type == OBJ_POOL ? ((struct pool *)o)->quota
+                                                : 0;
     }
-    FOR_OBJECTS (o) {
-        CHECK(o->slot == slot_o && is_live(o->pool, OBJ_POOL) && o->next->prev == o && o->next->pool == o->pool);
+    FOR_OBJECTS(o)
+    {
+        CHECK(o->slot == slot_o && is_live(o->pool, OBJ_POOL) && o->next->prev == o &&
+              o->next->pool == o->pool);
         struct use *use = &uses[o->pool->obj.slot];
         use->slots++;
         switch (o->type) {
@@ -300,7 +318,8 @@ static void check_kernel(bool deep)
         }
         case OBJ_SIGNAL: {
             struct signal *signal = (struct signal *)o;
-            CHECK(!signal->waiter || (is_live(signal->waiter, OBJ_THREAD) && signal->waiter->waiting == signal));
+            CHECK(!signal->waiter ||
+                  (is_live(signal->waiter, OBJ_THREAD) && signal->waiter->waiting == signal));
             use_block(use, sizeof(*signal));
             break;
         }
@@ -312,9 +331,9 @@ static void check_kernel(bool deep)
             CHECK(o == &hw_object);
         }
     }
-    FOR_OBJECTS (o)
-        if (o->type == OBJ_POOL)
-            check_pool((struct pool *)o, &uses[o->slot], quotas[o->slot], deep);
+    FOR_OBJECTS(o)
+    if (o->type == OBJ_POOL)
+        check_pool((struct pool *)o, &uses[o->slot], quotas[o->slot], deep);
     for (unsigned gsi = 0; gsi < 24; gsi++)
         CHECK(!host_irqs[gsi] || is_live(host_irqs[gsi], OBJ_IRQ));
     CHECK(dead_worker.state == STATE_DEAD && !dead_worker.waiters);

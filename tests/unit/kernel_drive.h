@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Drives the kernel core by bytes: each step is a system call of whoever runs, a fast-path call as entry.S does it, an interrupt, a
-// fault, or time that passes; the invariants are checked after each. For the random test and the fuzzer.
+// Drives the kernel core by bytes: each step is a system call of whoever runs, a fast-path call as
+// entry.S does it, an interrupt, a fault, or time that passes; the invariants are checked after
+// each. For the random test and the fuzzer.
 #pragma once
 
 #include "kernel_check.h"
@@ -25,8 +26,8 @@ static void put(struct task *task, unsigned slot, struct object *object, unsigne
     task->caps[slot] = object_cap(object, rights);
 }
 
-// Root and two hostile tasks, in pools of their own, with three threads each; gates and signals that all of them hold. Root keeps out of
-// the way: it is not queued, so that only the others run.
+// Root and two hostile tasks, in pools of their own, with three threads each; gates and signals
+// that all of them hold. Root keeps out of the way: it is not queued, so that only the others run.
 static void drive_setup(void)
 {
     struct pool *pool[3] = {&boot_pool};
@@ -46,10 +47,13 @@ static void drive_setup(void)
         common[i] = &signal->obj;
     }
     for (unsigned i = 1; i < 3; i++) {
-        assert_int_equal(task_create(pool[i], object_cap(common[0], RIGHT_ALL), i, 50, &task[i]), OK);
+        assert_int_equal(task_create(pool[i], object_cap(common[0], RIGHT_ALL), i, 50, &task[i]),
+                         OK);
         for (unsigned k = 0; k < 4; k++) {
             struct thread *t;
-            assert_int_equal(thread_create(pool[k == 3 ? 3 - i : i], task[i], k % 2 ? THREAD_WORKER : THREAD_ACTIVE, 0, 30 + k, &t), OK);
+            assert_int_equal(thread_create(pool[k == 3 ? 3 - i : i], task[i],
+                                           k % 2 ? THREAD_WORKER : THREAD_ACTIVE, 0, 30 + k, &t),
+                             OK);
             put(task[i], 10 + k, &t->obj, RIGHT_ALL);
             put(root_task, 40 + 4 * i + k, &t->obj, RIGHT_ALL);
             if (k % 2) {
@@ -108,9 +112,9 @@ static struct signal *some_signal(unsigned n)
 {
     struct signal *found = NULL;
 
-    FOR_OBJECTS (o)
-        if (o->type == OBJ_SIGNAL && (!found || !n--))
-            found = (struct signal *)o;
+    FOR_OBJECTS(o)
+    if (o->type == OBJ_SIGNAL && (!found || !n--))
+        found = (struct signal *)o;
     return found;
 }
 
@@ -120,9 +124,9 @@ static void revive(unsigned n)
     struct thread *found = NULL;
     unsigned skip = n >> 2 & 15;
 
-    FOR_OBJECTS (o)
-        if (o->type == OBJ_THREAD && o != &root_thread->obj && (!found || skip--))
-            found = (struct thread *)o;
+    FOR_OBJECTS(o)
+    if (o->type == OBJ_THREAD && o != &root_thread->obj && (!found || skip--))
+        found = (struct thread *)o;
     if (!found)
         return;
     unsigned ops[] = {THREAD_START, THREAD_START, THREAD_RESUME, THREAD_CANCEL};
@@ -145,8 +149,14 @@ static void interrupt(void)
 
 static uint64_t take_value(struct tape *tape)
 {
-    static const uint64_t special[] = {0, 1, 2, 3, 5, 4096, 8192, 1 << 16, 1 << 20, 3 << 19, 2 << 20, 0x40000000, 0x40200000, USER_END,
-                                       USER_END - 4096, 1ull << 47, 1ull << 63, (1ull << 63) + 8, -1ull, -4096ull, CAP_NONE, 24, 60};
+    static const uint64_t special[] = {0,          1,          2,
+                                       3,          5,          4096,
+                                       8192,       1 << 16,    1 << 20,
+                                       3 << 19,    2 << 20,    0x40000000,
+                                       0x40200000, USER_END,   USER_END - 4096,
+                                       1ull << 47, 1ull << 63, (1ull << 63) + 8,
+                                       -1ull,      -4096ull,   CAP_NONE,
+                                       24,         60};
     unsigned kind = take(tape, 1);
 
     if (kind < 0x60)
@@ -157,7 +167,8 @@ static uint64_t take_value(struct tape *tape)
 }
 
 static bool drive_trace;
-static unsigned drive_ok[SYS_COUNT], drive_fast, drive_idle; // calls that succeeded, to see that the test gets anywhere
+static unsigned drive_ok[SYS_COUNT], drive_fast,
+    drive_idle; // calls that succeeded, to see that the test gets anywhere
 
 // Arguments that often make sense.
 static void likely_create(uint64_t *label, uint64_t w[6], uint64_t slot, bool likely)
@@ -201,12 +212,16 @@ static void likely_create(uint64_t *label, uint64_t w[6], uint64_t slot, bool li
 
 static void drive_call(struct tape *tape, struct thread *t)
 {
-    static const uint8_t ops[] = {SYS_CALL, SYS_CALL, SYS_CALL, SYS_REPLY_WAIT, SYS_REPLY_WAIT, SYS_REPLY_WAIT, SYS_WAIT, SYS_RAISE, SYS_RAISE,
-                                  SYS_YIELD, SYS_CREATE, SYS_CREATE, SYS_CREATE, SYS_DESTROY, SYS_REVOKE, SYS_CAP_COPY, SYS_CAP_DROP, SYS_MAP,
-                                  SYS_MAP, SYS_MAP, SYS_UNMAP, SYS_UNMAP, SYS_THREAD_CTL, SYS_THREAD_CTL, SYS_THREAD_CTL, SYS_TASK_CTL,
-                                  SYS_VCPU_RUN, SYS_VCPU_CTL, SYS_IRQ_CTL, SYS_HW_CTL, SYS_LOG, SYS_DEVICE_CTL};
+    static const uint8_t ops[] = {
+        SYS_CALL,       SYS_CALL,      SYS_CALL,     SYS_REPLY_WAIT, SYS_REPLY_WAIT, SYS_REPLY_WAIT,
+        SYS_WAIT,       SYS_RAISE,     SYS_RAISE,    SYS_YIELD,      SYS_CREATE,     SYS_CREATE,
+        SYS_CREATE,     SYS_DESTROY,   SYS_REVOKE,   SYS_CAP_COPY,   SYS_CAP_DROP,   SYS_MAP,
+        SYS_MAP,        SYS_MAP,       SYS_UNMAP,    SYS_UNMAP,      SYS_THREAD_CTL, SYS_THREAD_CTL,
+        SYS_THREAD_CTL, SYS_TASK_CTL,  SYS_VCPU_RUN, SYS_VCPU_CTL,   SYS_IRQ_CTL,    SYS_HW_CTL,
+        SYS_LOG,        SYS_DEVICE_CTL};
     unsigned choice = take(tape, 1);
-    uint64_t op = ops[choice % sizeof(ops)], slot = take(tape, 1) % SLOTS, label = take_value(tape), w[6];
+    uint64_t op = ops[choice % sizeof(ops)], slot = take(tape, 1) % SLOTS, label = take_value(tape),
+             w[6];
 
     for (unsigned i = 0; i < 6; i++)
         w[i] = take_value(tape);
@@ -221,14 +236,15 @@ static void drive_call(struct tape *tape, struct thread *t)
     if (op == SYS_DESTROY && choice & 0xc0 && (slot < 8 || (slot >= 16 && slot < 20)))
         slot = 10 + (choice >> 4); // rarely what all of them need
     if (op == SYS_MAP && choice & 0x40)
-        label = 3, slot = 1, w[0] &= 0xff000, w[1] = 0x40000000 | (w[1] & 0xff000), w[2] &= 0x1ff000, w[3] = MAP_READ | (w[3] & 6);
+        label = 3, slot = 1, w[0] &= 0xff000, w[1] = 0x40000000 | (w[1] & 0xff000),
+        w[2] &= 0x1ff000, w[3] = MAP_READ | (w[3] & 6);
     if (op == SYS_UNMAP && choice & 0x40)
         slot = 1, w[0] = 0x40000000 | (w[0] & 0xff000), w[1] &= 0x1ff000;
     if (op == SYS_THREAD_CTL && choice & 0x40)
         slot = (slot & 4 ? 10 : 24) + slot % 4, label %= THREAD_FPU + 1;
     if (drive_trace)
-        printf("%p: op %u slot %u label 0x%lx w 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx\n", (void *)t, (unsigned)op, (unsigned)slot, label, w[0], w[1],
-               w[2], w[3], w[4]);
+        printf("%p: op %u slot %u label 0x%lx w 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx\n", (void *)t,
+               (unsigned)op, (unsigned)slot, label, w[0], w[1], w[2], w[3], w[4]);
     if (op <= SYS_REPLY_WAIT && choice & 0x80 && fast_path(t, op, slot)) {
         drive_fast++;
         return;

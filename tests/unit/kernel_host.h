@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The kernel core on the host: a model of the architecture (kernel/arch.h) with 64 MiB of "physical" memory in one buffer, and a
-// driver that executes system calls of kernel threads by their register values, as entry.S would on its slow path.
+// The kernel core on the host: a model of the architecture (kernel/arch.h) with 64 MiB of
+// "physical" memory in one buffer, and a driver that executes system calls of kernel threads by
+// their register values, as entry.S would on its slow path.
 #pragma once
 
 #include <setjmp.h>
@@ -37,12 +38,20 @@ static bool window_shown[RAM_SIZE / PAGE_SIZE];
 static void *host_irqs[24];
 static bool host_irq_masked[24];
 static uint8_t host_ports[65536];
-static bool preempt_now; // the next preemption point finds an interrupt that made somebody else more urgent
+static bool
+    preempt_now; // the next preemption point finds an interrupt that made somebody else more urgent
 static void (*at_preempt)(void); // what an interrupt at the next preemption point does
 static unsigned flushes;
 
-static const struct ptab_format host_format = {
-    .table = 7, .leaf = 5, .write = 2, .no_exec = 1ull << 63, .large = 0x80, .uncached = 0x18, .present = 1, .levels = 4, .large_max = 2};
+static const struct ptab_format host_format = {.table = 7,
+                                               .leaf = 5,
+                                               .write = 2,
+                                               .no_exec = 1ull << 63,
+                                               .large = 0x80,
+                                               .uncached = 0x18,
+                                               .present = 1,
+                                               .levels = 4,
+                                               .large_max = 2};
 const struct ptab_format *arch_task_format = &host_format, *arch_guest_format = &host_format;
 
 void *phys_to_virt(uint64_t physical)
@@ -200,9 +209,10 @@ void panic(const char *what, uint64_t value)
     abort();
 }
 
-// Executes a system call of the current thread; returns when the kernel went back to user mode or idles. The result of a call that came
-// back is in the thread's registers.
-static void sys_raw(struct thread *t, uint64_t op, uint64_t slot, uint64_t label, const uint64_t w[6])
+// Executes a system call of the current thread; returns when the kernel went back to user mode or
+// idles. The result of a call that came back is in the thread's registers.
+static void sys_raw(struct thread *t, uint64_t op, uint64_t slot, uint64_t label,
+                    const uint64_t w[6])
 {
     assert_ptr_equal(host_cpu.current, t);
     t->regs.rdi = op | slot << 16;
@@ -216,7 +226,8 @@ static void sys_raw(struct thread *t, uint64_t op, uint64_t slot, uint64_t label
     if (!setjmp(to_test))
         syscall_slow(t);
 }
-#define SYS(t, op, slot, label, ...) (sys_raw(t, SYS_##op, slot, label, (uint64_t[6]){__VA_ARGS__}), (enum status)(t)->regs.rax)
+#define SYS(t, op, slot, label, ...) \
+    (sys_raw(t, SYS_##op, slot, label, (uint64_t[6]){__VA_ARGS__}), (enum status)(t)->regs.rax)
 
 static void run_scheduler(void)
 {
@@ -243,7 +254,11 @@ static int kernel_setup(void **state)
     tsc_hz = 100000000;
     host_cpu.slice_end = host_cpu.armed = TIMER_NONE;
     object_table_init(host_slots, 4096);
-    boot_pool = (struct pool){.base = 1 << 20, .next_page = 1 << 20, .end = 3 << 20, .free_pages = 512, .slots_left = 4000};
+    boot_pool = (struct pool){.base = 1 << 20,
+                              .next_page = 1 << 20,
+                              .end = 3 << 20,
+                              .free_pages = 512,
+                              .slots_left = 4000};
     object_register(&boot_pool.obj, OBJ_POOL, &boot_pool);
     assert_int_equal(task_create(&boot_pool, 0, 0, 63, &root_task), OK);
     assert_int_equal(thread_create(&boot_pool, root_task, THREAD_ACTIVE, 0, 40, &root_thread), OK);

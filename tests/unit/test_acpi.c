@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The ACPI tables, walked as an operating system walks them: root pointer, lists, checksums, contents.
+// The ACPI tables, walked as an operating system walks them: root pointer, lists, checksums,
+// contents.
 // links: vmm/acpi.c vmm/guest_memory.c
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -93,17 +94,18 @@ static void test_fadt(void **state)
     assert_memory_equal(ram.base + dsdt, "DSDT", 4);
     assert_sum(dsdt, get(dsdt + 4, 4));
     assert_int_equal(get(f + 140, 8), dsdt);
-    assert_int_equal(get(f + 46, 2), 9);      // SCI
-    assert_int_equal(get(f + 48, 4), 0);      // no SMI: always in ACPI mode
+    assert_int_equal(get(f + 46, 2), 9); // SCI
+    assert_int_equal(get(f + 48, 4), 0); // no SMI: always in ACPI mode
     assert_int_equal(get(f + 56, 4), 0x600);
     assert_int_equal(get(f + 64, 4), 0x604);
     assert_int_equal(get(f + 76, 4), 0x608);
-    assert_int_equal(get(f + 109, 2), 5);     // serial port; no 8042, no VGA
+    assert_int_equal(get(f + 109, 2), 5); // serial port; no 8042, no VGA
     assert_int_equal(get(f + 116 + 4, 8), 0xcf9);
     assert_int_equal(get(f + 128, 1), 6);
     assert_int_equal(get(f + 208 + 4, 8), 0x608);
     // \_S5 = Package { 5, 5, 0, 0 }
-    assert_non_null(memmem(ram.base + dsdt, get(dsdt + 4, 4), "\x08\\_S5_\x12\x08\x04\x0a\x05\x0a\x05\x00\x00", 15));
+    assert_non_null(memmem(ram.base + dsdt, get(dsdt + 4, 4),
+                           "\x08\\_S5_\x12\x08\x04\x0a\x05\x0a\x05\x00\x00", 15));
 }
 
 static void test_madt(void **state)
@@ -147,6 +149,7 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_roots), cmocka_unit_test(test_fadt),
-                                       cmocka_unit_test(test_madt), cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_madt),
+                                       cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

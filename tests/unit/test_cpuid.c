@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// CPUID of the virtual processor, on an AMD and an Intel host made up here, and on the machine that runs the test.
+// CPUID of the virtual processor, on an AMD and an Intel host made up here, and on the machine that
+// runs the test.
 // links: vmm/cpuid.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -326,10 +327,10 @@ static void test_strange_hosts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranges),   cmocka_unit_test(test_features),
-        cmocka_unit_test(test_dynamic),  cmocka_unit_test(test_xsave),
-        cmocka_unit_test(test_xcr0),     cmocka_unit_test(test_topology),
-        cmocka_unit_test(test_clock),    cmocka_unit_test(test_strange_hosts),
+        cmocka_unit_test(test_ranges),  cmocka_unit_test(test_features),
+        cmocka_unit_test(test_dynamic), cmocka_unit_test(test_xsave),
+        cmocka_unit_test(test_xcr0),    cmocka_unit_test(test_topology),
+        cmocka_unit_test(test_clock),   cmocka_unit_test(test_strange_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,8 @@ static void start(uint64_t slot)
 // A worker of `priority` in slot with a gate in slot + 1, waiting for calls.
 static struct thread *make_worker(uint64_t slot, unsigned priority, uint64_t badge)
 {
-    create(OBJ_THREAD, slot, SLOT_TASK, THREAD_WORKER, 63, 0); // above root, so that it runs at once
+    create(OBJ_THREAD, slot, SLOT_TASK, THREAD_WORKER, 63,
+           0); // above root, so that it runs at once
     create(OBJ_GATE, slot + 1, slot, badge, 0, 0);
     struct thread *w = object_at(slot);
     start(slot);
@@ -51,21 +52,28 @@ static void bad_arguments(void **state)
     assert_int_equal(SYS(R, CALL, SLOT_TASK, 0, 0), ERR_CAP);
     assert_int_equal(SYS(R, REPLY_WAIT, 0, 0, 0), ERR_STATE);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_SIGNAL, 0), ERR_SLOT);
-    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_SIGNAL | (uint64_t)SLOT_TASK << 16, 0), ERR_SLOT);
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_SIGNAL | (uint64_t)SLOT_TASK << 16, 0),
+                     ERR_SLOT);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_SIGNAL | 512 << 16, 0), ERR_SLOT);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_SIGNAL | UINT64_MAX << 16, 0), ERR_SLOT);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, 99 | 20 << 16, 0), ERR_ARG);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_DEVICE | 20 << 16, 0), ERR_UNSUPPORTED);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_THREAD | 20 << 16, SLOT_TASK, 3, 0), ERR_ARG);
-    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_THREAD | 20 << 16, SLOT_TASK, THREAD_ACTIVE | 1 << 8, 0), ERR_ARG);
-    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_THREAD | 20 << 16, SLOT_TASK, THREAD_ACTIVE, 64), ERR_ARG);
+    assert_int_equal(
+        SYS(R, CREATE, SLOT_POOL, OBJ_THREAD | 20 << 16, SLOT_TASK, THREAD_ACTIVE | 1 << 8, 0),
+        ERR_ARG);
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_THREAD | 20 << 16, SLOT_TASK, THREAD_ACTIVE, 64),
+                     ERR_ARG);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_GATE | 20 << 16, SLOT_THREAD, 0), ERR_STATE);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 20 << 16, SLOT_RAM, 1, 4096), ERR_ARG);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 20 << 16, SLOT_RAM, 0, 0), ERR_ARG);
-    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 20 << 16, SLOT_RAM, 0, -4096ull), ERR_RANGE);
-    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 20 << 16, SLOT_RAM, -4096ull, 8192), ERR_RANGE);
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 20 << 16, SLOT_RAM, 0, -4096ull),
+                     ERR_RANGE);
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 20 << 16, SLOT_RAM, -4096ull, 8192),
+                     ERR_RANGE);
     assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, USER_END, 4096, MAP_READ), ERR_RANGE);
-    assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, USER_END - 4096, 8192, MAP_READ), ERR_RANGE);
+    assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, USER_END - 4096, 8192, MAP_READ),
+                     ERR_RANGE);
     assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, 0x1000, 4096, MAP_WRITE), ERR_ARG);
     assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, 0x1000, 4096, 0x11), ERR_ARG);
     assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_TASK, 0, 0x1000, 4096, MAP_READ), ERR_CAP);
@@ -92,7 +100,8 @@ static void rights_are_checked(void **state)
 {
     (void)state;
     create(OBJ_SIGNAL, 20, 0, 0, 0, 0);
-    assert_int_equal(SYS(R, CAP_COPY, SLOT_TASK, 0, 20, SLOT_TASK, 21, RIGHT_RAISE | RIGHT_BIT(7)), OK);
+    assert_int_equal(SYS(R, CAP_COPY, SLOT_TASK, 0, 20, SLOT_TASK, 21, RIGHT_RAISE | RIGHT_BIT(7)),
+                     OK);
     assert_int_equal(SYS(R, CAP_COPY, SLOT_TASK, 0, 20, SLOT_TASK, 22, RIGHT_WAIT), OK);
     assert_int_equal(SYS(R, WAIT, 21, 1, 0), ERR_RIGHTS);
     assert_int_equal(SYS(R, RAISE, 22, 1, 0), ERR_RIGHTS);
@@ -102,12 +111,14 @@ static void rights_are_checked(void **state)
     assert_int_equal(SYS(R, WAIT, 22, 1, 0), OK);
     assert_int_equal(R->regs.rdx, 1 << 7);
     // The restriction survives a copy, whatever that asks for.
-    assert_int_equal(SYS(R, CAP_COPY, SLOT_TASK, 0, 21, SLOT_TASK, 23, RIGHT_ALL | RIGHT_BIT(3)), OK);
+    assert_int_equal(SYS(R, CAP_COPY, SLOT_TASK, 0, 21, SLOT_TASK, 23, RIGHT_ALL | RIGHT_BIT(3)),
+                     OK);
     assert_int_equal(SYS(R, RAISE, 23, 8, 0), OK);
     assert_int_equal(SYS(R, WAIT, 20, 1, 0), OK);
     assert_int_equal(R->regs.rdx, 1 << 7);
     assert_int_equal(SYS(R, CAP_COPY, SLOT_TASK, 0, SLOT_RAM, SLOT_TASK, 24, MAP_READ), OK);
-    assert_int_equal(SYS(R, MAP, SLOT_TASK, 24, 0, 0x10000, 4096, MAP_READ | MAP_WRITE), ERR_RIGHTS);
+    assert_int_equal(SYS(R, MAP, SLOT_TASK, 24, 0, 0x10000, 4096, MAP_READ | MAP_WRITE),
+                     ERR_RIGHTS);
     assert_int_equal(SYS(R, MAP, SLOT_TASK, 24, 0, 0x10000, 4096, MAP_READ), OK);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 30 << 16, 24, 0, 4096), ERR_RIGHTS);
 }
@@ -235,7 +246,8 @@ static void death_of_either_side(void **state)
     SYS(low, CALL, 21, 0, 0);
     SYS(w, RAISE, 40, 1, 0);
     assert_ptr_equal(host_cpu.current, R);
-    assert_int_equal(SYS(R, DESTROY, 30, 0, 0), OK); // the caller dies: the worker goes on by itself
+    assert_int_equal(SYS(R, DESTROY, 30, 0, 0),
+                     OK); // the caller dies: the worker goes on by itself
     SYS(R, WAIT, 40, 0, 0);
     assert_ptr_equal(host_cpu.current, w);
     SYS(w, REPLY_WAIT, 0, 0, 0); // nobody to reply to
@@ -319,7 +331,8 @@ static void faults_are_reported(void **state)
 static void memory_goes_back(void **state)
 {
     (void)state;
-    create(OBJ_MEM, 20, SLOT_RAM, 0, 8 << 20, 0); // first, so that the blocks it takes are not counted
+    create(OBJ_MEM, 20, SLOT_RAM, 0, 8 << 20,
+           0); // first, so that the blocks it takes are not counted
     create(OBJ_MEM, 50, SLOT_RAM, 16 << 20, 8 << 20, 0);
     create(OBJ_POOL, 21, 20, 100, 0, 0);
     assert_int_equal(SYS(R, DESTROY, 21, 0, 0), OK);
@@ -379,18 +392,21 @@ static void map_unmap_split(void **state)
     (void)state;
     uint64_t size;
     struct ptab *ptab = &root_task->space.ptab;
-    assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, 0x40000000, 8 << 20, MAP_READ | MAP_WRITE), OK);
+    assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, 0x40000000, 8 << 20, MAP_READ | MAP_WRITE),
+                     OK);
     assert_int_equal(ptab_lookup(ptab, 0x40000000, &size) & ~0xfffull, 1ull << 63 | 4 << 20);
     assert_int_equal(size, 2 << 20);
     assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, 0x40001000, 4096, MAP_READ), ERR_OVERLAP);
-    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 20 << 16, SLOT_RAM, 4096, 4096), ERR_OVERLAP);
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_MEM | 20 << 16, SLOT_RAM, 4096, 4096),
+                     ERR_OVERLAP);
     assert_int_equal(SYS(R, UNMAP, SLOT_TASK, 0, 0x40001000, 4096), OK);
     assert_int_equal(ptab_lookup(ptab, 0x40001000, &size), 0);
     assert_int_not_equal(ptab_lookup(ptab, 0x40000000, &size), 0);
     assert_int_equal(size, 4096);
     assert_int_not_equal(ptab_lookup(ptab, 0x40002000, &size), 0);
     create(OBJ_MEM, 20, SLOT_RAM, 4096, 4096, 0); // now nothing of the parent is mapped there
-    assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, 0x50000000, 8192, MAP_READ), ERR_OVERLAP); // the child has it
+    assert_int_equal(SYS(R, MAP, SLOT_TASK, SLOT_RAM, 0, 0x50000000, 8192, MAP_READ),
+                     ERR_OVERLAP); // the child has it
     assert_int_equal(SYS(R, UNMAP, SLOT_TASK, 0, 0x40000000, 8 << 20), OK);
     assert_null(((struct mem *)object_at(20))->records);
     for (uint64_t a = 0x40000000; a < 0x40800000; a += 4096)
@@ -426,7 +442,9 @@ static void map_restarts(void **state)
     assert_int_equal(R->regs.rax, OK);
     uint64_t size;
     for (uint64_t a = 0; a < 3 << 20; a += 4096)
-        assert_int_equal(ptab_lookup(&root_task->space.ptab, 0x40000000 + a, &size) & 0xffffffffff000, (4 << 20) + 0x1000 + a);
+        assert_int_equal(ptab_lookup(&root_task->space.ptab, 0x40000000 + a, &size) &
+                             0xffffffffff000,
+                         (4 << 20) + 0x1000 + a);
 }
 
 static void interrupts(void **state)
@@ -473,12 +491,15 @@ static void priorities_and_turns(void **state)
     assert_ptr_equal(host_cpu.current, b);
 }
 
-// A hostile task with capabilities to itself, memory, a pool and a gate makes random calls with hostile values. Ends when it has
-// destroyed itself or run away. Returns the number of calls.
+// A hostile task with capabilities to itself, memory, a pool and a gate makes random calls with
+// hostile values. Ends when it has destroyed itself or run away. Returns the number of calls.
 static unsigned hostile_round(uint64_t seed)
 {
-    static const uint64_t special[] = {0, 1, 2, 3, 4, 5, 7, 8, 0xfff, 4096, 8192, 1 << 20, 2 << 20, 0x40000000, USER_END, USER_END - 4096,
-                                       1ull << 47, 1ull << 63, -1ull, -4096ull, CAP_NONE, 0xffffffff, 20, 21, 22, 23, 24, 25};
+    static const uint64_t special[] = {
+        0,          1,          2,     3,        4,        5,          7,        8,
+        0xfff,      4096,       8192,  1 << 20,  2 << 20,  0x40000000, USER_END, USER_END - 4096,
+        1ull << 47, 1ull << 63, -1ull, -4096ull, CAP_NONE, 0xffffffff, 20,       21,
+        22,         23,         24,    25};
     static const uint64_t give[] = {110, 112, 114, 101};
 
     make_worker(100, 5, 1);
@@ -497,7 +518,8 @@ static unsigned hostile_round(uint64_t seed)
             return step;
         for (unsigned i = 0; i < 10; i++) {
             seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-            v[i] = seed >> 60 ? special[seed % (sizeof(special) / sizeof(*special))] : seed * 2862933555777941757ull;
+            v[i] = seed >> 60 ? special[seed % (sizeof(special) / sizeof(*special))]
+                              : seed * 2862933555777941757ull;
         }
         uint64_t op = v[0] % 22, label = v[1] & 1 ? v[1] % 40 : v[1];
         if (op == SYS_WAIT || op == SYS_CALL || (op == SYS_DESTROY && step < 1000))
@@ -527,10 +549,24 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
     const struct CMUnitTest tests[] = {
-        T(bad_arguments), T(rights_are_checked), T(revoke_kills_all_but_one), T(generation_never_wraps),
-        T(signal_wait_and_timeout), T(call_and_reply), T(busy_worker_is_helped), T(caller_waits_with_a_blocked_worker),
-        T(death_of_either_side), T(cancel_and_stop), T(ring_of_servers_gets_an_error), T(faults_are_reported),
-        T(memory_goes_back), T(pool_quota), T(map_unmap_split), T(map_restarts), T(interrupts), T(priorities_and_turns),
+        T(bad_arguments),
+        T(rights_are_checked),
+        T(revoke_kills_all_but_one),
+        T(generation_never_wraps),
+        T(signal_wait_and_timeout),
+        T(call_and_reply),
+        T(busy_worker_is_helped),
+        T(caller_waits_with_a_blocked_worker),
+        T(death_of_either_side),
+        T(cancel_and_stop),
+        T(ring_of_servers_gets_an_error),
+        T(faults_are_reported),
+        T(memory_goes_back),
+        T(pool_quota),
+        T(map_unmap_split),
+        T(map_restarts),
+        T(interrupts),
+        T(priorities_and_turns),
         T(any_number_in_any_register),
     };
     return cmocka_run_group_tests_name("kernel core", tests, NULL, NULL);

@@ -3,7 +3,7 @@
 // Attacks on the kernel core that once worked, one test each.
 #include "kernel_host.h"
 
-#define R root_thread
+#define R               root_thread
 #define CALL_OK(t, ...) assert_int_equal(SYS(t, __VA_ARGS__), OK)
 
 static void create(uint64_t type, uint64_t slot, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3)
@@ -46,16 +46,19 @@ static void raise_40(void)
     signal_raise(object_at(40), 1);
 }
 
-// Executes a call of `t` that an interrupt breaks off in favour of `urgent`, which waits for the signal in slot 40.
-static void interrupted(struct thread *t, struct thread *urgent, uint64_t op, uint64_t slot, uint64_t label, const uint64_t w[6])
+// Executes a call of `t` that an interrupt breaks off in favour of `urgent`, which waits for the
+// signal in slot 40.
+static void interrupted(struct thread *t, struct thread *urgent, uint64_t op, uint64_t slot,
+                        uint64_t label, const uint64_t w[6])
 {
     at_preempt = raise_40;
     sys_raw(t, op, slot, label, w);
     assert_ptr_equal(host_cpu.current, urgent);
 }
 
-// A range half built is shortened by an unmap half done, then mapped again with the new size: what was already mapped lay past its
-// end, and the rest that remained was 2^64 less a little: all of physical memory.
+// A range half built is shortened by an unmap half done, then mapped again with the new size: what
+// was already mapped lay past its end, and the rest that remained was 2^64 less a little: all of
+// physical memory.
 static void map_unmap_map(void **state)
 {
     (void)state;
@@ -107,8 +110,8 @@ static void resume_past_the_end(void **state)
     assert_int_equal(SYS(R, THREAD_CTL, 30, THREAD_RESUME, 0), ERR_RANGE);
 }
 
-// A helper that waits with others for a blocked worker is cancelled: it stayed on the list, got onto a second one, and the first kept
-// pointing at it after its end.
+// A helper that waits with others for a blocked worker is cancelled: it stayed on the list, got
+// onto a second one, and the first kept pointing at it after its end.
 static void cancelled_helper_leaves_the_list(void **state)
 {
     (void)state;
@@ -136,7 +139,8 @@ static void cancelled_helper_leaves_the_list(void **state)
     assert_ptr_equal(host_cpu.current, g);
 }
 
-// The first of a chain of calls dies: all that work for it finish on the first worker's own time. The second ran never again.
+// The first of a chain of calls dies: all that work for it finish on the first worker's own time.
+// The second ran never again.
 static void chain_survives_its_caller(void **state)
 {
     (void)state;
@@ -203,7 +207,8 @@ static void helper_of_a_revoked_gate(void **state)
     assert_int_equal(b.x->regs.rax, ERR_DEAD);
 }
 
-// A worker in the middle of a chain, which itself helps, is cancelled: it goes on with its caller's time.
+// A worker in the middle of a chain, which itself helps, is cancelled: it goes on with its caller's
+// time.
 static void cancelled_helping_worker_runs(void **state)
 {
     (void)state;
@@ -221,7 +226,8 @@ static void cancelled_helping_worker_runs(void **state)
     assert_int_equal(a->regs.rsi, 3);
 }
 
-// A worker that waits for calls can be taken out of that, and starts without the depth of the last call.
+// A worker that waits for calls can be taken out of that, and starts without the depth of the last
+// call.
 static void cancelled_receiver(void **state)
 {
     (void)state;
@@ -235,7 +241,8 @@ static void cancelled_receiver(void **state)
     assert_ptr_equal(host_cpu.current, R);
 }
 
-// A capability restricted to one bit of a signal gives no other through an interrupt object or a task's faults.
+// A capability restricted to one bit of a signal gives no other through an interrupt object or a
+// task's faults.
 static void one_bit_through_an_interrupt(void **state)
 {
     (void)state;
@@ -323,9 +330,19 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
     const struct CMUnitTest tests[] = {
-        T(map_unmap_map), T(resume_before_start), T(resume_past_the_end), T(cancelled_helper_leaves_the_list), T(chain_survives_its_caller),
-        T(helper_of_a_dead_gate), T(helper_of_a_revoked_gate), T(cancelled_helping_worker_runs), T(cancelled_receiver),
-        T(one_bit_through_an_interrupt), T(many_timers), T(wait_without_deadline), T(bounded_lists),
+        T(map_unmap_map),
+        T(resume_before_start),
+        T(resume_past_the_end),
+        T(cancelled_helper_leaves_the_list),
+        T(chain_survives_its_caller),
+        T(helper_of_a_dead_gate),
+        T(helper_of_a_revoked_gate),
+        T(cancelled_helping_worker_runs),
+        T(cancelled_receiver),
+        T(one_bit_through_an_interrupt),
+        T(many_timers),
+        T(wait_without_deadline),
+        T(bounded_lists),
     };
     return cmocka_run_group_tests_name("kernel: attacks", tests, NULL, NULL);
 }

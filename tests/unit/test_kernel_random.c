@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // links: kernel/object.c kernel/pool.c kernel/mem.c kernel/ptab.c kernel/space.c kernel/thread.c kernel/ipc.c kernel/signal.c kernel/sched.c kernel/irq.c kernel/destroy.c kernel/syscall.c
-// Random system calls of several hostile threads, with all invariants of the kernel core checked after each.
-// One seed again, with its calls printed: KERNEL_SEED=n; fewer of its steps: KERNEL_BYTES=n.
+// Random system calls of several hostile threads, with all invariants of the kernel core checked
+// after each. One seed again, with its calls printed: KERNEL_SEED=n; fewer of its steps:
+// KERNEL_BYTES=n.
 #define RAM_SIZE (8ull << 20)
 #include "kernel_drive.h"
 
@@ -21,11 +22,13 @@ static unsigned one_seed(uint64_t seed, size_t bytes)
 
 static void hostile_threads(void **state)
 {
-    const char *only = getenv("KERNEL_SEED"), *bytes = getenv("KERNEL_BYTES"), *count = getenv("KERNEL_SEEDS");
+    const char *only = getenv("KERNEL_SEED"), *bytes = getenv("KERNEL_BYTES"),
+               *count = getenv("KERNEL_SEEDS");
     unsigned steps = 0, last = count ? atoi(count) : 400;
 
     drive_trace = only != NULL;
-    for (unsigned seed = only ? atoi(only) : 1; seed <= (only ? (unsigned)atoi(only) : last); seed++) {
+    for (unsigned seed = only ? atoi(only) : 1; seed <= (only ? (unsigned)atoi(only) : last);
+         seed++) {
         kernel_setup(state);
         check_seed = seed;
         steps += one_seed(seed * 88172645463325252ull, bytes ? atoi(bytes) : BYTES);

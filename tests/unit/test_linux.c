@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The Linux loader: a made-up bzImage, each refusal, and the installed Debian kernel when there is one.
+// The Linux loader: a made-up bzImage, each refusal, and the installed Debian kernel when there is
+// one.
 // links: vmm/linux.c vmm/boot.c vmm/guest_memory.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +30,8 @@ static void resize(uint64_t size)
     if (ram.base)
         munmap(ram.base, ram.size);
     ram.size = size;
-    ram.base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ram.base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                    -1, 0);
     assert_true(ram.base != MAP_FAILED);
 }
 
@@ -71,8 +73,8 @@ static enum load_status load(size_t initrd_size, const char *cmdline)
 {
     static uint8_t initrd[3 * MIB];
     memset(initrd, 0x5a, sizeof(initrd));
-    return linux_load(&ram, image, sizeof(image), initrd, initrd_size, cmdline, &layout, &start, error,
-                      sizeof(error));
+    return linux_load(&ram, image, sizeof(image), initrd, initrd_size, cmdline, &layout, &start,
+                      error, sizeof(error));
 }
 
 static struct boot_params *zero_page(void)
@@ -158,7 +160,8 @@ static void refused(enum load_status want, enum load_status got, const char *mes
 
 static void test_refusals(void **state)
 {
-    refused(LOAD_BAD_IMAGE, linux_load(&ram, image, 400, NULL, 0, "", &layout, &start, error, sizeof(error)),
+    refused(LOAD_BAD_IMAGE,
+            linux_load(&ram, image, 400, NULL, 0, "", &layout, &start, error, sizeof(error)),
             "kernel: not a bzImage: only 400 bytes");
     header->header = 0;
     refused(LOAD_BAD_IMAGE, load(0, ""), "kernel: not a bzImage: no HdrS at 0x202");
@@ -180,7 +183,8 @@ static void test_refusals(void **state)
     refused(LOAD_BAD_IMAGE, load(0, ""), "kernel: corrupt: syssize is 0");
     setup(state);
     header->init_size = 100;
-    refused(LOAD_BAD_IMAGE, load(0, ""), "kernel: corrupt: init_size 100 is below the size of its code");
+    refused(LOAD_BAD_IMAGE, load(0, ""),
+            "kernel: corrupt: init_size 100 is below the size of its code");
     setup(state);
     header->pref_address = UINT64_MAX;
     refused(LOAD_BAD_IMAGE, load(0, ""), "kernel: corrupt: pref_address is 0xffffffffffffffff");
@@ -223,17 +227,19 @@ static void test_debian(void **state)
     size_t size = fread(data, 1, 64 * MIB, f);
     fclose(f);
     resize(512 * MIB);
-    enum load_status status = linux_load(&ram, data, size, "initrd", 6, "quiet", &layout, &start, error,
-                                         sizeof(error));
+    enum load_status status =
+        linux_load(&ram, data, size, "initrd", 6, "quiet", &layout, &start, error, sizeof(error));
     assert_string_equal(error, "");
     assert_int_equal(status, LOAD_OK);
     const struct boot_params *z = zero_page();
     assert_true(start.rip == z->hdr.pref_address + 0x200);
     size_t setup_size = (z->hdr.setup_sects + 1u) * 512;
-    assert_memory_equal(ram.base + z->hdr.pref_address, data + setup_size, (size_t)z->hdr.syssize * 16 - 16);
+    assert_memory_equal(ram.base + z->hdr.pref_address, data + setup_size,
+                        (size_t)z->hdr.syssize * 16 - 16);
     resize(32 * MIB);
-    assert_int_equal(linux_load(&ram, data, size, NULL, 0, "", &layout, &start, error, sizeof(error)),
-                     LOAD_NO_MEMORY);
+    assert_int_equal(
+        linux_load(&ram, data, size, NULL, 0, "", &layout, &start, error, sizeof(error)),
+        LOAD_NO_MEMORY);
     free(data);
 }
 

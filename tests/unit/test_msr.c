@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// RDMSR and WRMSR: values that Linux depends on, the refusals of hardware, and that no index or value does harm.
+// RDMSR and WRMSR: values that Linux depends on, the refusals of hardware, and that no index or
+// value does harm.
 // links: vmm/msr.c vmm/cpuid.c vmm/pvclock.c vmm/guest_memory.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,7 +69,8 @@ static void intel_host(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 
 static void make(cpuid_host_fn *host, bool hide_pvclock, bool x2apic)
 {
-    struct cpu_options o = {.vcpus = 1, .host = host, .hide_pvclock = hide_pvclock, .x2apic = x2apic};
+    struct cpu_options o = {
+        .vcpus = 1, .host = host, .hide_pvclock = hide_pvclock, .x2apic = x2apic};
     cpuid_init(&model, &o, 1000000000);
     memset(&page, 0, sizeof(page));
     pvclock_init(&pvclock, &ram, 1000000000, 0, 0);
@@ -122,7 +124,7 @@ static void test_efer(void **state)
     refuse(0xc0000080, 0x4901); // FFXSR
     refuse(0xc0000080, 1ull << 63);
     page.cr0 = 0x80000001;
-    page.efer = 0xd01; // the processor has set LMA
+    page.efer = 0xd01;         // the processor has set LMA
     refuse(0xc0000080, 0xc01); // LME off with paging on
     accept(0xc0000080, 0x900);
     assert_int_equal(page.efer, 0xd00); // LMA stays
@@ -138,7 +140,8 @@ static void test_efer(void **state)
 static void test_addresses(void **state)
 {
     (void)state;
-    const uint32_t index[] = {0x175, 0x176, 0xc0000082, 0xc0000083, 0xc0000100, 0xc0000101, 0xc0000102};
+    const uint32_t index[] = {0x175,      0x176,      0xc0000082, 0xc0000083,
+                              0xc0000100, 0xc0000101, 0xc0000102};
     for (size_t i = 0; i < sizeof(index) / sizeof(*index); i++) {
         accept(index[i], CANONICAL_HIGH + 8);
         assert_int_equal(get(index[i]), CANONICAL_HIGH + 8);
@@ -222,8 +225,9 @@ static void test_linux(void **state)
 static void test_hidden(void **state)
 {
     (void)state;
-    const uint32_t hidden[] = {0x3b, 0x48, 0x49, 0x10a, 0x10b, 0x38f, 0x480, 0x570, 0xda0,
-                               0xc0000104, 0xc0010117, 0x4b564d02, 0x11, 0x12, 0x800};
+    const uint32_t hidden[] = {0x3b,       0x48,       0x49,  0x10a, 0x10b,
+                               0x38f,      0x480,      0x570, 0xda0, 0xc0000104,
+                               0xc0010117, 0x4b564d02, 0x11,  0x12,  0x800};
     uint64_t before = msr.unknown;
     for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++) {
         refuse_read(hidden[i]);
@@ -278,9 +282,12 @@ static void test_pvclock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_efer, setup),         cmocka_unit_test_setup(test_addresses, setup),
-        cmocka_unit_test_setup(test_memory_types, setup), cmocka_unit_test_setup(test_linux, setup),
-        cmocka_unit_test_setup(test_hidden, setup),       cmocka_unit_test_setup(test_hooks, setup),
+        cmocka_unit_test_setup(test_efer, setup),
+        cmocka_unit_test_setup(test_addresses, setup),
+        cmocka_unit_test_setup(test_memory_types, setup),
+        cmocka_unit_test_setup(test_linux, setup),
+        cmocka_unit_test_setup(test_hidden, setup),
+        cmocka_unit_test_setup(test_hooks, setup),
         cmocka_unit_test_setup(test_pvclock, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The Multiboot loader: ELF32, ELF64 and header addresses made here, each refusal, and GRUB Invaders when installed.
+// The Multiboot loader: ELF32, ELF64 and header addresses made here, each refusal, and GRUB
+// Invaders when installed.
 // links: vmm/multiboot.c vmm/boot.c vmm/guest_memory.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,7 +64,8 @@ static enum load_status load(void)
 {
     const struct boot_module modules[] = {{"first", 5, "one"}, {"second", 6, NULL}};
     memset(ram.base, 0xee, ram.size);
-    return multiboot_load(&ram, image, sizeof(image), modules, 2, "a=b", &start, error, sizeof(error));
+    return multiboot_load(&ram, image, sizeof(image), modules, 2, "a=b", &start, error,
+                          sizeof(error));
 }
 
 static uint32_t word(uint64_t address)
@@ -185,7 +187,8 @@ static void test_refusals(void **state)
     refused(LOAD_BAD_IMAGE, "kernel: asks for Multiboot features 0x10 that are not supported");
     setup(state);
     image[0] = 0;
-    refused(LOAD_BAD_IMAGE, "kernel: neither an ELF file nor with addresses in its Multiboot header");
+    refused(LOAD_BAD_IMAGE,
+            "kernel: neither an ELF file nor with addresses in its Multiboot header");
     setup(state);
     elf->e_machine = EM_ARM;
     refused(LOAD_BAD_IMAGE, "kernel: ELF file for another processor (machine 40)");
@@ -213,21 +216,23 @@ static void test_refusals(void **state)
     refused(LOAD_NO_MEMORY, "module 1: its 0 KiB do not fit behind 0x800000");
     setup(state);
     const struct boot_module many[MULTIBOOT_MODULES + 1] = {{"", 0, NULL}};
-    assert_int_equal(multiboot_load(&ram, image, sizeof(image), many, MULTIBOOT_MODULES, NULL, &start, error,
-                                    sizeof(error)),
+    assert_int_equal(multiboot_load(&ram, image, sizeof(image), many, MULTIBOOT_MODULES, NULL,
+                                    &start, error, sizeof(error)),
                      LOAD_OK);
-    assert_int_equal(multiboot_load(&ram, image, sizeof(image), many, MULTIBOOT_MODULES + 1, NULL, &start,
-                                    error, sizeof(error)),
+    assert_int_equal(multiboot_load(&ram, image, sizeof(image), many, MULTIBOOT_MODULES + 1, NULL,
+                                    &start, error, sizeof(error)),
                      LOAD_BAD_ARGUMENT);
     char *line = malloc(70000);
     memset(line, 'x', 70000);
     line[69999] = 0;
-    assert_int_equal(multiboot_load(&ram, image, sizeof(image), NULL, 0, line, &start, error, sizeof(error)),
-                     LOAD_BAD_ARGUMENT);
+    assert_int_equal(
+        multiboot_load(&ram, image, sizeof(image), NULL, 0, line, &start, error, sizeof(error)),
+        LOAD_BAD_ARGUMENT);
     free(line);
     ram.size = MIB;
-    assert_int_equal(multiboot_load(&ram, image, sizeof(image), NULL, 0, "", &start, error, sizeof(error)),
-                     LOAD_NO_MEMORY);
+    assert_int_equal(
+        multiboot_load(&ram, image, sizeof(image), NULL, 0, "", &start, error, sizeof(error)),
+        LOAD_NO_MEMORY);
 }
 
 static void test_invaders(void **state)
@@ -249,7 +254,7 @@ static void test_invaders(void **state)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_elf32),     TEST(test_elf64),    TEST(test_addresses),
+    const struct CMUnitTest tests[] = {TEST(test_elf32), TEST(test_elf64), TEST(test_addresses),
                                        TEST(test_refusals), TEST(test_invaders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,8 +16,9 @@ static const struct guest_ram ram = {memory, sizeof(memory)};
 static void test_scale(void **state)
 {
     (void)state;
-    const uint64_t rates[] = {1000,       1000000,    25000000,   100000000,  999999999,    1000000000,
-                              1000000001, 2399987654, 2400000000, 3579545000, 5000000000ull, 1000000000000ull};
+    const uint64_t rates[] = {1000,       1000000,    25000000,      100000000,
+                              999999999,  1000000000, 1000000001,    2399987654,
+                              2400000000, 3579545000, 5000000000ull, 1000000000000ull};
     for (size_t i = 0; i < sizeof(rates) / sizeof(*rates); i++) {
         struct pvclock c;
         pvclock_init(&c, &ram, rates[i], 0, 0);
@@ -59,7 +60,7 @@ static void test_pages(void **state)
     assert_int_equal(w[2], 12345);
     assert_int_equal(w[4] | w[5], 0);
     assert_int_equal(w[6], 0x80000000); // 0.5 ns a tick
-    assert_int_equal(w[7], 1 << 8); // shift 0, stable
+    assert_int_equal(w[7], 1 << 8);     // shift 0, stable
     assert_int_equal(pvclock_ns(&c, 12345 + 2000000000ull), 1000000000);
     assert_true(pvclock_write_wall_clock(&c, 0x2004));
     memcpy(w, memory + 0x2004, 12);
@@ -84,7 +85,8 @@ static void test_bad_addresses(void **state)
     (void)state;
     struct pvclock c;
     pvclock_init(&c, &ram, 2000000000, 0, 0);
-    const uint64_t bad[] = {16384, 16384 - 28, 0xc0000000, 0x100000000, UINT64_MAX & ~3ull, 1ull << 63};
+    const uint64_t bad[] = {16384,       16384 - 28,         0xc0000000,
+                            0x100000000, UINT64_MAX & ~3ull, 1ull << 63};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         assert_false(pvclock_write_system_time(&c, bad[i] | 1));
     assert_false(pvclock_write_system_time(&c, 0x1003));

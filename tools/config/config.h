@@ -179,9 +179,9 @@ void files_check(struct config *config);
 
 // ---- kernel_kind.c ----
 struct kernel_info {
-    const char *kind;  // "bzimage", "multiboot", or NULL with the reason in error
-    const char *error; // a phrase that follows the file's name
-    uint64_t needs;    // bytes from guest-physical 0 that it occupies once started; 0: not known
+    const char *kind;   // "bzimage", "multiboot", or NULL with the reason in error
+    const char *error;  // a phrase that follows the file's name
+    uint64_t needs;     // bytes from guest-physical 0 that it occupies once started; 0: not known
     uint64_t file_size; // bytes that the file has at least when it is whole; 0: not known
 };
 // head: the first bytes of the file, at most KERNEL_HEAD of them are looked at.

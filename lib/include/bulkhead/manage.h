@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The management channel (CHANNEL_MANAGEMENT) between a manager, normally the console, and root: fixed-size records in byte rings.
+// The management channel (CHANNEL_MANAGEMENT) between a manager, normally the console, and root:
+// fixed-size records in byte rings.
 //
-// The manager writes struct manage_request and raises root's signal; root answers each request, in order, with one struct
-// manage_reply, MANAGE_LIST with one for each task (`more` is 1 on all but the last). Root also sends events, which answer nothing:
-// lines for the operator, as a task ends or is started again. HAZARD: a ring moves bytes: a record may arrive in parts.
-// Root writes a record only when the whole of it fits and drops events, never replies, when the ring is full: so a manager
-// that does not read stops being answered, and stops nobody else.
+// The manager writes struct manage_request and raises root's signal; root answers each request, in
+// order, with one struct manage_reply, MANAGE_LIST with one for each task (`more` is 1 on all but
+// the last). Root also sends events, which answer nothing: lines for the operator, as a task ends
+// or is started again. HAZARD: a ring moves bytes: a record may arrive in parts. Root writes a
+// record only when the whole of it fits and drops events, never replies, when the ring is full: so
+// a manager that does not read stops being answered, and stops nobody else.
 #pragma once
 
 #include "bulkhead/task.h"
 
 enum manage_op {
-    MANAGE_LIST,     // every task; name is ignored
-    MANAGE_INFO,     // one task
-    MANAGE_START,    // starts a stopped VM
-    MANAGE_STOP,     // stops a VM; its memory goes back
-    MANAGE_RESTART,  // both
-    MANAGE_SYSTEM,   // memory of the machine: `memory` = usable bytes, `value` = bytes not handed out
+    MANAGE_LIST,    // every task; name is ignored
+    MANAGE_INFO,    // one task
+    MANAGE_START,   // starts a stopped VM
+    MANAGE_STOP,    // stops a VM; its memory goes back
+    MANAGE_RESTART, // both
+    MANAGE_SYSTEM, // memory of the machine: `memory` = usable bytes, `value` = bytes not handed out
     MANAGE_SHUTDOWN, // resets the machine; no answer
     MANAGE_EXIT,     // ends an emulator (its exit port), else resets; no answer
 };
@@ -30,9 +32,9 @@ _Static_assert(sizeof(struct manage_request) == 40, "the format is shared betwee
 
 enum manage_status {
     MANAGE_OK,
-    MANAGE_UNKNOWN,    // no task of that name
-    MANAGE_REFUSED,    // not possible for this task or in its state; message says why
-    MANAGE_FAILED,     // tried; message says what failed
+    MANAGE_UNKNOWN,     // no task of that name
+    MANAGE_REFUSED,     // not possible for this task or in its state; message says why
+    MANAGE_FAILED,      // tried; message says what failed
     MANAGE_BAD_REQUEST, // no such operation
 };
 
@@ -55,8 +57,8 @@ struct manage_reply {
     uint32_t priority;
     uint32_t restarts;
     uint32_t reserved;
-    uint64_t memory; // bytes that it owns: guest RAM, pool, image
-    uint64_t value;  // TSC ticks that it ran
+    uint64_t memory;   // bytes that it owns: guest RAM, pool, image
+    uint64_t value;    // TSC ticks that it ran
     char message[104]; // NUL-terminated text without a newline; may be empty
 };
 _Static_assert(sizeof(struct manage_reply) == 184, "the format is shared between tasks");

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// System-call stubs: one function for each line of bulkhead/syscalls.def, which documents them, and shorthands for the operations of
-// create, thread_ctl and task_ctl. Each returns enum status. A capability is named by its slot in the caller's table.
+// System-call stubs: one function for each line of bulkhead/syscalls.def, which documents them, and
+// shorthands for the operations of create, thread_ctl and task_ctl. Each returns enum status. A
+// capability is named by its slot in the caller's table.
 //
-// HAZARD: a system call keeps only rsp, rip and rflags. All other registers are outputs or clobbers here but rbp, which may be the
-// frame pointer and is pushed: so code that includes this must be built with -mno-red-zone.
-// Under a hosted compiler (unit tests) there is no stub: the test supplies sys_invoke().
+// HAZARD: a system call keeps only rsp, rip and rflags. All other registers are outputs or clobbers
+// here but rbp, which may be the frame pointer and is pushed: so code that includes this must be
+// built with -mno-red-zone. Under a hosted compiler (unit tests) there is no stub: the test
+// supplies sys_invoke().
 #pragma once
 
 #include <stddef.h>
@@ -15,7 +17,8 @@ struct message {
     uint64_t w[6];
 };
 
-// `operation` is enum sys_op | slot << 16. The message goes in and comes back. *badge (may be NULL) receives rdi.
+// `operation` is enum sys_op | slot << 16. The message goes in and comes back. *badge (may be NULL)
+// receives rdi.
 #if __STDC_HOSTED__
 enum status sys_invoke(uint64_t operation, struct message *message, uint64_t *badge);
 #else
@@ -47,8 +50,8 @@ sys_invoke(uint64_t operation, struct message *message, uint64_t *badge)
 #define SYS_STUB __attribute__((always_inline)) static inline enum status
 
 // A call whose results are not wanted.
-SYS_STUB sys_invoke6(enum sys_op op, uint64_t slot, uint64_t label, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3,
-                     uint64_t w4, uint64_t w5)
+SYS_STUB sys_invoke6(enum sys_op op, uint64_t slot, uint64_t label, uint64_t w0, uint64_t w1,
+                     uint64_t w2, uint64_t w3, uint64_t w4, uint64_t w5)
 {
     struct message message = {label, {w0, w1, w2, w3, w4, w5}};
 
@@ -101,10 +104,11 @@ SYS_STUB sys_yield(void)
 
 // ---- Objects. `slot` is the caller's empty slot that receives the capability.
 
-SYS_STUB sys_create(unsigned pool, enum object_type type, unsigned slot, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3,
-                    uint64_t w4)
+SYS_STUB sys_create(unsigned pool, enum object_type type, unsigned slot, uint64_t w0, uint64_t w1,
+                    uint64_t w2, uint64_t w3, uint64_t w4)
 {
-    return sys_invoke6(SYS_CREATE, pool, (uint64_t)type | (uint64_t)slot << 16, w0, w1, w2, w3, w4, 0);
+    return sys_invoke6(SYS_CREATE, pool, (uint64_t)type | (uint64_t)slot << 16, w0, w1, w2, w3, w4,
+                       0);
 }
 
 SYS_STUB sys_create_pool(unsigned pool, unsigned slot, unsigned mem, uint64_t quota)
@@ -112,12 +116,14 @@ SYS_STUB sys_create_pool(unsigned pool, unsigned slot, unsigned mem, uint64_t qu
     return sys_create(pool, OBJ_POOL, slot, mem, quota, 0, 0, 0);
 }
 
-SYS_STUB sys_create_mem(unsigned pool, unsigned slot, unsigned parent, uint64_t offset, uint64_t size)
+SYS_STUB sys_create_mem(unsigned pool, unsigned slot, unsigned parent, uint64_t offset,
+                        uint64_t size)
 {
     return sys_create(pool, OBJ_MEM, slot, parent, offset, size, 0, 0);
 }
 
-SYS_STUB sys_create_task(unsigned pool, unsigned slot, unsigned fault_signal, unsigned fault_bit, unsigned priority_max)
+SYS_STUB sys_create_task(unsigned pool, unsigned slot, unsigned fault_signal, unsigned fault_bit,
+                         unsigned priority_max)
 {
     return sys_create(pool, OBJ_TASK, slot, fault_signal, fault_bit, priority_max, 0, 0);
 }
@@ -127,15 +133,18 @@ SYS_STUB sys_create_guest(unsigned pool, unsigned slot)
     return sys_create(pool, OBJ_GUEST, slot, 0, 0, 0, 0, 0);
 }
 
-SYS_STUB sys_create_thread(unsigned pool, unsigned slot, unsigned task, enum thread_kind kind, unsigned cpu, unsigned priority)
+SYS_STUB sys_create_thread(unsigned pool, unsigned slot, unsigned task, enum thread_kind kind,
+                           unsigned cpu, unsigned priority)
 {
-    return sys_create(pool, OBJ_THREAD, slot, task, (uint64_t)kind | (uint64_t)cpu << 8, priority, 0, 0);
+    return sys_create(pool, OBJ_THREAD, slot, task, (uint64_t)kind | (uint64_t)cpu << 8, priority,
+                      0, 0);
 }
 
-SYS_STUB sys_create_vcpu(unsigned pool, unsigned slot, unsigned task, unsigned cpu, unsigned priority, unsigned guest,
-                         uint64_t page_address)
+SYS_STUB sys_create_vcpu(unsigned pool, unsigned slot, unsigned task, unsigned cpu,
+                         unsigned priority, unsigned guest, uint64_t page_address)
 {
-    return sys_create(pool, OBJ_THREAD, slot, task, (uint64_t)THREAD_VCPU | (uint64_t)cpu << 8, priority, guest, page_address);
+    return sys_create(pool, OBJ_THREAD, slot, task, (uint64_t)THREAD_VCPU | (uint64_t)cpu << 8,
+                      priority, guest, page_address);
 }
 
 SYS_STUB sys_create_gate(unsigned pool, unsigned slot, unsigned worker, uint64_t badge)
@@ -148,7 +157,8 @@ SYS_STUB sys_create_signal(unsigned pool, unsigned slot)
     return sys_create(pool, OBJ_SIGNAL, slot, 0, 0, 0, 0, 0);
 }
 
-SYS_STUB sys_create_irq(unsigned pool, unsigned slot, unsigned hw, uint64_t gsi_and_flags, unsigned signal, unsigned bit)
+SYS_STUB sys_create_irq(unsigned pool, unsigned slot, unsigned hw, uint64_t gsi_and_flags,
+                        unsigned signal, unsigned bit)
 {
     return sys_create(pool, OBJ_IRQ, slot, hw, gsi_and_flags, signal, bit, 0);
 }
@@ -163,7 +173,8 @@ SYS_STUB sys_revoke(unsigned object)
     return sys_invoke6(SYS_REVOKE, object, 0, 0, 0, 0, 0, 0, 0);
 }
 
-SYS_STUB sys_cap_copy(unsigned from_task, unsigned from_slot, unsigned to_task, unsigned to_slot, unsigned rights)
+SYS_STUB sys_cap_copy(unsigned from_task, unsigned from_slot, unsigned to_task, unsigned to_slot,
+                      unsigned rights)
 {
     return sys_invoke6(SYS_CAP_COPY, from_task, 0, from_slot, to_task, to_slot, rights, 0, 0);
 }
@@ -175,7 +186,8 @@ SYS_STUB sys_cap_drop(unsigned task, unsigned slot)
 
 // ---- Address spaces: `space` is a task or a guest.
 
-SYS_STUB sys_map(unsigned space, unsigned mem, uint64_t offset, uint64_t address, uint64_t size, unsigned rights)
+SYS_STUB sys_map(unsigned space, unsigned mem, uint64_t offset, uint64_t address, uint64_t size,
+                 unsigned rights)
 {
     return sys_invoke6(SYS_MAP, space, mem, offset, address, size, rights, 0, 0);
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What root gives every task that it starts: where things are mapped, the information page, the status page, the standard capabilities.
+// What root gives every task that it starts: where things are mapped, the information page, the
+// status page, the standard capabilities.
 //
-// main(const struct task_info *info) is called with the information page. All that happens to a task arrives at its one signal
-// (TASK_SLOT_SIGNAL) as bits: bit `own_bit` of a channel when its peer raised, bit `bit` of an interrupt.
+// main(const struct task_info *info) is called with the information page. All that happens to a
+// task arrives at its one signal (TASK_SLOT_SIGNAL) as bits: bit `own_bit` of a channel when its
+// peer raised, bit `bit` of an interrupt.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 #include "bulkhead/abi.h"
 
+// clang-format off
 // ---- Addresses in a task
 #define TASK_STACK_TOP      0x10000000ull // grows down; the page below it is not mapped
 #define TASK_STACK_SIZE     0x10000ull    // 64 KiB
@@ -136,6 +139,8 @@ _Noreturn void task_end(enum task_state state, const char *reason);
 
 // The same as TASK_FAILED, with a line in the log.
 _Noreturn void task_fail(const char *reason);
+
+// clang-format on
 
 // What _start calls when main returns.
 _Noreturn void task_exit(int code);
