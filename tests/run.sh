@@ -81,6 +81,27 @@ group_style() {
     else
         echo "FAIL style/shellcheck"
     fi
+    # The kernel is left out: its comments and tables may be wider.
+    if ! command -v clang-format >/dev/null; then
+        echo "SKIP style/format (clang-format is not installed)"
+    elif git ls-files -z root vmm lib servers tools tests bench include | grep -z '\.[ch]$' |
+        xargs -0 clang-format --dry-run -Werror; then
+        echo "PASS style/format"
+    else
+        echo "FAIL style/format (clang-format -i FILE)"
+    fi
+    check_generated abidoc docs/kernel.md
+    check_generated vmdoc docs/virtual-machine.md
+    check_generated mustdoc docs/confinement.md
+}
+
+# A part of the document is made from sources; the tool says whether it still agrees with them.
+check_generated() { # TOOL DOCUMENT
+    if "$O/tools/$1" --check "$2"; then
+        echo "PASS style/$1"
+    else
+        echo "FAIL style/$1 ($2 does not agree with the sources: run $O/tools/$1 $2)"
+    fi
 }
 
 group_config() {
