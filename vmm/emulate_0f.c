@@ -187,6 +187,8 @@ enum emulate_status emulate_two_byte(struct emulation *e)
     if (insn->map != MAP_0F)
         return EMULATE_UNSUPPORTED;
     switch (insn->opcode) {
+    case 0x01: // SMSW
+        return insn->reg == 4 ? emulate_store(e, 2, e->cpu->cr0) : EMULATE_UNSUPPORTED;
     case 0x0d: // prefetches and NOPs name memory but do not access it
     case 0x18 ... 0x1f:
         return EMULATE_OK;

@@ -12,6 +12,7 @@
 #define CR0_CD    (1ull << 30)
 #define CR0_TS    (1ull << 3)
 #define CR4_DE    (1ull << 3)
+#define CR4_UMIP  (1ull << 11)
 #define CR4_VMXE  (1ull << 13)
 #define CR4_SMXE  (1ull << 14)
 #define CR4_PCIDE (1ull << 17)
@@ -130,7 +131,7 @@ static uint64_t lmsw(uint64_t cr0, uint64_t source)
     return (cr0 & ~0xeull) | (source & 0xf);
 }
 
-enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_CLTS, ACCESS_LMSW, ACCESS_NONE };
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_CLTS, ACCESS_LMSW, ACCESS_SMSW };
 
 struct operation {
     enum access access;
@@ -138,9 +139,12 @@ struct operation {
     uint64_t source;      // ACCESS_LMSW
     uint64_t next;        // RIP behind it
     bool wide;            // 64-bit operands
+    bool memory;          // ACCESS_SMSW: the destination is memory
+    uint8_t size;         // ACCESS_SMSW: of the register in bytes
 };
 
-// The source of LMSW may be in memory.
+// The source of LMSW may be in memory. HAZARD: SVM lets the exit come before the fault of that
+// access (QEMU does so). False: that has been answered.
 static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct insn *insn,
                         struct operation *o)
 {
@@ -164,10 +168,15 @@ static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct
                             .no_1g_pages = vm->mmio.no_1g_pages};
     struct translation t;
     uint8_t byte = 0xff; // only the low four bits matter
-    if (!segment_linear(view, insn->segment, offset, 2, false, &linear, &fault) ||
-        paging_walk(&paging, linear, WALK_READ, &t, &fault) != WALK_OK) {
-        o->access = ACCESS_NONE; // the processor read it a moment ago: it faults by itself when it
-                                 // runs again
+    enum walk_status walked = WALK_FAULT;
+    if (segment_linear(view, insn->segment, offset, 2, false, &linear, &fault))
+        walked = paging_walk(&paging, linear, WALK_READ, &t, &fault);
+    if (walked != WALK_OK) {
+        vm_emulated(vm,
+                    walked == WALK_FAULT   ? EMULATE_FAULT
+                    : walked == WALK_RETRY ? EMULATE_RETRY
+                                           : EMULATE_NO_MEMORY,
+                    &fault, "LMSW");
         return false;
     }
     guest_ram_read(&vm->ram, t.gpa, &byte, 1);
@@ -175,44 +184,75 @@ static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct
     return true;
 }
 
-// Finds out what the instruction at RIP is; `debug` tells the two register files apart.
+// Finds out what the instruction at RIP is; `debug` tells the two register files apart. False: that
+// has been answered.
 static bool decode_operation(struct vm *vm, bool debug, struct operation *o)
 {
     struct cpu_view view;
     struct insn insn;
+    bool known = false;
 
-    if (!vm_decode(vm, &view, &insn) || insn.map != MAP_0F)
+    if (!vm_decode(vm, &view, &insn))
         return false;
     *o = (struct operation){.number = insn_reg(&insn),
                             .gpr = insn.rm | (insn.rex & REX_B) << 3,
                             .next = vm->page->rip + insn.length,
-                            .wide = view.mode == CPU_MODE_64};
-    switch (insn.opcode) {
-    case 0x20:
-    case 0x21:
-        o->access = ACCESS_READ;
-        break;
-    case 0x22:
-    case 0x23:
-        o->access = ACCESS_WRITE;
+                            .wide = view.mode == CPU_MODE_64,
+                            .memory = insn.has_memory,
+                            .size = insn.operand_size};
+    if (insn.prefixes & PREFIX_LOCK && o->number == 0) // AMD: LOCK MOV CR0 is CR8 in legacy mode
+        o->number = 8;
+    switch (insn.map == MAP_0F ? insn.opcode : 0) {
+    case 0x20 ... 0x23:
+        o->access = insn.opcode & 2 ? ACCESS_WRITE : ACCESS_READ;
+        known = (insn.opcode & 1) == debug;
         break;
     case 0x06:
         o->access = ACCESS_CLTS;
-        return !debug;
+        known = !debug;
+        break;
     case 0x01:
-        o->access = ACCESS_LMSW;
-        return !debug && insn.reg == 6 && lmsw_source(vm, &view, &insn, o);
-    default:
+        o->access = insn.reg == 4 ? ACCESS_SMSW : ACCESS_LMSW;
+        known = !debug && (insn.reg == 4 || insn.reg == 6);
+        break;
+    }
+    if (!known) { // to enter the guest again would only bring the same exit
+        vm_emulated(vm, EMULATE_UNSUPPORTED, NULL,
+                    debug ? "debug register access" : "control register access");
         return false;
     }
-    if (insn.prefixes & PREFIX_LOCK && o->number == 0) // AMD: LOCK MOV CR0 is CR8 in legacy mode
-        o->number = 8;
-    return (insn.opcode & 1) == debug;
+    return o->access != ACCESS_LMSW || lmsw_source(vm, &view, &insn, o);
 }
 
 static void set_gpr(struct vm *vm, const struct operation *o, uint64_t value)
 {
     vm->page->gpr[o->gpr] = o->wide ? value : (uint32_t)value;
+}
+
+// SVM takes SMSW for a read of CR0; VT-x never lets it exit.
+static void smsw(struct vm *vm, const struct operation *o)
+{
+    struct vcpu_page *page = vm->page;
+    uint64_t mask = o->size == 2 ? 0xffff : ~0ull, value = page->cr0;
+    struct guest_fault fault;
+    struct cpu_view view;
+
+    if (page->cr4 & CR4_UMIP && cpu_cpl_of(&page->seg[SEG_SS])) {
+        inject_gp(vm);
+        return;
+    }
+    if (!o->memory) {
+        value &= o->size == 8 ? ~0ull : 0xffffffff;
+        page->gpr[o->gpr] = (page->gpr[o->gpr] & ~mask) | (value & mask);
+        vm_done(vm, o->next);
+        return;
+    }
+    vm_view(vm, &view);
+    enum emulate_status status = mmio_emulate(&vm->mmio, &view, 0, true, &fault);
+    if (status == EMULATE_OK)
+        vm_done(vm, view.rip);
+    else
+        vm_emulated(vm, status, &fault, "SMSW");
 }
 
 void exit_cr(struct vm *vm)
@@ -239,6 +279,10 @@ void exit_cr(struct vm *vm)
     // A processor that decodes may tell no length.
     if ((!(q & CR_DECODED) || !page->length) && !decode_operation(vm, false, &o))
         return;
+    if (o.access == ACCESS_SMSW) {
+        smsw(vm, &o);
+        return;
+    }
     if (cpu_cpl_of(&page->seg[SEG_SS])) { // the processor has checked it; should it not have
         inject_gp(vm);
         return;
@@ -256,7 +300,7 @@ void exit_cr(struct vm *vm)
     case ACCESS_LMSW:
         ok = write_cr0(vm, lmsw(page->cr0, o.source));
         break;
-    case ACCESS_NONE:
+    case ACCESS_SMSW:
         return;
     }
     if (ok)
