@@ -144,6 +144,7 @@ loop:
     ONE(vmlaunch, vmlaunch)
     ONE(vmread, vmread %rax, %rbx)
     ONE(invept, invept (%rsi), %rax)
+    ONE(invpcid, invpcid (%rsi), %rax)
     ONE(getsec, xor %eax, %eax; getsec)
     ONE(monitor, monitor)
     ONE(mwait, mwait)

@@ -44,7 +44,6 @@ enum vmx_control { PIN, PRIMARY, EXIT, ENTRY, SECONDARY, CONTROL_GROUPS };
 #define PRIMARY_NMI_WINDOW (1u << 22)
 #define PRIMARY_PAUSE      (1u << 30)
 #define SECONDARY_RDTSCP   (1u << 3)
-#define SECONDARY_INVPCID  (1u << 12)
 #define SECONDARY_ENCLS    (1u << 15)
 #define SECONDARY_XSAVES   (1u << 20)
 #define ENTRY_IA32E        (1u << 9)
