@@ -17,7 +17,7 @@ enum { /* registers */
 };
 
 #define IER_RX     0x01
-#define IER_THRE   0x02
+#define IER_THRE   UART_IER_SENT
 #define IER_LINE   0x04
 #define IER_MODEM  0x08
 #define FCR_ENABLE 0x01
@@ -30,7 +30,8 @@ enum { /* registers */
 #define LSR_DR     0x01
 #define LSR_OE     0x02
 #define LSR_BI     0x10
-#define LSR_IDLE   0x60 /* THR and shift register empty: always */
+#define LSR_THRE   0x20 /* always */
+#define LSR_TEMT   0x40
 #define LSR_FIFOE  0x80
 #define LSR_ERRORS 0x1e
 
@@ -59,7 +60,7 @@ static unsigned trigger_level(const struct uart *uart)
 
 static uint8_t line_status(const struct uart *uart)
 {
-    uint8_t lsr = LSR_IDLE;
+    uint8_t lsr = uart->sent_at == CLOCK_NEVER ? LSR_THRE | LSR_TEMT : LSR_THRE;
     if (uart->s.overrun)
         lsr |= LSR_OE;
     if (uart->s.rx_count != 0)
@@ -158,27 +159,48 @@ void uart_flush(struct uart *uart)
         uart->tx(uart->ctx, uart->tx_buffer, n);
 }
 
+static void end_sending(struct uart *uart)
+{
+    if (uart->sent_at == CLOCK_NEVER)
+        return;
+    uart->sent_at = CLOCK_NEVER;
+    uart->s.thre_pending = 1;
+    update_irq(uart);
+}
+
+/* Nobody is told of the end while the interrupt is off: it is found when it matters. */
+static void look_at_time(struct uart *uart)
+{
+    if (uart->sent_at != CLOCK_NEVER && clock_now(uart->clock) >= uart->sent_at)
+        end_sending(uart);
+}
+
 void uart_expire(struct uart *uart, uint64_t now)
 {
     if (now >= uart->flush_at)
         uart_flush(uart);
+    if (now >= uart->sent_at)
+        end_sending(uart);
 }
 
 static void transmit(struct uart *uart, uint8_t byte)
 {
-    uart->s.thre_pending = 1; /* it is out already */
     if (uart->s.mcr & MCR_LOOP) {
+        uart->s.thre_pending = 1; /* it has arrived already */
         push(uart, byte, 0);
         update_irq(uart);
         return;
     }
+    uart->s.thre_pending = 0;
+    uint64_t now = clock_now(uart->clock);
+    if (uart->sent_at == CLOCK_NEVER || now >= uart->sent_at)
+        uart->sent_at = clock_add(now, uart->clock->hz / UART_SEND_HZ);
+    update_irq(uart);
     if (uart->tx_count == 0)
-        uart->flush_at = clock_add(clock_now(uart->clock), uart->clock->hz / UART_FLUSH_HZ);
+        uart->flush_at = clock_add(now, uart->clock->hz / UART_FLUSH_HZ);
     uart->tx_buffer[uart->tx_count++] = byte;
     if (uart->tx_count == UART_TX_BUFFER)
         uart_flush(uart);
-    if (uart->s.ier & IER_THRE)
-        update_irq(uart);
 }
 
 static uint64_t read_iir(struct uart *uart)
@@ -203,6 +225,7 @@ static uint64_t read_rbr(struct uart *uart)
 
 static uint64_t read_lsr(struct uart *uart)
 {
+    look_at_time(uart);
     uint8_t lsr = line_status(uart);
     if (lsr & LSR_ERRORS) { /* reading clears them, for the byte on top */
         uart->s.overrun = 0;
@@ -253,8 +276,10 @@ static void write_fcr(struct uart *uart, uint8_t value)
             clear_rx(uart);
         uart->s.fcr = value & 0xc9;
     }
-    if (value & 4)
+    if (value & 4) { /* empties the transmitter's FIFO; what was in it has left */
+        uart->sent_at = CLOCK_NEVER;
         uart->s.thre_pending = 1;
+    }
     update_irq(uart);
     if (uart->s.rx_count == 0 && uart->rx_ready != NULL)
         uart->rx_ready(uart->ctx);
@@ -288,7 +313,8 @@ static void write_mcr(struct uart *uart, uint8_t value)
 static void write_ier(struct uart *uart, uint8_t value)
 {
     value &= 0x0f;
-    if (value & IER_THRE && !(uart->s.ier & IER_THRE))
+    look_at_time(uart);
+    if (value & IER_THRE && !(uart->s.ier & IER_THRE) && uart->sent_at == CLOCK_NEVER)
         uart->s.thre_pending = 1; /* enabling it while THR is empty raises it */
     uart->s.ier = value;
     update_irq(uart);
@@ -335,6 +361,7 @@ static void reset(void *dev)
     struct uart *uart = dev;
     uart_flush(uart);
     memset(&uart->s, 0, sizeof(uart->s));
+    uart->sent_at = CLOCK_NEVER;
     uart->s.msr = MSR_CONNECTED;
     uart->s.dll = 12; /* 9600 baud */
     update_irq(uart);
@@ -359,6 +386,7 @@ static size_t save(void *dev, void *buf, size_t size)
 {
     struct uart *uart = dev;
     uart_flush(uart);
+    end_sending(uart);
     return snapshot_save(buf, size, UART_SNAPSHOT, &uart->s, sizeof(uart->s));
 }
 
@@ -375,6 +403,7 @@ static bool restore(void *dev, const void *buf, size_t size)
         if (s.rx_error[i] & ~LSR_ERRORS)
             return false;
     uart_flush(uart);
+    uart->sent_at = CLOCK_NEVER;
     uart->s = s;
     update_irq(uart);
     return true;

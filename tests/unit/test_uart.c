@@ -97,10 +97,17 @@ static void test_transmit(void **state)
 {
     (void)state;
     const char *text = "Hello";
+    uint64_t start = test_time;
     for (const char *p = text; *p; p++) {
-        assert_int_equal(in(5), 0x60);
+        assert_int_equal(in(5), p == text ? 0x60 : 0x20);
         out(0, (uint8_t)*p);
     }
+    uint64_t empty = test_time + TEST_HZ / UART_SEND_HZ;
+    test_time = empty - 1;
+    assert_int_equal(in(5), 0x20);
+    test_time = empty;
+    assert_int_equal(in(5), 0x60);
+    test_time = start;
     assert_int_equal(sent_count, 0);
     assert_true(uart_deadline(&uart) == test_time + TEST_HZ / UART_FLUSH_HZ);
     uart_expire(&uart, uart_deadline(&uart) - 1);
@@ -133,6 +140,12 @@ static void test_thre_interrupt(void **state)
     assert_false(test_level[4]);
     for (unsigned i = 0; i < 16; i++)
         out(0, 'a');
+    assert_false(test_level[4]);
+    assert_int_equal(in(2), 0xc1);
+    assert_true(uart_deadline(&uart) == test_time + TEST_HZ / UART_SEND_HZ);
+    uart_expire(&uart, uart_deadline(&uart) - 1);
+    assert_false(test_level[4]);
+    uart_expire(&uart, uart_deadline(&uart));
     assert_true(test_level[4]);
     assert_int_equal(in(2), 0xc2);
     assert_int_equal(in(2), 0xc1);
@@ -140,8 +153,43 @@ static void test_thre_interrupt(void **state)
     assert_int_equal(test_edges[4], 2);
     out(4, 3); /* OUT2 off: no interrupt leaves */
     out(0, 'a');
+    uart_expire(&uart, uart_deadline(&uart));
     assert_false(test_level[4]);
     assert_int_equal(in(2), 0xc2);
+}
+
+/* Linux's driver turns the interrupt off when its buffer is empty, and on for the next bytes. */
+static void test_bytes_gather_in_the_driver(void **state)
+{
+    (void)state;
+    out(2, 1);
+    out(4, 0x0b);
+    out(1, 2);
+    assert_int_equal(in(2), 0xc2);
+    out(0, 'a');
+    out(1, 0);
+    uint64_t flush = uart_deadline(&uart);
+    assert_true(flush == test_time + TEST_HZ / UART_FLUSH_HZ);
+    out(1, 2);
+    assert_false(test_level[4]);
+    uint64_t empty = uart_deadline(&uart);
+    assert_true(empty < flush);
+    test_time = empty - 1;
+    out(0, 'b'); /* does not put it off */
+    assert_true(uart_deadline(&uart) == empty);
+    uart_expire(&uart, empty);
+    assert_true(test_level[4]);
+    assert_int_equal(test_edges[4], 2);
+    out(0, 'c'); /* ends the interrupt */
+    assert_false(test_level[4]);
+    out(1, 0);
+    test_time += TEST_HZ; /* noticed though nobody waited for it */
+    out(1, 2);
+    assert_true(test_level[4]);
+    out(0, 'd');
+    out(2, 5); /* clears the transmitter */
+    assert_true(test_level[4]);
+    assert_int_equal(in(5), 0x60);
 }
 
 static void test_receive(void **state)
@@ -268,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup(test_linux_probe, setup),
         cmocka_unit_test_setup(test_transmit, setup),
         cmocka_unit_test_setup(test_thre_interrupt, setup),
+        cmocka_unit_test_setup(test_bytes_gather_in_the_driver, setup),
         cmocka_unit_test_setup(test_receive, setup),
         cmocka_unit_test_setup(test_without_fifo, setup),
         cmocka_unit_test_setup(test_loopback, setup),
