@@ -9,6 +9,7 @@ import sys
 import time
 
 import guests
+import irqs_off
 import kernel
 import sizes
 from emulate import Missing
@@ -49,7 +50,8 @@ def row(what, value, target=None, peers="", key=None, text=None):
 def measure_kernel():
     svm = part("the kernel on SVM (QEMU)", kernel.on_svm)
     vmx = part("the kernel on VMX (Bochs)", kernel.on_vmx)
-    exact, by_ticks = svm or ({}, {})
+    exact, by_ticks, irqs = svm or ({}, {}, {})
+    accesses = part("registers of VMX (Bochs, traced)", kernel.accesses) or {}
     vmx = vmx or {}
     heading("Kernel alone: kernel instructions")
     row("IPC round trip between two tasks", exact.get("ipc"), 140, "NOVA 274, seL4 451, Hedron 575, L4Re ~1,170", "ipc_round_trip")
@@ -60,10 +62,41 @@ def measure_kernel():
     row("exit -> vmm -> resume, SVM, IN", exact.get("exit_in"), 260, peers)
     row("exit -> vmm -> resume, VMX, CPUID", vmx.get("exit_cpuid"), 300, peers, "exit_round_trip_vmx")
     row("exit -> vmm -> resume, VMX, IN", vmx.get("exit_in"), 300, peers)
+    for name, what in (("exit_cpuid", "CPUID"), ("exit_in", "IN")):
+        wrmsr, vmcs = accesses.get(name, (None, None))
+        row(f"WRMSR in one exit, VMX, {what}", wrmsr, 2)
+        row(f"VMREAD + VMWRITE in one exit, VMX, {what}", vmcs, 8, "NOVA 8 / 11")
+    if accesses:  # the more of the two
+        FIGURES["wrmsr_per_exit_vmx"], FIGURES["vmcs_accesses_per_exit"] = (max(n) for n in zip(*accesses.values()))
+    measure_interrupts(irqs)
     for name in exact:
         note = "" if abs(exact[name] - by_ticks.get(name, 0)) <= 1 else "  (they differ)"
         print(f"bench: {name}: by the counter {exact[name]}, by the TSC {by_ticks.get(name)} on SVM,"
               f" {vmx.get(name)} on VMX{note}", file=sys.stderr)
+
+
+def measure_interrupts(irqs):
+    heading("Interrupts, SVM: kernel instructions; the longest of some 250")
+
+    def irq_row(what, name, target, key=None):
+        if irqs.get(name):
+            row(what, irqs[name][0], target, "", key)
+
+    irq_row("irq -> thread of another task, idle", "idle", 160)
+    irq_row("irq -> thread of another task", "user", 160, "irq_to_thread")
+    irq_row("irq -> the same, a guest ran", "guest", 260, "irq_to_thread_from_guest")
+    irq_row("irq while a guest runs -> guest", "host", 150, "host_irq_in_guest")
+
+
+def measure_irqs_off():
+    found = part("the kernel's tests, interrupts off (QEMU)", irqs_off.longest)
+    if not found:
+        return
+    heading("Longest stretch with interrupts off, by system call, SVM, the kernel's tests\n"
+            "  (kernel instructions; a REP instruction counts for each element; in brackets: once)")
+    for name, instructions, once, end, inside in found:
+        row(name, instructions, 1500, inside, text=f"{instructions:,} ({once:,})")
+    FIGURES["longest_irqs_off"] = {"instructions": found[0][1], "system_call": found[0][0]}
 
 
 def measure_exits():
@@ -136,6 +169,7 @@ def main():
     if sys.argv[1:] not in ([], ["--json"]):
         sys.exit("usage: ./bulkhead bench [--json]")
     measure_kernel()
+    measure_irqs_off()
     measure_exits()
     measure_linux()
     measure_sizes()

@@ -3,12 +3,13 @@
 
 import os
 import re
+import subprocess
 import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
-from drive import Machine, Missing  # noqa: E402
+from drive import BOCHS_MODEL, Machine, Missing  # noqa: E402
 
 OUT = os.environ.get("O", os.path.join(ROOT, "build"))
 WORK = os.path.join(OUT, "bench")
@@ -19,6 +20,7 @@ class Counts:
 
     def __init__(self, numbers):
         self.causes = {int(name[5:]): n for name, n in numbers.items() if name.startswith("cause")}
+        self.numbers = numbers
         self.kernel, self.user, self.guest, self.entries, self.exits = (
             numbers[name] for name in ("kernel", "user", "guest", "entries", "exits"))
 
@@ -44,13 +46,22 @@ def read_counts(path):
     return found
 
 
+def kernel_symbols():
+    """The kernel's symbols in a file, as `nm -n` prints them, and the address of its vectors as hexadecimal digits."""
+    path = os.path.join(WORK, "symbols")
+    text = subprocess.run(["nm", "-n", os.path.join(OUT, "bulkhead.elf")], capture_output=True, text=True, check=True).stdout
+    with open(path, "w") as out:
+        out.write(text)
+    return path, re.search(r"^(\w+) . vectors$", text, re.M)[1]
+
+
 def count(name, iso, last, memory=1024, timeout=300):
     """Runs the ISO on QEMU with the counter until the marker `last` has come. Returns the markers' counts and the serial line's text."""
     path = os.path.join(WORK, f"{name}.counts")
     open(path, "w").close()
     log = os.path.join(OUT, "log", f"bench-{name}.log")
     # The TSC counts instructions, and a machine that waits does not wait for the wall clock.
-    extra = ["-icount", "shift=0,sleep=off", "-plugin", f"{WORK}/count.so,out={path}"]
+    extra = ["-icount", "shift=0,sleep=off", "-plugin", f"{WORK}/count.so,out={path},vectors={kernel_symbols()[1]}"]
     end = time.monotonic() + timeout
     with Machine("qemu", iso, memory=memory, log=log, extra=extra) as machine:
         while True:
@@ -63,6 +74,38 @@ def count(name, iso, last, memory=1024, timeout=300):
                 raise Missing(f"{name}: marker {last} did not come, the emulator {why}; see {log}")
         machine.quiet(0.5)
     return read_counts(path), machine.text
+
+
+def suite(timeout=150):
+    """Runs the kernel's tests with the plugin that looks for long stretches with interrupts off; the lines that it wrote."""
+    path = os.path.join(WORK, "irqs-off.txt")
+    log = os.path.join(OUT, "log", "bench-irqs-off.log")
+    open(path, "w").close()
+    # Not with -icount: the tests of the RTC, which follows the wall clock, then fail.
+    extra = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+             "-plugin", f"{WORK}/irqs_off.so,out={path},symbols={kernel_symbols()[0]}"]
+    with Machine("qemu", os.path.join(OUT, "ktest.iso"), memory=512, log=log, extra=extra) as machine:
+        machine.wait(timeout)
+    if not re.search(r"^ktest: end", machine.text, re.M):
+        raise Missing(f"the kernel's tests did not come to their end; see {log}")
+    with open(path) as lines:
+        return lines.read().splitlines()
+
+
+def trace_bochs(name, iso, sections, timeout=60):
+    """Runs the ISO on Bochs; the instructions, as its debugger prints them, between each two of 2 * sections magic breakpoints."""
+    rc = os.path.join(WORK, f"{name}.rc")
+    log = os.path.join(OUT, "log", f"bench-{name}.log")
+    with open(rc, "w") as out:
+        out.write("c\ntrace on\nc\ntrace off\n" * sections + "q\n")
+    command = ["bochs-bin", "-q", "-f", os.path.join(ROOT, "tools/bochsrc"), "-rc", rc, f"cpu: model={BOCHS_MODEL}, count=1",
+               "memory: guest=512, host=512", "magic_break: enabled=1"]
+    text = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout,
+                          check=False, env=dict(os.environ, ISO=iso, BXLOG=log)).stdout
+    found = text.split("Magic breakpoint")[1::2]
+    if len(found) != sections:
+        raise Missing(f"{name}: the breakpoints did not come; see {log}")
+    return found
 
 
 def run_bochs(name, iso, pattern, timeout=120):

@@ -4,11 +4,13 @@
 import os
 import re
 
-from emulate import OUT, Missing, count, run_bochs
+from emulate import OUT, Missing, count, run_bochs, trace_bochs
 
 # Loop: its marker, and the guest's instructions in a round.
 LOOPS = {"ipc": (2, 0), "signal": (4, 0), "wake": (6, 0), "exit_cpuid": (8, 2), "exit_in": (10, 2)}
 MARK_DONE = 12
+# Interrupts: the marker behind each, and which of the counter's samples is the figure. A guest that ran is left first: counted too.
+IRQS = {"idle": (15, "woken"), "user": (17, "woken"), "guest": (19, "woken_from_exit"), "host": (21, "resumed")}
 ISO = os.path.join(OUT, "kbench.iso")
 
 
@@ -31,9 +33,28 @@ def on_svm():
         if mark + 1 in marks:
             rounds = int(re.search(rf"bench {name} rounds=(\d+)", text)[1])
             exact[name] = round((marks[mark + 1] - marks[mark]).kernel / rounds)
-    return exact, ticks(text, 1)
+    return exact, ticks(text, 1), {name: sample(marks, *which) for name, which in IRQS.items()}
+
+
+def sample(marks, mark, name):
+    """(the longest, average, number) of the counter's samples; None when there are too few."""
+    numbers = marks[mark].numbers if mark in marks else {}
+    n = numbers.get(f"{name}_n", 0)
+    return (numbers[f"{name}_max"], numbers[f"{name}_sum"] / n, n) if n >= 100 else None
 
 
 def on_vmx():
     """By the TSC. Bochs counts an instruction that exits."""
     return ticks(run_bochs("kernel-vmx", ISO, r"bench done|bench failed.*\n|kernel stopped"), 2)
+
+
+def accesses():
+    """{exit: (WRMSR, VMREAD + VMWRITE) of one round trip on VMX}, from traces of each instruction on Bochs."""
+    found = {}
+    for name, text in zip(("exit_cpuid", "exit_in"), trace_bochs("trace-vmx", ISO, 2)):
+        trips = [(len(re.findall(r"\bwrmsr\b", trip)), len(re.findall(r"\bvm(?:read|write)\b", trip)))
+                 for trip in re.split(r"\bvmresume\b", text)[1:-1]]  # from entry to entry
+        if not trips or len(set(trips)) != 1:
+            raise Missing(f"{name}: the round trips differ: {trips}")
+        found[name] = trips[0]
+    return found

@@ -6,6 +6,7 @@
 #pragma once
 
 #define MARKER_MAGIC 0x4b6e6200
+#define MARK_WOKEN   0x40 // writes nothing: a thread that waited for an interrupt runs
 // clang-format off
 #define MARKER(n)    .byte 0x0f, 0x1f, 0x84, 0x00; .long MARKER_MAGIC + n
 #define MARKER_ASM   ".byte 0x0f, 0x1f, 0x84, 0x00\n\t.long 0x4b6e6200 + "

@@ -10,10 +10,13 @@ work=$O/bench
 log=$O/log/bench-build.log
 mkdir -p "$work/overlay" "$O/log"
 
-# The kernel's measurements, the counter, a guest of exits, and an initramfs with markers.
+# The kernel's measurements and its tests, the plugins, a guest of exits, and an initramfs with markers.
 prepare() {
-    make --no-print-directory O="$O" "$O/kbench.iso"
-    gcc -std=gnu17 -O2 -Wall -Wextra -Werror -Iinclude -idirafter lib/include -fPIC -shared -o "$work/count.so" bench/count.c
+    make --no-print-directory O="$O" "$O/kbench.iso" "$O/ktest.iso"
+    local plugin
+    for plugin in count irqs_off; do
+        gcc -std=gnu17 -O2 -Wall -Wextra -Werror -Iinclude -idirafter lib/include -fPIC -shared -o "$work/$plugin.so" bench/$plugin.c
+    done
     gcc -nostdlib -static -no-pie -Wl,--build-id=none,-N,--no-warn-rwx-segments,-Ttext=0x100000 \
         -o "$work/exits.elf" bench/guest/exits.S
     gcc -nostdlib -static -no-pie -Wl,--build-id=none -s -o "$work/overlay/bench-mark" bench/guest/mark.S

@@ -15,8 +15,10 @@ _Static_assert(offsetof(struct vcpu_page, rip) == 192, "");
 
 #define CODE_CPUID 0x8000
 #define CODE_IN    0x9000
+#define CODE_SPIN  0xa000
 // Two bytes each, followed by a jump back to the start.
 static const uint8_t code_cpuid[] = {0x0f, 0xa2, 0xeb, 0xfc}, code_in[] = {0xe4, 0x61, 0xeb, 0xfc};
+static const uint8_t code_spin[] = {0xeb, 0xfe};
 
 #define EXIT_BODY(call)                                                \
     "mov $" STRING(NR_VCPU_RUN) ", %%edi\n\txor %%esi, %%esi\n\t" call \
@@ -63,6 +65,45 @@ static void done(uint64_t entries, enum vcpu_exit class)
         must(ERR_STATE, "each round has one exit");
 }
 
+// A guest that runs and never exits by itself while interrupts come, until a deadline.
+static void spin(void)
+{
+    page->deadline = tsc() + boot->tsc_hz / 20;
+    begin(CODE_SPIN, EXIT_DEADLINE);
+    page->deadline = UINT64_MAX;
+}
+
+static void interrupts(void)
+{
+    irq_bind(SLOT_IRQ_SIGNAL);
+    LOOP(MARK_BEGIN(MARK_IRQ_GUEST));
+    spin();
+    LOOP(MARK_END(MARK_IRQ_GUEST));
+    must(sys_destroy(SLOT_IRQ), "bind another signal");
+    irq_bind(SLOT_QUIET);
+    LOOP(MARK_BEGIN(MARK_IRQ_HOST));
+    spin();
+    LOOP(MARK_END(MARK_IRQ_HOST));
+    must(sys_destroy(SLOT_IRQ), "end the interrupts");
+}
+
+// For the debugger of Bochs (magic_break): what is between two of them is traced. On all others a
+// NOP.
+#define TRACE        __asm__ volatile("xchg %%bx, %%bx" ::: "memory")
+#define TRACE_ROUNDS 4
+
+static void trace(void)
+{
+    uint64_t exit;
+
+    TRACE;
+    for (unsigned i = 0; i < TRACE_ROUNDS; i++) {
+        sys_vcpu_run(&exit);
+        page->rip += 2;
+    }
+    TRACE;
+}
+
 static void vcpu_thread(void)
 {
     uint64_t entries;
@@ -72,10 +113,14 @@ static void vcpu_thread(void)
     entries = page->entries;
     MEASURE("exit_cpuid", MARK_CPUID, EXIT_BODY);
     done(entries, EXIT_CPUID);
+    trace();
     begin(CODE_IN, EXIT_IO);
     entries = page->entries;
     MEASURE("exit_in", MARK_IN, EXIT_BODY);
     done(entries, EXIT_IO);
+    trace();
+    if (boot->virt == VIRT_SVM)
+        interrupts();
     sys_raise(SLOT_DONE, 1);
     for (;;)
         sys_wait(SLOT_QUIET, 0, &(uint64_t){0});
@@ -92,6 +137,8 @@ void bench_exit(void)
         ram[CODE_CPUID + i] = code_cpuid[i];
         ram[CODE_IN + i] = code_in[i];
     }
+    ram[CODE_SPIN] = code_spin[0];
+    ram[CODE_SPIN + 1] = code_spin[1];
     must(sys_create_signal(SLOT_POOL, SLOT_DONE), "create a signal");
     must(sys_create_vcpu(SLOT_POOL, SLOT_VCPU, SLOT_TASK, 0, 20, SLOT_GUEST, PAGE_VIEW),
          "create a vCPU");

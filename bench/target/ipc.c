@@ -34,6 +34,7 @@ _Static_assert(NR_CALL == SYS_CALL && NR_REPLY_WAIT == SYS_REPLY_WAIT && NR_RAIS
 
 void server_worker(void);
 void server_waiter(void);
+void server_irq_waiter(void);
 __asm__(".text\n"
         "server_worker:\n\t"
         "mov $" STRING(NR_REPLY_WAIT) ", %edi\n\t"
@@ -44,7 +45,13 @@ __asm__(".text\n"
         "xor %esi, %esi\n\t"
         "xor %edx, %edx\n\t"
         "syscall\n\t"
-        "jmp server_waiter\n");
+        "jmp server_waiter\n"
+        "server_irq_waiter:\n\t"
+        "mov $(" STRING(NR_WAIT) " + (" STRING(SERVER_SLOT_IRQ) " << 16)), %edi\n\t"
+        "xor %esi, %esi\n\t"
+        "xor %edx, %edx\n\t"
+        "syscall\n\t" MARKER_ASM STRING(MARK_WOKEN) "\n\t"
+        "jmp server_irq_waiter\n");
 // clang-format on
 
 static void map_code(void)
@@ -76,6 +83,16 @@ void server_start(void)
     must(sys_create_thread(SLOT_POOL, SLOT_WAITER, SLOT_SERVER, THREAD_ACTIVE, 0, 20),
          "create a thread");
     must(sys_thread_start(SLOT_WAITER, (uint64_t)server_waiter, 0, 0), "start the thread");
+}
+
+void server_irq_start(void)
+{
+    must(sys_create_signal(SLOT_POOL, SLOT_IRQ_SIGNAL), "create a signal");
+    must(sys_cap_copy(SLOT_TASK, SLOT_IRQ_SIGNAL, SLOT_SERVER, SERVER_SLOT_IRQ, RIGHT_WAIT),
+         "hand the signal on");
+    must(sys_create_thread(SLOT_POOL, SLOT_IRQ_WAITER, SLOT_SERVER, THREAD_ACTIVE, 0, 30),
+         "create a thread");
+    must(sys_thread_start(SLOT_IRQ_WAITER, (uint64_t)server_irq_waiter, 0, 0), "start the thread");
 }
 
 void bench_ipc(void)

@@ -12,19 +12,36 @@
 
 // Markers: a bracket begins with its number and ends with the next one. bench/kernel.py has the
 // same list.
-#define MARK_IPC    2
-#define MARK_SIGNAL 4
-#define MARK_WAKE   6
-#define MARK_CPUID  8
-#define MARK_IN     10
-#define MARK_DONE   12
+#define MARK_IPC       2
+#define MARK_SIGNAL    4
+#define MARK_WAKE      6
+#define MARK_CPUID     8
+#define MARK_IN        10
+#define MARK_DONE      12
+#define MARK_IRQ_IDLE  14
+#define MARK_IRQ_USER  16
+#define MARK_IRQ_GUEST 18
+#define MARK_IRQ_HOST  20
 
 // Capability slots of this task beside those it starts with, and of the second task.
-#define SLOT_GATE   100
-#define SLOT_SIGNAL 101
-#define SLOT_QUIET  102 // a signal for which nobody waits
-enum { SLOT_SERVER = 110, SLOT_WORKER, SLOT_WAITER, SLOT_RAM, SLOT_GUEST, SLOT_VCPU, SLOT_DONE };
+#define SLOT_GATE       100
+#define SLOT_SIGNAL     101
+#define SLOT_QUIET      102 // a signal for which nobody waits
+#define SLOT_IRQ_SIGNAL 103
+#define SLOT_IRQ_WAITER 104
+enum {
+    SLOT_SERVER = 110,
+    SLOT_WORKER,
+    SLOT_WAITER,
+    SLOT_RAM,
+    SLOT_GUEST,
+    SLOT_VCPU,
+    SLOT_DONE,
+    SLOT_PIT_PORTS,
+    SLOT_IRQ
+};
 #define SERVER_SLOT_SIGNAL 1
+#define SERVER_SLOT_IRQ    2
 
 // clang-format off
 #define STRING(x) STRING_OF(x)
@@ -77,6 +94,15 @@ void ram_new(unsigned slot, uint64_t size, uint64_t address, unsigned also);
 // Makes the second task, which has this one's code and nothing else: a worker behind SLOT_GATE, and
 // a thread that waits for SLOT_SIGNAL again and again and is more urgent than this one.
 void server_start(void);
+
+// Interrupts of the 8254 while nothing runs, while this task runs, and while a guest runs. They
+// need the counter.
+void bench_irq(void);
+// The second task's thread that waits for SLOT_IRQ_SIGNAL and is more urgent than all others.
+void server_irq_start(void);
+
+// Binds the 8254's interrupt to a signal; SLOT_IRQ must be free.
+void irq_bind(unsigned signal);
 
 void bench_ipc(void);
 void bench_exit(void);

@@ -71,6 +71,8 @@ int main(const struct boot_info *info)
     must(sys_thread_set(SLOT_THREAD, THREAD_PRIORITY, PRIORITY), "set priority");
     server_start();
     bench_ipc();
+    if (info->virt == VIRT_SVM)
+        bench_irq();
     if (info->virt != VIRT_NONE)
         bench_exit();
     end();
