@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the kernel core needs from the architecture: a contract of functions. x86 fulfils it in kernel/x86/, the host unit tests with
-// a model of their own (tests/unit/arch_host.c).
+// What the kernel core needs from the architecture: a contract of functions. x86 fulfils it in kernel/x86/, the host
+// unit tests with a model of their own (tests/unit/arch_host.c).
 #pragma once
 
 #include "thread.h"
@@ -16,18 +16,18 @@ void arch_window_unmap(uint64_t base, uint64_t size);
 uint64_t arch_time(void); // TSC
 struct cpu *this_cpu(void);
 unsigned arch_cpu_count(void);
-struct cpu *arch_cpu(unsigned number); // NULL when there is none
+struct cpu *arch_cpu(unsigned number);  // NULL when there is none
 void arch_timer_arm(uint64_t deadline); // one-shot, absolute TSC; TIMER_NONE stops it
 // True when an interrupt is pending, after taking it: a preemption point. All invariants must hold at the call.
 void arch_preempt_point(void);
 
-enum status arch_task_init(struct task *task);   // kernel half of the tables, PCID
-void arch_task_release(struct task *task);       // no CPU holds its CR3, tag or bitmap afterwards
+enum status arch_task_init(struct task *task); // kernel half of the tables, PCID
+void arch_task_release(struct task *task);     // no CPU holds its CR3, tag or bitmap afterwards
 // Opens or closes I/O ports, at most PORT_STEPS. Errors: ERR_MEMORY (to close never fails).
 enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, bool allow);
 enum status arch_guest_init(struct guest *guest);
 void arch_guest_release(struct guest *guest);
-void arch_space_flush(struct space *space);      // after rights were taken away
+void arch_space_flush(struct space *space); // after rights were taken away
 
 void arch_thread_release(struct thread *thread); // FPU and debug ownership, VMCS, vCPU memory
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address);
@@ -42,7 +42,8 @@ void arch_vcpu_kick(struct thread *thread);
 // The signal bound to it was destroyed, or the vCPU is: the binding ends on both sides.
 void arch_vcpu_unbind(struct thread *thread);
 struct signal;
-enum status arch_vcpu_bind(struct thread *thread, struct signal *signal); // ERR_STATE: not a vCPU; ERR_BUSY: bound already
+enum status arch_vcpu_bind(struct thread *thread,
+                           struct signal *signal); // ERR_STATE: not a vCPU; ERR_BUSY: bound already
 
 enum status arch_irq_bind(unsigned gsi, uint32_t flags, void *irq); // irq = NULL releases
 void arch_irq_mask(unsigned gsi, bool mask);

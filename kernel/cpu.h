@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What belongs to one CPU: the running thread, the ready queues, the timers. Only code on that CPU touches it (DESIGN: every object has
-// a home CPU), so there are no locks.
+// What belongs to one CPU: the running thread, the ready queues, the timers. Only code on that CPU touches it (DESIGN:
+// every object has a home CPU), so there are no locks.
 #pragma once
 
 #include "arch.h"
@@ -11,17 +11,17 @@ struct cpu {
     struct thread *donor;   // the queued thread on whose time `current` runs
     uint32_t number, apic_id;
     bool need_resched;
-    uint64_t ready_bitmap; // bit n: ready[n] is not empty
+    uint64_t ready_bitmap;                // bit n: ready[n] is not empty
     struct thread *ready[PRIORITY_COUNT]; // rings; the head runs first
-    struct thread *timers; // by deadline
-    uint64_t since;        // TSC of the last accounting
+    struct thread *timers;                // by deadline
+    uint64_t since;                       // TSC of the last accounting
     uint64_t slice_end;
-    uint64_t armed;        // deadline that the hardware timer holds
-    struct thread *fpu_owner; // whose extended state is in the registers
-    bool fpu_open;         // CR0.TS is clear
-    uint64_t fs_base;      // loaded now
-    void *vmcs;            // x86/vmx: loaded now
-    uint64_t tag_generation, tag_next;   // x86/tag.h: ASIDs or VPIDs
+    uint64_t armed;                    // deadline that the hardware timer holds
+    struct thread *fpu_owner;          // whose extended state is in the registers
+    bool fpu_open;                     // CR0.TS is clear
+    uint64_t fs_base;                  // loaded now
+    void *vmcs;                        // x86/vmx: loaded now
+    uint64_t tag_generation, tag_next; // x86/tag.h: ASIDs or VPIDs
 };
 
 // 10 ms; long enough that taking turns costs nothing, short enough that a shell answers beside a spinning guest.

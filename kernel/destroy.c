@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Destruction. Each step goes down from the object to something on which nothing else depends and does a bounded piece of
-// work there. The way down always leads to a younger object (one lives in a pool, derives from a mem, runs in a task only after that
-// was made), so there is no cycle, and no recursion is needed.
+// Destruction. Each step goes down from the object to something on which nothing else depends and does a bounded piece
+// of work there. The way down always leads to a younger object (one lives in a pool, derives from a mem, runs in a task
+// only after that was made), so there is no cycle, and no recursion is needed.
 #include "destroy.h"
 #include "ipc.h"
 #include "irq.h"

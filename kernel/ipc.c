@@ -26,7 +26,8 @@ enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge
 
 void gate_destroy(struct gate *gate)
 {
-    // Helpers find the gate gone when they are scheduled next; those that wait at the end of its worker's calls are told now.
+    // Helpers find the gate gone when they are scheduled next; those that wait at the end of its worker's calls are
+    // told now.
     if (gate->worker != &dead_worker) {
         gate->worker->gate_count--;
         if (gate->next)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Gates and calls: a same-CPU procedure call into another task. The caller's thread donates time and priority; entry.S has the
-// path without obstacles, this is everything else.
+// Gates and calls: a same-CPU procedure call into another task. The caller's thread donates time and priority; entry.S
+// has the path without obstacles, this is everything else.
 #pragma once
 
 #include "thread.h"

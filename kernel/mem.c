@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Mem objects: derivation. At boot the kernel makes disjoint ranges; afterwards a range only ever comes from a larger one.
+// Mem objects: derivation. At boot the kernel makes disjoint ranges; afterwards a range only ever comes from a larger
+// one.
 #include "mem.h"
 
 enum status mem_create_boot(struct pool *pool, uint64_t base, uint64_t size, enum mem_kind kind, struct mem **out)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Mem objects: ranges of RAM, device memory or I/O ports, and the records of what is mapped from them. There is no mapping database:
-// one record per mapped range, charged to the pool of the space that received it.
+// Mem objects: ranges of RAM, device memory or I/O ports, and the records of what is mapped from them. There is no
+// mapping database: one record per mapped range, charged to the pool of the space that received it.
 #pragma once
 
 #include "pool.h"
@@ -12,7 +12,7 @@ struct mem {
     uint64_t base, size; // bytes, or ports
     uint8_t kind;        // enum mem_kind
     uint16_t child_count;
-    struct pool *pool;   // that consumed it: neither mapped nor derived until that dies
+    struct pool *pool; // that consumed it: neither mapped nor derived until that dies
     struct mem *parent;
     struct mem *children, *sibling_next, *sibling_prev;
     struct record *records; // everything mapped from it
@@ -22,16 +22,17 @@ struct mem {
 struct record {
     struct mem *mem;
     struct space *space;
-    uint64_t address, size, offset; // in the space; in the mem
-    uint64_t done;                  // bytes whose table entries are written (map is restartable)
+    uint64_t address, size, offset;         // in the space; in the mem
+    uint64_t done;                          // bytes whose table entries are written (map is restartable)
     struct record *mem_next, *mem_prev;     // ring-free list of the mem
     struct record *space_next, *space_prev; // list of the space, by address
-    uint8_t rights, building; // 0: complete; BUILDING: map goes on; else the status that map failed with: it is taken back
+    uint8_t rights,
+        building; // 0: complete; BUILDING: map goes on; else the status that map failed with: it is taken back
 };
 
-// Derives [offset, offset + size) of parent: nothing else of the parent may be mapped or derived there as long as it lives.
-// HAZARD: otherwise a parent could map what a child gave to the kernel as a pool.
-// Errors: ERR_ARG, ERR_RANGE, ERR_OVERLAP, ERR_BUSY (a pool has it), ERR_MEMORY, ERR_QUOTA, ERR_DEPTH.
+// Derives [offset, offset + size) of parent: nothing else of the parent may be mapped or derived there as long as it
+// lives. HAZARD: otherwise a parent could map what a child gave to the kernel as a pool. Errors: ERR_ARG, ERR_RANGE,
+// ERR_OVERLAP, ERR_BUSY (a pool has it), ERR_MEMORY, ERR_QUOTA, ERR_DEPTH.
 enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, uint64_t size, struct mem **out);
 // At boot only: makes a range from numbers.
 enum status mem_create_boot(struct pool *pool, uint64_t base, uint64_t size, enum mem_kind kind, struct mem **out);

@@ -5,7 +5,8 @@
 #include "space.h"
 
 static struct slot *slots;
-static uint32_t slot_count, slot_fresh, slot_free; // slots from slot_fresh on were never used; slot_free: list head, 0 = empty
+static uint32_t slot_count, slot_fresh,
+    slot_free; // slots from slot_fresh on were never used; slot_free: list head, 0 = empty
 
 void object_table_init(struct slot *table, uint32_t count)
 {

@@ -20,8 +20,8 @@ struct object {
     struct object *prev;
 };
 
-// HAZARD: a stale capability must never be followed into memory that was given back. So `generation` changes before the memory does,
-// and a slot whose generation would wrap is never used again.
+// HAZARD: a stale capability must never be followed into memory that was given back. So `generation` changes before the
+// memory does, and a slot whose generation would wrap is never used again.
 struct slot {
     uint32_t reserved;
     uint32_t generation;
@@ -34,7 +34,7 @@ struct slot {
 #define RECORDS_MAX  256 // mapped ranges of an address space
 #define GATES_MAX    256 // of a worker
 
-#define SLOT_BITS  20
+#define SLOT_BITS      20
 #define SLOT_COUNT_MAX (1u << SLOT_BITS)
 
 typedef uint64_t cap_t; // 0: empty
@@ -67,7 +67,8 @@ cap_t object_cap(const struct object *object, unsigned rights);
 // The object behind a capability word, or NULL when it is stale. Does not look at rights or type.
 struct object *cap_object(cap_t cap);
 
-// Raises the generation, so that every capability and reference made before is dead. False when the slot can hold no further one.
+// Raises the generation, so that every capability and reference made before is dead. False when the slot can hold no
+// further one.
 bool object_revoke(struct object *object);
 
 // Looks up slot `index` of a task: type (OBJ_NONE: any) and rights are checked.

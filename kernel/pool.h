@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Pools: the only kernel memory there is. A pool is a RAM mem object handed over by its creator; every object and page table
-// is charged to the pool named when it was made, and dies with it.
+// Pools: the only kernel memory there is. A pool is a RAM mem object handed over by its creator; every object and page
+// table is charged to the pool named when it was made, and dies with it.
 #pragma once
 
 #include "object.h"
 
 struct mem;
-#define PAGE_SIZE 4096ull
+#define PAGE_SIZE    4096ull
 #define POOL_CLASSES 4 // blocks of 64, 256, 1024 bytes and whole pages
 
 struct pool {
     struct object obj;
-    struct mem *mem;       // the range it consumed; NULL for the boot pool
-    uint64_t base, end;    // physical
-    uint64_t next_page;    // pages from here to end were never used
-    uint64_t free_pages;   // count of free pages, those behind next_page included
+    struct mem *mem;          // the range it consumed; NULL for the boot pool
+    uint64_t base, end;       // physical
+    uint64_t next_page;       // pages from here to end were never used
+    uint64_t free_pages;      // count of free pages, those behind next_page included
     void *free[POOL_CLASSES]; // free lists
     struct object *objects;   // ring of what lives here
     uint32_t slots_left;      // of the quota
     uint32_t quota;           // taken from the home pool's
 };
 
-// A zeroed block of at least `size` bytes (<= PAGE_SIZE; a page is page-aligned), or NULL. Time is constant but for the zeroing.
+// A zeroed block of at least `size` bytes (<= PAGE_SIZE; a page is page-aligned), or NULL. Time is constant but for the
+// zeroing.
 void *pool_alloc(struct pool *pool, size_t size);
 
 // Gives back what pool_alloc returned for the same size.

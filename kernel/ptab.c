@@ -169,7 +169,7 @@ bool ptab_free_step(struct ptab *ptab, unsigned top, unsigned steps)
             entry = &table[index_at(at, --level)];
         }
         if (level)
-            at = (at | (page_size(level) - 1)) + 1; // no table here
+            at = (at | (page_size(level) - 1)) + 1;       // no table here
         if (parent && (!level || !index_at(at, level))) { // nor any further one below this
             set(parent, 0);
             pool_free(ptab->pool, table, PAGE_SIZE);

@@ -75,8 +75,8 @@ void sched_release_waiters(struct thread *thread)
     }
 }
 
-// HAZARD: a donor waits at the end of its chain. Whoever changes the chain above that end must make it look again: else it waits for
-// what does not concern it any more, or is queued while it still stands on that list.
+// HAZARD: a donor waits at the end of its chain. Whoever changes the chain above that end must make it look again: else
+// it waits for what does not concern it any more, or is queued while it still stands on that list.
 void sched_release_chain(struct thread *thread)
 {
     for (unsigned steps = 0; thread && steps < 2 * CALL_DEPTH_MAX; steps++) {
@@ -169,7 +169,8 @@ static void account(struct cpu *cpu)
     cpu->since = now;
 }
 
-// The thread at the end of the donor's call chain that can run; NULL when the chain is blocked (the donor then waits there).
+// The thread at the end of the donor's call chain that can run; NULL when the chain is blocked (the donor then waits
+// there).
 static struct thread *follow(struct thread *donor)
 {
     struct thread *t = donor;
@@ -236,7 +237,8 @@ void schedule(void)
             arch_preempt_point();
             continue;
         }
-        // HAZARD: a thread that is preempted often must still use its slice up, or its equals starve: what it used counts.
+        // HAZARD: a thread that is preempted often must still use its slice up, or its equals starve: what it used
+        // counts.
         uint64_t slice = tsc_hz / SLICE_PER_SECOND, used = donor->slice_used < slice ? donor->slice_used : slice;
         cpu->slice_end = donor->ready_next == donor ? TIMER_NONE : cpu->since + slice - used;
         cpu->donor = donor;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Scheduling: per CPU, 64 fixed priorities in turns within one priority; call chains run on the time of the thread that is queued.
+// Scheduling: per CPU, 64 fixed priorities in turns within one priority; call chains run on the time of the thread that
+// is queued.
 #pragma once
 
 #include "cpu.h"
 
 extern uint64_t tsc_hz;
 
-// Picks the most urgent queued thread, follows its call chain to the thread that can run, and returns to user mode there, or idles.
+// Picks the most urgent queued thread, follows its call chain to the thread that can run, and returns to user mode
+// there, or idles.
 _Noreturn void schedule(void);
 // The system call of `thread` is done: back to it, or to somebody more urgent.
 _Noreturn void sched_return(struct thread *thread);
@@ -24,5 +26,6 @@ void sched_enqueue(struct thread *thread);
 void sched_rotate(struct thread *thread); // to the end of its priority's ring
 void sched_timer_interrupt(void);
 
-// Sets the thread's one timer (absolute TSC; TIMER_NONE stops it). When it fires, a waiting thread gets ERR_TIMEOUT, a vCPU leaves its guest.
+// Sets the thread's one timer (absolute TSC; TIMER_NONE stops it). When it fires, a waiting thread gets ERR_TIMEOUT, a
+// vCPU leaves its guest.
 void thread_timer(struct thread *thread, uint64_t deadline);

@@ -74,8 +74,8 @@ static enum status map_continue(struct record *record, bool *again)
     if (is_ports(record))
         r.status = set_ports(record, record->done, r.size, true);
     else
-        r = ptab_map(&space->ptab, record->address + record->done, record->mem->base + record->offset + record->done, left,
-                     record->rights, record->mem->kind == MEM_DEVICE, SPACE_STEPS);
+        r = ptab_map(&space->ptab, record->address + record->done, record->mem->base + record->offset + record->done,
+                     left, record->rights, record->mem->kind == MEM_DEVICE, SPACE_STEPS);
     if (r.status != OK) {
         // What was mapped goes again, in steps, before the error is told.
         if (is_ports(record))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Address spaces: what a task and a guest have in common, so that `map` treats both alike. And the two objects themselves.
+// Address spaces: what a task and a guest have in common, so that `map` treats both alike. And the two objects
+// themselves.
 #pragma once
 
 #include "mem.h"
@@ -9,21 +10,21 @@ struct thread;
 
 struct space {
     struct object obj;
-    struct ptab ptab;        // root and format
-    struct record *records;  // sorted by address
+    struct ptab ptab;       // root and format
+    struct record *records; // sorted by address
     uint32_t record_count;
-    uint64_t limit;          // first address past it
-    struct thread *threads;  // task: its threads; guest: the vCPUs that run in it
-    uint64_t tag;            // task: PCID; guest: see x86/tag.h
+    uint64_t limit;         // first address past it
+    struct thread *threads; // task: its threads; guest: the vCPUs that run in it
+    uint64_t tag;           // task: PCID; guest: see x86/tag.h
     uint64_t tag_generation;
 };
 
 struct task {
     struct space space;
-    cap_t *caps;          // CAP_SLOTS words, one page
-    uint64_t cr3;         // with PCID and no-flush bit
-    void *io_bitmap[2];   // two pages, or NULL while it has no ports
-    cap_t fault_signal;   // reference; 0: none
+    cap_t *caps;        // CAP_SLOTS words, one page
+    uint64_t cr3;       // with PCID and no-flush bit
+    void *io_bitmap[2]; // two pages, or NULL while it has no ports
+    cap_t fault_signal; // reference; 0: none
     uint8_t fault_bit;
     uint8_t priority_max; // that it may hand out
     uint64_t time;        // TSC ticks used
@@ -47,11 +48,12 @@ bool guest_destroy_step(struct guest *guest);
 // Addresses of I/O ports in a task's records: above every memory address.
 #define PORTS_ADDRESS (1ull << 63)
 
-// Maps a piece of [offset, offset + size) of mem at address. *again: there is more to do, call again with the same arguments.
-// Errors: ERR_ARG, ERR_RANGE, ERR_OVERLAP, ERR_BUSY, ERR_MEMORY.
+// Maps a piece of [offset, offset + size) of mem at address. *again: there is more to do, call again with the same
+// arguments. Errors: ERR_ARG, ERR_RANGE, ERR_OVERLAP, ERR_BUSY, ERR_MEMORY.
 enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uint64_t address, uint64_t size,
                       unsigned rights, bool *again);
-// Removes mappings in [address, address + size). Splitting a record or large page may fail with ERR_MEMORY, before anything changed.
+// Removes mappings in [address, address + size). Splitting a record or large page may fail with ERR_MEMORY, before
+// anything changed.
 enum status space_unmap(struct space *space, uint64_t address, uint64_t size, bool *again);
 // Removes a piece of a record; true when it is gone.
 bool record_remove_step(struct record *record);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// System calls: each decodes its registers, looks up and checks its capabilities, and acts; after the checks only memory and
-// quota can be missing. The table of calls is include/bulkhead/syscalls.def.
+// System calls: each decodes its registers, looks up and checks its capabilities, and acts; after the checks only
+// memory and quota can be missing. The table of calls is include/bulkhead/syscalls.def.
 #include "syscall.h"
 #include "destroy.h"
 #include "ipc.h"
@@ -173,8 +173,9 @@ static enum status create_signal(struct call *c, struct pool *pool, struct objec
 static enum status sys_create(struct call *c)
 {
     static enum status (*const create[OBJ_COUNT])(struct call *, struct pool *, struct object **) = {
-        [OBJ_POOL] = create_pool,     [OBJ_MEM] = create_mem,   [OBJ_TASK] = create_task,     [OBJ_GUEST] = create_guest,
-        [OBJ_THREAD] = create_thread, [OBJ_GATE] = create_gate, [OBJ_SIGNAL] = create_signal, [OBJ_IRQ] = create_irq,
+        [OBJ_POOL] = create_pool,     [OBJ_MEM] = create_mem,       [OBJ_TASK] = create_task,
+        [OBJ_GUEST] = create_guest,   [OBJ_THREAD] = create_thread, [OBJ_GATE] = create_gate,
+        [OBJ_SIGNAL] = create_signal, [OBJ_IRQ] = create_irq,
     };
     struct pool *pool;
     struct object *object = NULL;
@@ -204,7 +205,7 @@ static enum status sys_destroy(struct call *c)
     if (!(cap_rights(cap) & RIGHT_CTRL))
         return ERR_RIGHTS;
     if (object->type == OBJ_HW || (object->type == OBJ_POOL && !((struct pool *)object)->mem))
-        return ERR_STATE; // the boot pool holds the kernel's own objects
+        return ERR_STATE;                  // the boot pool holds the kernel's own objects
     while (!object_destroy_step(object)) { // bound: preemptible
         if (this_cpu()->current != c->thread)
             schedule(); // it destroyed itself
@@ -444,9 +445,9 @@ static enum status sys_device_ctl(struct call *c)
 void syscall_slow(struct thread *thread)
 {
     static enum status (*const calls[SYS_COUNT])(struct call *) = {
-        sys_call,    sys_reply_wait, sys_raise, sys_wait,  sys_yield,      sys_create,   sys_destroy,  sys_revoke,   sys_cap_copy,
-        sys_cap_drop, sys_map,       sys_unmap, sys_thread_ctl, sys_task_ctl, sys_vcpu_run, sys_vcpu_ctl, sys_irq_ctl, sys_device_ctl,
-        sys_hw_ctl,  sys_log};
+        sys_call,     sys_reply_wait, sys_raise,    sys_wait,       sys_yield,  sys_create,     sys_destroy,
+        sys_revoke,   sys_cap_copy,   sys_cap_drop, sys_map,        sys_unmap,  sys_thread_ctl, sys_task_ctl,
+        sys_vcpu_run, sys_vcpu_ctl,   sys_irq_ctl,  sys_device_ctl, sys_hw_ctl, sys_log};
     struct regs *r = &thread->regs;
     unsigned op = r->rdi & 0xff;
     struct call c = {.thread = thread,
@@ -458,7 +459,8 @@ void syscall_slow(struct thread *thread)
 
     if (status == OK && (op == SYS_CALL || op == SYS_REPLY_WAIT || op == SYS_WAIT))
         sched_return(thread); // it blocks, or has its message
-    // A call on itself may have stopped the thread: it then resumes with this result. Or it rewrote it: its registers stay so.
+    // A call on itself may have stopped the thread: it then resumes with this result. Or it rewrote it: its registers
+    // stay so.
     uint32_t state = thread->state, plain = state & (STATE_MASK | FLAG_FULL);
     if (plain == STATE_RUNNING || plain == STATE_STOPPED) {
         thread_result(thread, status);

@@ -8,8 +8,8 @@
 #define RFLAGS_USER  0xdd5ull
 #define RFLAGS_FIXED 0x202ull
 
-enum status thread_create(struct pool *pool, struct task *task, enum thread_kind kind, unsigned cpu,
-                          unsigned priority, struct thread **out)
+enum status thread_create(struct pool *pool, struct task *task, enum thread_kind kind, unsigned cpu, unsigned priority,
+                          struct thread **out)
 {
     struct thread *thread;
     enum status status = object_create(pool, OBJ_THREAD, sizeof(*thread), &thread);

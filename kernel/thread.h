@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Threads: registers, priority, home CPU. Active threads have time of their own, workers run on their callers' time, vCPU
-// threads can enter a guest.
+// Threads: registers, priority, home CPU. Active threads have time of their own, workers run on their callers' time,
+// vCPU threads can enter a guest.
 #pragma once
 
 #include "space.h"
@@ -10,30 +10,32 @@ struct gate;
 struct signal;
 struct vcpu;
 
-// Pushed by entry.S; RSP0 in the TSS points at its end, so that an interrupt from user mode saves straight into the thread.
+// Pushed by entry.S; RSP0 in the TSS points at its end, so that an interrupt from user mode saves straight into the
+// thread.
 struct regs {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector, error;
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-// The state word: one of these in the low byte, flags above. entry.S compares the whole word, so any flag leads to the slow path.
+// The state word: one of these in the low byte, flags above. entry.S compares the whole word, so any flag leads to the
+// slow path.
 enum thread_state {
-    STATE_STOPPED,  // not started, or stopped by thread_ctl
-    STATE_RUNNING,  // runs, or would if it had the CPU
-    STATE_CALLING,  // in a call; `callee` serves it
-    STATE_HELPING,  // wants to call `gate`, whose worker is busy: lends it time
-    STATE_RECEIVE,  // worker waiting for a call
-    STATE_WAITING,  // on a signal
+    STATE_STOPPED, // not started, or stopped by thread_ctl
+    STATE_RUNNING, // runs, or would if it had the CPU
+    STATE_CALLING, // in a call; `callee` serves it
+    STATE_HELPING, // wants to call `gate`, whose worker is busy: lends it time
+    STATE_RECEIVE, // worker waiting for a call
+    STATE_WAITING, // on a signal
     STATE_FAULTED,
     STATE_DEAD,
 };
-#define STATE_MASK 0xffu
-#define FLAG_FULL    0x100u  // all registers are in `regs`: return by IRET
-#define FLAG_FPU     0x200u  // uses the FPU
-#define FLAG_FS      0x400u  // has an FS base
-#define FLAG_HELPED  0x800u  // a helper lends it time: its reply must reschedule
-#define FLAG_CANCEL  0x1000u // cancel at the next blocking call or vcpu_run
+#define STATE_MASK  0xffu
+#define FLAG_FULL   0x100u  // all registers are in `regs`: return by IRET
+#define FLAG_FPU    0x200u  // uses the FPU
+#define FLAG_FS     0x400u  // has an FS base
+#define FLAG_HELPED 0x800u  // a helper lends it time: its reply must reschedule
+#define FLAG_CANCEL 0x1000u // cancel at the next blocking call or vcpu_run
 
 struct thread {
     struct object obj; // 32 bytes
@@ -52,27 +54,28 @@ struct thread {
     uint32_t gate_count;
     uint64_t fs_base;
     struct vcpu *vcpu;
-    struct gate *gates;         // that it serves
-    cap_t helping;              // STATE_HELPING: reference to the gate
+    struct gate *gates; // that it serves
+    cap_t helping;      // STATE_HELPING: reference to the gate
     struct thread *ready_next, *ready_prev;
     struct thread *task_next, *task_prev; // threads of its task
     struct thread *waiters;               // queued threads whose call chain is blocked here
     struct thread *wait_next, *waits_for; // that list, and the thread whose list it is
-    struct signal *waiting;     // STATE_WAITING
-    uint64_t deadline;          // of its timer, TSC
+    struct signal *waiting;               // STATE_WAITING
+    uint64_t deadline;                    // of its timer, TSC
     struct thread *timer_next, *timer_prev;
-    uint64_t time, slice_used;  // TSC ticks used: in all; of the present time slice
-    uint64_t fault_address;     // CR2; vector and error are in `regs`
-    void *xstate;               // FPU save area, when it may own the FPU
+    uint64_t time, slice_used; // TSC ticks used: in all; of the present time slice
+    uint64_t fault_address;    // CR2; vector and error are in `regs`
+    void *xstate;              // FPU save area, when it may own the FPU
 };
 
 #define TIMER_NONE UINT64_MAX
 
-enum status thread_create(struct pool *pool, struct task *task, enum thread_kind kind, unsigned cpu,
-                          unsigned priority, struct thread **out);
+enum status thread_create(struct pool *pool, struct task *task, enum thread_kind kind, unsigned cpu, unsigned priority,
+                          struct thread **out);
 void thread_destroy(struct thread *thread);
 
-// Takes the thread out of whatever it waits in, serves or calls; it is then STATE_STOPPED. Its caller and callee are told.
+// Takes the thread out of whatever it waits in, serves or calls; it is then STATE_STOPPED. Its caller and callee are
+// told.
 void thread_detach(struct thread *thread);
 // THREAD_CTL: `words` holds the arguments and receives the results.
 enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6]);

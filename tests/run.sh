@@ -84,7 +84,7 @@ group_style() {
     # The kernel is left out: its comments and tables may be wider.
     if ! command -v clang-format >/dev/null; then
         echo "SKIP style/format (clang-format is not installed)"
-    elif git ls-files -z root vmm lib servers tools tests bench include | grep -z '\.[ch]$' |
+    elif git ls-files -z kernel root vmm lib servers tools tests bench include | grep -z '\.[ch]$' |
         xargs -0 clang-format --dry-run -Werror; then
         echo "PASS style/format"
     else

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// RSDP -> XSDT or RSDT -> MADT. Firmware tables are bytes from outside: every length is checked against what can be read.
+// RSDP -> XSDT or RSDT -> MADT. Firmware tables are bytes from outside: every length is checked against what can be
+// read.
 #include "acpi.h"
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,19 +4,19 @@
 #include "cpu.h"
 #include "../sched.h"
 
-#define APIC_ID      0x20
-#define APIC_TPR     0x80
-#define APIC_EOI     0xb0
-#define APIC_SPIV    0xf0
+#define APIC_ID        0x20
+#define APIC_TPR       0x80
+#define APIC_EOI       0xb0
+#define APIC_SPIV      0xf0
 #define APIC_LVT_TIMER 0x320
 #define APIC_LVT_LINT0 0x350
 #define APIC_LVT_LINT1 0x360
 #define APIC_LVT_ERROR 0x370
-#define APIC_INITIAL 0x380
-#define APIC_CURRENT 0x390
-#define APIC_DIVIDE  0x3e0
-#define MASKED       (1u << 16)
-#define TSC_DEADLINE (2u << 17)
+#define APIC_INITIAL   0x380
+#define APIC_CURRENT   0x390
+#define APIC_DIVIDE    0x3e0
+#define MASKED         (1u << 16)
+#define TSC_DEADLINE   (2u << 17)
 
 static volatile uint8_t *apic;
 static uint64_t timer_ratio; // APIC timer ticks per TSC tick, 32.32 fixed point
@@ -69,8 +69,8 @@ void apic_eoi(void)
     apic_write(APIC_EOI, 0);
 }
 
-// One measurement against channel 2 of the 8254, gated by port 0x61: 20 ms, without interrupts. Its error is returned: the time in
-// which the count may have begun or ended.
+// One measurement against channel 2 of the 8254, gated by port 0x61: 20 ms, without interrupts. Its error is returned:
+// the time in which the count may have begun or ended.
 static uint64_t calibrate_once(unsigned count, uint64_t *ticks, uint32_t *apic_ticks)
 {
     uint8_t gate = inb(0x61) & 0xfc;
@@ -99,7 +99,8 @@ static uint64_t calibrate_once(unsigned count, uint64_t *ticks, uint32_t *apic_t
     return error;
 }
 
-// HAZARD: in an emulator, or under system management, time passes between two instructions. The best of some measurements counts.
+// HAZARD: in an emulator, or under system management, time passes between two instructions. The best of some
+// measurements counts.
 void apic_timer_calibrate(void)
 {
     const unsigned count = 23864, hz = 1193182, tries = 10;

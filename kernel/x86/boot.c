@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// From boot.S to the first user thread: reads what GRUB found (Multiboot2 specification 3.6), builds the kernel's tables, makes the
-// boot objects and starts root. Until switch_tables() the first 4 GiB are mapped as they are; afterwards only pools are visible.
+// From boot.S to the first user thread: reads what GRUB found (Multiboot2 specification 3.6), builds the kernel's
+// tables, makes the boot objects and starts root. Until switch_tables() the first 4 GiB are mapped as they are;
+// afterwards only pools are visible.
 #include "boot.h"
 #include "acpi.h"
 #include "apic.h"
@@ -146,7 +147,8 @@ static void boot_map(uint64_t address, uint64_t physical, uint64_t size, uint64_
         *boot_entry_of(address + at) = (physical + at) | PTE_P | bits;
 }
 
-// Window: one flat array of entries for all RAM, which the tables above it point into; and the array itself, so that pools can be shown.
+// Window: one flat array of entries for all RAM, which the tables above it point into; and the array itself, so that
+// pools can be shown.
 static void build_window(void)
 {
     uint64_t top = (boot.ram_top + (1 << 21) - 1) & ~((1ull << 21) - 1), bytes = top / PAGE_SIZE * 8;

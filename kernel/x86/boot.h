@@ -13,7 +13,8 @@ struct range {
     uint64_t base, end;
 };
 struct boot {
-    uint64_t tsc_entry, ram_total, ram_top, low_top, deny; // low_top: end of RAM below 4 GiB; deny: a page of ones, the bitmap of tasks without ports
+    uint64_t tsc_entry, ram_total, ram_top, low_top,
+        deny; // low_top: end of RAM below 4 GiB; deny: a page of ones, the bitmap of tasks without ports
     struct range ram[BOOT_RAM_MAX]; // free; entries may be empty
     unsigned ram_count;
     struct range root, system; // modules

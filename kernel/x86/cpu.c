@@ -66,8 +66,8 @@ static void load_tables(struct cpu_local *local, unsigned number)
     struct tss *tss = (struct tss *)tss_base;
     const uint64_t limit = sizeof(*tss) + 8192 - 1;
 
-    // A port whose two bitmap bytes are not both within the limit is denied: that takes the last 8 ports, on purpose, instead of
-    // a third page for the terminating byte (SDM 1, 19.5.2).
+    // A port whose two bitmap bytes are not both within the limit is denied: that takes the last 8 ports, on purpose,
+    // instead of a third page for the terminating byte (SDM 1, 19.5.2).
     *tss = (struct tss){.iomap = sizeof(*tss)};
     for (unsigned i = 0; i < 4; i++)
         tss->ist[i] = region + CPU_IST + (i + 1) * CPU_IST_SIZE;

@@ -28,7 +28,8 @@ struct features {
 extern struct features features;
 
 void features_init(void);
-// Descriptor tables, system-call MSRs and control registers of CPU `number`, on whose region the tables are already mapped.
+// Descriptor tables, system-call MSRs and control registers of CPU `number`, on whose region the tables are already
+// mapped.
 void cpu_setup(unsigned number, uint32_t apic_id);
 _Noreturn void idle_loop(uint64_t stack_top);
 _Noreturn void schedule_on(uint64_t stack_top);

@@ -13,10 +13,8 @@
 
 static uint64_t xcr0_host; // all components that are switched; 0: no XSAVE, use FXSAVE
 static bool have_tsc_aux;
-static bool
-    eager; // HAZARD: LazyFP (CVE-2018-3665): TS does not keep these processors from reading ahead
-static uint8_t clean[1024]
-    __attribute__((aligned(64))); // what XRSTOR and FXRSTOR take as the state after reset
+static bool eager; // HAZARD: LazyFP (CVE-2018-3665): TS does not keep these processors from reading ahead
+static uint8_t clean[1024] __attribute__((aligned(64))); // what XRSTOR and FXRSTOR take as the state after reset
 
 void fpu_init(void)
 {
@@ -34,11 +32,9 @@ void fpu_init(void)
     clean[1] = 0x03;
     clean[24] = 0x80;
     clean[25] = 0x1f;
-    bool tells =
-        cpuid_checked(7, 0).edx & 1u << 29; // and RDCL_NO means that it is free of LazyFP, too
+    bool tells = cpuid_checked(7, 0).edx & 1u << 29; // and RDCL_NO means that it is free of LazyFP, too
     eager = cpuid(0, 0).ecx == 0x6c65746e && !(tells && rdmsr(MSR_ARCH_CAPABILITIES) & 1); // "ntel"
-    have_tsc_aux =
-        cpuid_checked(0x80000001, 0).edx & 1u << 27 || cpuid_checked(7, 0).ecx & 1u << 22;
+    have_tsc_aux = cpuid_checked(0x80000001, 0).edx & 1u << 27 || cpuid_checked(7, 0).ecx & 1u << 22;
     clts();
     __asm__ volatile("fninit");
     write_cr0(read_cr0() | CR0_TS);

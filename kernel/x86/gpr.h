@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Assembly: general registers straight from and to the vCPU page. RAX and RSP are each backend's own.
+// clang-format off
 #include "offsets.h"
 
 #define GPR VCPU_GPR

@@ -57,7 +57,8 @@ void interrupt_kernel(struct regs *regs)
 void interrupt_critical(struct regs *regs)
 {
     switch (regs->vector) {
-    case 1: // single-step of user code is a fault of the thread; in ring 0 only MOV SS + SYSCALL with TF gets here: nothing to do
+    case 1: // single-step of user code is a fault of the thread; in ring 0 only MOV SS + SYSCALL with TF gets here:
+            // nothing to do
         if (regs->cs & 3) {
             // On the IST stack: the frame goes to where other faults have it.
             struct thread *thread = this_cpu()->current;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// I/O APICs: a GSI has the vector VECTOR_GSI + GSI, is delivered to the boot CPU, and is masked while nobody has bound it.
+// I/O APICs: a GSI has the vector VECTOR_GSI + GSI, is delivered to the boot CPU, and is masked while nobody has bound
+// it.
 #include "apic.h"
 #include "../cpu.h"
 #include "x86.h"
@@ -13,9 +14,9 @@ static unsigned ioapic_count;
 static struct irq *irqs[GSI_MAX];
 static uint32_t isa_flags[16]; // of the GSI with that number, from the MADT's overrides
 
-#define MASKED    (1u << 16)
-#define LEVEL     (1u << 15)
-#define LOW       (1u << 13)
+#define MASKED (1u << 16)
+#define LEVEL  (1u << 15)
+#define LOW    (1u << 13)
 
 static uint32_t ioapic_read(struct ioapic *io, unsigned reg)
 {

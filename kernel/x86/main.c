@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The last part of the boot: devices of this CPU, the boot pool and the boot objects, and the root task, whose image is mapped as
-// GRUB loaded it.
+// The last part of the boot: devices of this CPU, the boot pool and the boot objects, and the root task, whose image is
+// mapped as GRUB loaded it.
 #include "apic.h"
 #include "boot.h"
 #include "cpu.h"
@@ -66,15 +66,16 @@ static void mem_list(uint64_t base, uint64_t end, enum mem_kind kind)
     info->mem[info->mem_count++] = (struct boot_mem){base, end - base, kind, slot};
 }
 
-// Everything that may be handed out, as disjoint objects. LAPIC, I/O APICs, the kernel, its tables and the interrupt controller's ports
-// are in none of them.
+// Everything that may be handed out, as disjoint objects. LAPIC, I/O APICs, the kernel, its tables and the interrupt
+// controller's ports are in none of them.
 static void mem_objects(void)
 {
     for (unsigned i = 0; i < boot.ram_count; i++)
         mem_list(boot.ram[i].base, boot.ram[i].end, MEM_RAM);
     mem_list(0xa0000, 0xc0000, MEM_DEVICE); // VGA
     uint64_t hole = boot.ram_top < 0xc0000000 ? 0xc0000000 : 0xe0000000;
-    if (hole < boot.low_top) // HAZARD: device memory over RAM would be a second way to it, into the kernel's tables, too
+    if (hole <
+        boot.low_top) // HAZARD: device memory over RAM would be a second way to it, into the kernel's tables, too
         hole = (boot.low_top + 0xfffffff) & ~0xfffffffull;
     mem_list(hole, 0xfec00000, MEM_DEVICE); // PCI
     mem_list(0, 0x20, MEM_PORTS);
@@ -125,7 +126,8 @@ static uint64_t root_load(struct mem *image)
         uint64_t size = (s->p_memsz + PAGE_SIZE - 1) & -PAGE_SIZE;
         if ((s->p_offset | s->p_vaddr) & (PAGE_SIZE - 1) || s->p_filesz < s->p_memsz)
             panic("the root module has a segment that is not page-aligned and complete:", i);
-        map(image, s->p_offset, s->p_vaddr, size, MAP_READ | (s->p_flags & PF_W ? MAP_WRITE : 0) | (s->p_flags & PF_X ? MAP_EXEC : 0));
+        map(image, s->p_offset, s->p_vaddr, size,
+            MAP_READ | (s->p_flags & PF_W ? MAP_WRITE : 0) | (s->p_flags & PF_X ? MAP_EXEC : 0));
     }
     uint64_t entry = elf->e_entry;
     arch_window_unmap(image->base, PAGE_SIZE);

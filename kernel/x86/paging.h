@@ -15,7 +15,8 @@
 #define PTE_NX  (1ull << 63)
 
 extern uint64_t kernel_pml4[512];
-extern uint64_t tss_table[512]; // maps TSS_BASE: per CPU a TSS page and the two pages of the bitmap that denies every port
+extern uint64_t
+    tss_table[512]; // maps TSS_BASE: per CPU a TSS page and the two pages of the bitmap that denies every port
 
 uint64_t kernel_phys(const void *image_address); // of something in the kernel's image
 // At boot: the flat array of window entries (one per page of [0, top)), and the number of entries.

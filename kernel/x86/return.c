@@ -13,7 +13,8 @@ void arch_return(struct thread *thread)
 {
     struct cpu *cpu = this_cpu();
 
-    // HAZARD: a task can load a selector into FS, which changes the base behind our back; what it left must not reach another thread.
+    // HAZARD: a task can load a selector into FS, which changes the base behind our back; what it left must not reach
+    // another thread.
     if (cpu->fs_base != thread->fs_base || (thread->fs_base && cpu->current != thread)) {
         cpu->fs_base = thread->fs_base;
         wrmsr(MSR_FS_BASE, thread->fs_base);

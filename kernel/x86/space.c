@@ -4,10 +4,10 @@
 #include "paging.h"
 #include "virt.h"
 
-#define CR3_KEEP    (1ull << 63)
-#define PCID_COUNT  4096
-#define ALL_ONES    0xff
-#define TSS_PML4    (TSS_BASE >> 39 & 511)
+#define CR3_KEEP   (1ull << 63)
+#define PCID_COUNT 4096
+#define ALL_ONES   0xff
+#define TSS_PML4   (TSS_BASE >> 39 & 511)
 
 uint64_t kernel_pml4[512] __attribute__((aligned(4096)));
 uint64_t tss_table[512] __attribute__((aligned(4096)));
@@ -52,13 +52,15 @@ uint64_t kernel_phys(const void *image_address)
 
 void arch_window_map(uint64_t base, uint64_t size)
 {
-    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count; page++) // bound: pages of a pool
+    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count;
+         page++) // bound: pages of a pool
         window[page] = page << 12 | PTE_P | PTE_W | PTE_G | PTE_NX;
 }
 
 void arch_window_unmap(uint64_t base, uint64_t size)
 {
-    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count; page++) { // bound: pages of a pool
+    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count;
+         page++) { // bound: pages of a pool
         window[page] = 0;
         invlpg(WINDOW_BASE + (page << 12)); // global entries, too
     }

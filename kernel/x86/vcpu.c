@@ -58,8 +58,8 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     v->vendor = pool_alloc(pool, PAGE_SIZE);
     enum status status = v->page && v->vendor ? fpu_area(thread) : ERR_MEMORY;
     if (status == OK)
-        status = ptab_map(&task->ptab, page_address, virt_to_phys(v->page), PAGE_SIZE,
-                          MAP_READ | MAP_WRITE, false, SPACE_STEPS)
+        status = ptab_map(&task->ptab, page_address, virt_to_phys(v->page), PAGE_SIZE, MAP_READ | MAP_WRITE, false,
+                          SPACE_STEPS)
                      .status;
     if (status != OK) {
         if (v->page)
@@ -218,11 +218,8 @@ void vcpu_store_debug(const struct vcpu *v, struct vcpu_page *page, uint64_t dr7
 // What is not so each time before an entry. True: enter; else the thread has a result.
 static bool prepare(struct thread *thread, struct vcpu *v)
 {
-    if (!v || !v->guest ||
-        thread->state & (FLAG_CANCEL | FLAG_FS)) { // every exit sets FS base to 0: a vmm uses none
-        thread_result(thread, !v || thread->state & FLAG_FS ? ERR_STATE
-                              : !v->guest                   ? ERR_DEAD
-                                                            : ERR_CANCELLED);
+    if (!v || !v->guest || thread->state & (FLAG_CANCEL | FLAG_FS)) { // every exit sets FS base to 0: a vmm uses none
+        thread_result(thread, !v || thread->state & FLAG_FS ? ERR_STATE : !v->guest ? ERR_DEAD : ERR_CANCELLED);
         thread->state &= ~FLAG_CANCEL;
         return false;
     }
@@ -253,8 +250,7 @@ uint64_t vcpu_syscall(struct thread *thread)
             virt->leave(v, page, EXIT_KICK);
             return EXIT_KICK;
         }
-        if (unlikely(READ_ONCE(page->deadline) !=
-                     thread->deadline)) { // else it is armed, or there is none
+        if (unlikely(READ_ONCE(page->deadline) != thread->deadline)) { // else it is armed, or there is none
             uint64_t deadline = READ_ONCE(page->deadline);
             if (deadline <= arch_time()) {
                 virt->leave(v, page, EXIT_DEADLINE);

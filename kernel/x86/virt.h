@@ -18,7 +18,7 @@ struct vcpu {
     struct tag tag;
     // Extended state of the guest: stays in the registers until another owner needs them (fpu.c).
     uint64_t xcr0;
-    uint64_t dr[4], dr7; // dr[] is loaded when dr7 enables any; the guest's own accesses all exit
+    uint64_t dr[4], dr7;     // dr[] is loaded when dr7 enables any; the guest's own accesses all exit
     uint64_t kernel_gs_base; // VMX only: stays in the MSR while this vCPU owns the extended state
     uint64_t tsc_aux;
     void *vendor; // one page: VMCB or VMCS
@@ -38,9 +38,8 @@ struct vcpu {
             uint64_t cr2;
             uint64_t star, lstar, cstar, sfmask; // the guest's
             uint32_t shadow;
-            uint32_t primary; // present primary processor-based controls
-            struct vmx_host
-                *host; // of the CPU whose tables the host area names; the VMCS is active there
+            uint32_t primary;      // present primary processor-based controls
+            struct vmx_host *host; // of the CPU whose tables the host area names; the VMCS is active there
             bool launched;
             bool msrs;      // the guest's STAR, LSTAR, SFMASK are in the registers
             uint8_t differ; // MSR_*: which of them differ from the host's
@@ -106,10 +105,10 @@ void fpu_own(struct thread *thread);
 // On each switch to a thread: opens the FPU (CR0.TS clear) for one that uses it, closes it for all
 // others.
 void fpu_switch(struct cpu *cpu, struct thread *to);
-void fpu_release(struct thread *thread);     // it dies: its state is nowhere
-bool fpu_xcr0_valid(uint64_t xcr0);          // a guest may have it
-enum status fpu_area(struct thread *thread); // its save area, once; ERR_MEMORY
-void vcpu_load_dr(const struct vcpu *v);     // DR0..3 of a guest that uses them
+void fpu_release(struct thread *thread);                          // it dies: its state is nowhere
+bool fpu_xcr0_valid(uint64_t xcr0);                               // a guest may have it
+enum status fpu_area(struct thread *thread);                      // its save area, once; ERR_MEMORY
+void vcpu_load_dr(const struct vcpu *v);                          // DR0..3 of a guest that uses them
 uint64_t vcpu_load_debug(struct vcpu *v, struct vcpu_page *page); // GROUP_DEBUG; the DR7 to use
 void vcpu_store_debug(const struct vcpu *v, struct vcpu_page *page, uint64_t dr7);
 void vcpu_load_xstate(struct vcpu *v,

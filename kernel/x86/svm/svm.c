@@ -30,15 +30,14 @@ static void msr_allow(uint32_t msr)
 static enum status svm_cpu_init(struct cpu *cpu)
 {
     // What VMLOAD and VMSAVE switch, and so cannot tell the host's from.
-    static const uint32_t switched[] = {
-        MSR_STAR,    MSR_LSTAR,          MSR_CSTAR,       MSR_SFMASK,       MSR_FS_BASE,
-        MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP};
+    static const uint32_t switched[] = {MSR_STAR,         MSR_LSTAR,       MSR_CSTAR,          MSR_SFMASK,
+                                        MSR_FS_BASE,      MSR_GS_BASE,     MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS,
+                                        MSR_SYSENTER_ESP, MSR_SYSENTER_EIP};
     struct cpuid_regs f = cpuid_checked(0x8000000a, 0);
 
     if (!(f.edx & 1))
         return virt_lacks("nested paging");
-    if (f.edx & 1u << 2 &&
-        rdmsr(MSR_VM_CR) & 1u << 4) // the MSR is there with the lock; Bochs has neither
+    if (f.edx & 1u << 2 && rdmsr(MSR_VM_CR) & 1u << 4) // the MSR is there with the lock; Bochs has neither
         return virt_lacks("SVM: the firmware disabled it");
     void *save = virt_boot_page(), *host = virt_boot_page();
     if (!save || !host)
@@ -100,9 +99,8 @@ void svm_intercepts(struct vcpu *v)
     if (v->svm.cache_disable) // the guest sees what it wrote to CR0: all accesses exit as long as
                               // the two differ
         word[0] |= 1u << 0 | 1u << 16;
-    word[2] |=
-        v->svm.exceptions & ~(1u << 2);   // vector 2 is reserved here, NMI has a bit of its own
-    if (v->svm.control & CONTROL_RDTSC) { // QEMU reports RDTSCP as RDTSC
+    word[2] |= v->svm.exceptions & ~(1u << 2); // vector 2 is reserved here, NMI has a bit of its own
+    if (v->svm.control & CONTROL_RDTSC) {      // QEMU reports RDTSCP as RDTSC
         word[3] |= 1u << INTERCEPT_RDTSC;
         word[4] |= 1u << (INTERCEPT_RDTSCP - 32);
     }
@@ -166,8 +164,7 @@ static const uint8_t classes[] = {
 
 // What the processor tells beyond the class: qualification, gpa, event, length. May change the
 // class.
-static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page,
-                              enum vcpu_exit exit)
+static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page, enum vcpu_exit exit)
 {
     uint64_t code = vmcb->exit_code, info = vmcb->exit_info1;
     uint64_t length = svm_features.next_rip ? vmcb->next_rip - vmcb->rip : 0;
@@ -192,8 +189,7 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
         if (0x27d00u >> (code - SVM_EXCEPTION) & 1)
             page->event |= EVENT_HAS_ERROR;
         page->error = (uint32_t)info;
-        page->qualification = code == SVM_DB ? vmcb->dr6 & 0xe00f
-                                             : vmcb->exit_info2; // as VT-x tells it; #PF: address
+        page->qualification = code == SVM_DB ? vmcb->dr6 & 0xe00f : vmcb->exit_info2; // as VT-x tells it; #PF: address
         vmcb->dr6 = DR6_RESET; // the guest's DR6 is the vmm's: it never reads this one
         vmcb->clean = 0;
         length = 0;
@@ -201,8 +197,7 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
     case EXIT_CR:
         page->qualification = 0;
         if (code < 0x20 && svm_features.decode && info >> 63)
-            page->qualification =
-                CR_DECODED | (code & 15) | (info & 15) << 8 | (code < 0x10 ? CR_READ : 0);
+            page->qualification = CR_DECODED | (code & 15) | (info & 15) << 8 | (code < 0x10 ? CR_READ : 0);
         break;
     case EXIT_RDTSC:
         page->qualification = code == SVM_RDTSCP;
@@ -254,8 +249,7 @@ static uint32_t broken_off(struct vcpu *v, struct vmcb *vmcb)
     return event & (EVENT_VALID | 0xfff);
 }
 
-static inline void store_basic(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page,
-                               enum vcpu_exit exit)
+static inline void store_basic(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page, enum vcpu_exit exit)
 {
     page->exit = exit;
     page->reason = (uint32_t)vmcb->exit_code;

@@ -10,8 +10,7 @@ _Static_assert(offsetof(struct vcpu_page, gpr) == 64, "enter.S");
 #define REASON_FAILED    (1u << 31)
 #define REASON_EXCEPTION 0
 #define REASON_RDTSCP    51
-#define INFO_NMI_UNBLOCK \
-    (1u << 12) // the exit broke off an IRET that had ended the blocking of NMIs
+#define INFO_NMI_UNBLOCK (1u << 12) // the exit broke off an IRET that had ended the blocking of NMIs
 
 // Basic exit reasons, SDM 3D appendix C. 0: an exception, which may be the host's. Behind the last:
 // instructions that are not enabled.
@@ -94,21 +93,18 @@ void vmx_msrs_set(struct vcpu *v, uint64_t star, uint64_t lstar, uint64_t sfmask
     v->vmx.star = star;
     v->vmx.lstar = lstar;
     v->vmx.sfmask = sfmask;
-    v->vmx.differ = (lstar != host->lstar ? DIFFER_LSTAR : 0) |
-                    (star != host->star ? DIFFER_STAR : 0) |
+    v->vmx.differ = (lstar != host->lstar ? DIFFER_LSTAR : 0) | (star != host->star ? DIFFER_STAR : 0) |
                     (sfmask != host->sfmask ? DIFFER_SFMASK : 0);
 }
 
 static inline void load_registers(struct vcpu *v, struct vcpu_page *page)
 {
-    uint64_t rip = READ_ONCE(page->rip), rsp = READ_ONCE(page->gpr[RSP]),
-             rflags = READ_ONCE(page->rflags);
+    uint64_t rip = READ_ONCE(page->rip), rsp = READ_ONCE(page->gpr[RSP]), rflags = READ_ONCE(page->rflags);
 
     if (rip != v->vmx.rip) {
         v->vmx.rip = rip;
         vmwrite(GUEST_RIP, rip);
-        if (v->vmx.shadow &
-            (SHADOW_STI | SHADOW_MOV_SS)) { // an instruction was completed, so its shadow is over
+        if (v->vmx.shadow & (SHADOW_STI | SHADOW_MOV_SS)) { // an instruction was completed, so its shadow is over
             v->vmx.shadow &= SHADOW_NMI;
             vmwrite(GUEST_SHADOW, v->vmx.shadow);
         }
@@ -164,8 +160,7 @@ static void memory_details(struct vcpu *v, struct vcpu_page *page)
 
     page->length = 0; // the processor does not tell it here
     page->gpa = vmread(GUEST_PHYSICAL);
-    page->qualification = (q & 2 ? MEMORY_WRITE : 0) | (q & 4 ? MEMORY_FETCH : 0) |
-                          (q & 0x38 ? MEMORY_PRESENT : 0) |
+    page->qualification = (q & 2 ? MEMORY_WRITE : 0) | (q & 4 ? MEMORY_FETCH : 0) | (q & 0x38 ? MEMORY_PRESENT : 0) |
                           ((q & 0x180) == 0x80 ? MEMORY_WALK : 0) | (q & 0x80 ? LINEAR_VALID : 0);
     if (q & 0x80)
         page->linear = vmread(GUEST_LINEAR);
@@ -176,9 +171,7 @@ static void memory_details(struct vcpu *v, struct vcpu_page *page)
 static void exception_details(struct vcpu *v, struct vcpu_page *page, uint32_t info)
 {
     page->event = info & (EVENT_VALID | 0xfff);
-    page->length = EVENT_TYPE(info) == EVENT_EXCEPTION
-                       ? 0
-                       : page->length; // it is told for INT3, INTO, INT1 only
+    page->length = EVENT_TYPE(info) == EVENT_EXCEPTION ? 0 : page->length; // it is told for INT3, INTO, INT1 only
     page->error = info & EVENT_HAS_ERROR ? (uint32_t)vmread(EXIT_EVENT_ERROR) : 0;
     page->qualification = vmread(QUALIFICATION); // #DB: what DR6 shall tell; #PF: the address
     if (info & INFO_NMI_UNBLOCK && EVENT_VECTOR(info) != 8)
@@ -204,8 +197,7 @@ static void broken_off(struct vcpu *v, struct vcpu_page *page)
         vmwrite(GUEST_SHADOW, v->vmx.shadow);
 }
 
-static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit, uint32_t reason,
-                    uint32_t info)
+static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit, uint32_t reason, uint32_t info)
 {
     switch (exit) {
     case EXIT_CPUID:

@@ -24,8 +24,7 @@ void vmx_host_state(const struct vmx_host *host)
     for (unsigned field = HOST_DS; field <= HOST_GS; field += 2)
         vmwrite(field, 0);
     vmwrite(HOST_ES, 0);
-    vmwrite(HOST_TR_BASE,
-            (uint64_t)tss[2] << 32 | (tss[1] & 0xff000000) | (tss[1] & 0xff) << 16 | tss[0] >> 16);
+    vmwrite(HOST_TR_BASE, (uint64_t)tss[2] << 32 | (tss[1] & 0xff000000) | (tss[1] & 0xff) << 16 | tss[0] >> 16);
     vmwrite(HOST_GDTR_BASE, host->gdtr.base);
     vmwrite(HOST_IDTR_BASE, idtr.base);
     vmwrite(HOST_FS_BASE, 0);
@@ -113,8 +112,7 @@ static void load_syscall(struct vcpu *v, struct vcpu_page *page)
 {
     uint64_t lstar = READ_ONCE(page->lstar), gs = READ_ONCE(page->kernel_gs_base);
 
-    v->vmx.cstar =
-        READ_ONCE(page->cstar); // Intel has no SYSCALL in compatibility mode: never in the MSR
+    v->vmx.cstar = READ_ONCE(page->cstar); // Intel has no SYSCALL in compatibility mode: never in the MSR
     // What WRMSR would refuse is not loaded.
     vmx_msrs_set(v, READ_ONCE(page->star), is_canonical(lstar) ? lstar : v->vmx.lstar,
                  READ_ONCE(page->sfmask) & 0xffffffff);
@@ -152,8 +150,7 @@ static void load_inject(struct vcpu *v, struct vcpu_page *page)
         vmwrite(ENTRY_EVENT_LENGTH, READ_ONCE(page->inject_length) & 15);
     }
     load_primary(v, PRIMARY_WINDOW | PRIMARY_NMI_WINDOW,
-                 (window & WINDOW_INTERRUPT ? PRIMARY_WINDOW : 0) |
-                     (window & WINDOW_NMI ? PRIMARY_NMI_WINDOW : 0));
+                 (window & WINDOW_INTERRUPT ? PRIMARY_WINDOW : 0) | (window & WINDOW_NMI ? PRIMARY_NMI_WINDOW : 0));
 }
 
 // Fields that travel as they are: group, member of the vCPU page, field.
@@ -201,8 +198,7 @@ void vmx_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty)
     if (dirty & GROUP_CONTROL) {
         uint32_t control = READ_ONCE(page->control);
         load_primary(v, PRIMARY_RDTSC | PRIMARY_CR3 | PRIMARY_INVLPG | PRIMARY_PAUSE,
-                     (control & CONTROL_RDTSC ? PRIMARY_RDTSC : 0) |
-                         (control & CONTROL_CR3 ? PRIMARY_CR3 : 0) |
+                     (control & CONTROL_RDTSC ? PRIMARY_RDTSC : 0) | (control & CONTROL_CR3 ? PRIMARY_CR3 : 0) |
                          (control & CONTROL_INVLPG ? PRIMARY_INVLPG : 0) |
                          (control & CONTROL_PAUSE ? PRIMARY_PAUSE : 0));
         vmwrite(EXCEPTION_BITMAP, READ_ONCE(page->exceptions) | EXCEPTIONS_MUST);

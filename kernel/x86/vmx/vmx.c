@@ -28,8 +28,7 @@ enum vmx_msr {
 #define EPT_INVVPID    (1ull << 32 | 1ull << 42) // and its all-context type
 
 #define CR0_GUEST_OWNED 0x8005001full // PE MP EM TS ET WP AM PG
-#define CR4_GUEST_OWNED \
-    0x771fbfull // all but MCE, VMXE, SMXE and what is newer than protection keys
+#define CR4_GUEST_OWNED 0x771fbfull   // all but MCE, VMXE, SMXE and what is newer than protection keys
 
 struct vmx_features vmx_features;
 struct vmx_host vmx_hosts[CPU_MAX];
