@@ -20,11 +20,12 @@ void log_init(void)
 
 static void put(char c)
 {
-    if (c == '\n')
-        put('\r');
-    for (unsigned i = 0; i < 100000 && !(inb(COM1 + 5) & 0x20); i++)
-        ;
-    outb(COM1, c);
+    // What is to be sent, the low byte first, below a 1 that ends it: a newline is CR LF.
+    for (unsigned out = c == '\n' ? 0x10a0d : 0x100 | (uint8_t)c; out > 1; out >>= 8) {
+        for (unsigned i = 0; i < 100000 && !(inb(COM1 + 5) & 0x20); i++)
+            ;
+        outb(COM1, out);
+    }
 }
 
 void log_text(const char *text)
