@@ -17,7 +17,7 @@ ONLY=${ONLY:-}
 SYSTEM=${SYSTEM:-}
 export O ROOT LONG SYSTEM PYTHONDONTWRITEBYTECODE=1
 
-groups=(style config unit fuzz clang kernel guest)
+groups=(style config unit fuzz clang model kernel guest)
 passed=0 failed=0 skipped=0
 mkdir -p "$O/log"
 
@@ -187,6 +187,7 @@ run_scripts() { # GROUP
     [ $found -eq 1 ] || echo "SKIP $1 (there is no such script)"
 }
 
+group_model() { run_scripts model; }
 group_kernel() { run_scripts kernel; }
 group_guest() { run_scripts guest; }
 group_system() { python3 tests/system.py "$SYSTEM"; }
