@@ -9,6 +9,7 @@
 #include "bulkhead/syscall.h"
 #include "caps.h"
 #include "cpio.h"
+#include "rtc.h"
 #include "task.h"
 
 // Nobody made a stack for the first task: lib/start.S uses this one.
@@ -129,6 +130,7 @@ int main(const struct boot_info *info)
             last = boot->mem[i].cap + 1;
     caps_init(last);
     ram_init();
+    rtc_init();
     root_signal = cap_alloc();
     if (sys_create_signal(SLOT_POOL, root_signal) == OK && open_archive() && read_configuration()) {
         say("system \"%s\", %u tasks, %llu MiB of RAM, TSC %llu MHz", config.name, config.count,

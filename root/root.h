@@ -36,5 +36,14 @@ static inline uint64_t page_up(uint64_t size)
 extern const struct boot_info *boot; // set by main before anything else
 extern unsigned root_signal;         // slot
 
+// The mem object of the kernel that holds these ports; NULL when none does.
+static inline const struct boot_mem *boot_ports(unsigned base, unsigned count)
+{
+    for (const struct boot_mem *mem = boot->mem; mem < boot->mem + boot->mem_count; mem++)
+        if (mem->kind == MEM_PORTS && base >= mem->base && base + count <= mem->base + mem->size)
+            return mem;
+    return 0;
+}
+
 // A line for the operator: an event to the manager while one runs, else a line in the kernel's log.
 void root_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -9,6 +9,7 @@
 #include "bulkhead/syscall.h"
 #include "caps.h"
 #include "image.h"
+#include "rtc.h"
 
 struct system_config config;
 struct task tasks[TASK_MAX];
@@ -72,22 +73,13 @@ bool task_prepare(struct task *task)
     return true;
 }
 
-// The mem object of the kernel that holds these ports; NULL when none does.
-static const struct boot_mem *ports_mem(unsigned base, unsigned count)
-{
-    for (const struct boot_mem *mem = boot->mem; mem < boot->mem + boot->mem_count; mem++)
-        if (mem->kind == MEM_PORTS && base >= mem->base && base + count <= mem->base + mem->size)
-            return mem;
-    return NULL;
-}
-
 static bool give_ports(struct task *task, struct task_info *info)
 {
     const struct task_config *from = task->config;
 
     for (unsigned i = 0; i < from->port_count; i++) {
         unsigned base = from->ports[i].base, count = from->ports[i].count;
-        const struct boot_mem *mem = ports_mem(base, count);
+        const struct boot_mem *mem = boot_ports(base, count);
 
         if (!mem)
             return task_check(task, ERR_RANGE, "ports");
@@ -136,6 +128,8 @@ static void describe(const struct task *task, struct task_info *info)
     info->tsc_kernel = boot->tsc_entry;
     info->tsc_root = boot->tsc_root;
     info->tsc_created = task->status->tsc_created;
+    info->unix_seconds = rtc_start.seconds;
+    info->unix_tsc = rtc_start.tsc;
     info->ram_total = boot->ram_total;
     info->kernel_text = boot->kernel_text;
     info->kernel_size = boot->kernel_size;

@@ -9,9 +9,18 @@
 #include "machine.h"
 #include "multiboot.h"
 
-// A vmm is not told the date: each guest starts on 1 January 2026, and keeps time from there.
-#define START_OF_TIME 1767225600ll
+// Where the machine's clock is not known a guest starts on 1 January 2026.
+#define START_OF_TIME 1767225600ull
 #define NS_PER_S      1000000000ull
+
+// ns since 1970. The machine's clock was read in whole seconds: half of one has passed on average.
+static uint64_t unix_ns(const struct task_info *info, uint64_t tsc)
+{
+    if (!info->unix_tsc || tsc < info->unix_tsc)
+        return START_OF_TIME * NS_PER_S;
+    return info->unix_seconds * NS_PER_S + NS_PER_S / 2 +
+           mul_div64(tsc - info->unix_tsc, NS_PER_S, info->tsc_hz);
+}
 
 static void power_off(void *ctx)
 {
@@ -127,7 +136,7 @@ static void build_processor(struct vm *vm)
     struct cpuid_regs sizes = {0}, extended = {0};
 
     cpuid_init(&vm->cpu, &options, info->tsc_hz);
-    pvclock_init(&vm->pvclock, &vm->ram, info->tsc_hz, 0, START_OF_TIME * NS_PER_S);
+    pvclock_init(&vm->pvclock, &vm->ram, info->tsc_hz, 0, 0);
     msr_init(&vm->msr, &vm->cpu, vm->page, &vm->pvclock, &hooks);
     cpuid_get(&vm->cpu, 0x80000008, 0, &sizes);
     cpuid_get(&vm->cpu, 0x80000001, 0, &extended);
@@ -145,7 +154,7 @@ static bool build_chipset(struct vm *vm)
         .cpus = 1,
         .uarts = 1,
         .tsc_deadline = true,
-        .unix_seconds = START_OF_TIME,
+        .unix_seconds = (int64_t)(unix_ns(vm->info, task_tsc()) / NS_PER_S),
         .ram_below_4g = guest_ram_low(&vm->ram),
         .ram_above_4g = guest_ram_high(&vm->ram),
         .ctx = vm,
@@ -213,7 +222,9 @@ static void start_state(struct vm *vm, const struct cpu_start *start)
     page->idtr_limit = start->idtr_limit;
     page->dr6 = DR6_RESET;
     page->dr7 = DR7_RESET;
-    page->tsc_offset = -task_tsc(); // the guest's TSC starts at 0
+    uint64_t now = task_tsc();
+    page->tsc_offset = -now; // the guest's TSC starts at 0
+    pvclock_rebase(&vm->pvclock, 0, unix_ns(vm->info, now));
     vm->chipset.lapic[0].tsc_offset = page->tsc_offset;
     page->dirty = GROUP_ALL;
 }

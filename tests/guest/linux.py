@@ -100,8 +100,12 @@ def facts(m):
 
 
 def clock(m):
-    """The guest's clocks advance as the host's: TCG's TSC counts real time."""
+    """The guest's clocks advance as the host's: TCG's TSC counts real time. The date is the host's: QEMU's clock is up to a second
+    late, and was read in whole seconds."""
     m.attach("open")
+    first = time.time()
+    date = int(m.shell("date -u +%s"))
+    expect_true(first - 3 < date < time.time() + 2, f"the guest's date is {date - first:.2f} s off")
 
     def now():
         # The guest's time was taken between two of the host's.

@@ -3,7 +3,7 @@
 // The archive holds two small programs.
 
 // links: root/task.c root/vm.c root/channel.c root/manage.c root/supervise.c
-// links: root/ram.c root/caps.c root/image.c lib/status.c lib/ring.c
+// links: root/rtc.c root/ram.c root/caps.c root/image.c lib/status.c lib/ring.c
 #include "root_fake.h"
 
 #include "bulkhead/manage.h"

@@ -74,6 +74,7 @@ struct task_info {
     uint32_t virt; // enum virt_kind
     uint32_t cpus; // of the machine
     uint64_t tsc_kernel, tsc_root, tsc_created; // kernel entry, root's start, this task's creation
+    uint64_t unix_seconds, unix_tsc;            // seconds since 1970 (UTC, whole ones) at that TSC; 0, 0: not known
     uint64_t ram_total, ram_free;               // bytes of the machine: usable; not handed out when the task was created
     uint32_t kernel_text, kernel_size;          // bytes
     char cpu_name[48];

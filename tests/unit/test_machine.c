@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The date that a machine starts with: pvclock's wall clock and the MC146818.
+// links: vmm/machine.c vmm/run.c vmm/exits.c vmm/exits_io.c vmm/exits_memory.c vmm/exits_cr.c vmm/inject.c vmm/line.c
+// links: vmm/chipset.c vmm/bus.c vmm/device.c vmm/clock.c vmm/pic.c vmm/pit.c vmm/rtc.c vmm/rtc_time.c vmm/uart.c
+// links: vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c
+// links: vmm/cpuid.c vmm/msr.c vmm/pvclock.c vmm/linux.c vmm/multiboot.c vmm/boot.c vmm/acpi.c vmm/guest_memory.c
+// links: vmm/decode.c vmm/decode_tables.c vmm/emulate.c vmm/emulate_0f.c vmm/emulate_alu.c vmm/emulate_string.c
+// links: vmm/emulate_mmio.c vmm/emulate_fast.c vmm/paging.c lib/ring.c
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/vm_fake.h"
+
+#define UNKNOWN 1767225600ull // 2026-01-01
+#define S       1000000000ull // ns, and ticks of the fake machine
+
+static void build(uint64_t seconds, uint64_t tsc)
+{
+    char error[112];
+
+    fake_machine();
+    info.unix_seconds = seconds;
+    info.unix_tsc = tsc;
+    assert_true(machine_build(&vm, error, sizeof(error)));
+}
+
+static void expect(uint64_t from, uint64_t to)
+{
+    assert_in_range(vm.pvclock.wall_ns, from, to);
+    assert_int_equal(vm.pvclock.tsc_base, 0);
+    assert_in_range(vm.chipset.rtc.s.seconds, from / S, to / S);
+}
+
+static void test_date(void **state)
+{
+    (void)state;
+    uint64_t tsc = task_tsc();
+
+    build(0, 0);
+    assert_int_equal(vm.pvclock.wall_ns, UNKNOWN * S);
+    assert_int_equal(vm.chipset.rtc.s.seconds, UNKNOWN);
+    build(UINT64_MAX, UINT64_MAX); // the TSC is not there yet: root's mistake
+    assert_int_equal(vm.pvclock.wall_ns, UNKNOWN * S);
+    tsc = task_tsc();
+    build(1795358408, tsc); // half a second of rounding
+    expect(1795358408 * S, 1795358408 * S + S / 2 + (task_tsc() - tsc));
+    tsc = task_tsc() - 5 * S;
+    build(1795358408, tsc);
+    expect(1795358413 * S, 1795358408 * S + S / 2 + (task_tsc() - tsc));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_date),
+    };
+    return cmocka_run_group_tests_name("machine", tests, NULL, NULL);
+}
