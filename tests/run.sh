@@ -18,6 +18,8 @@ SYSTEM=${SYSTEM:-}
 export O ROOT LONG SYSTEM PYTHONDONTWRITEBYTECODE=1
 
 groups=(style config unit fuzz clang model kernel guest)
+# Figures rather than tests: only when asked for, or with time to spend.
+[[ -z $LONG && $ONLY != coverage ]] || groups+=(coverage)
 passed=0 failed=0 skipped=0
 mkdir -p "$O/log"
 
@@ -190,6 +192,11 @@ run_scripts() { # GROUP
 group_model() { run_scripts model; }
 group_kernel() { run_scripts kernel; }
 group_guest() { run_scripts guest; }
+group_coverage() {
+    export WORK="$O/test-work/coverage"
+    rm -rf "$WORK"
+    timeout -k 10 1200 tests/coverage.sh || [ $? -eq 1 ] || echo "FAIL coverage (it did not come to its end)"
+}
 group_system() { python3 tests/system.py "$SYSTEM"; }
 
 # ---- main

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Line coverage of the kernel, by two sources that coverage.py merges:
+#   - its unit tests on the host (unit/test_kernel*.c), built as for `make unit`, with gcc's gcov in place of the sanitizers
+#   - its tests in QEMU (kernel/), with the normal kernel: QEMU logs each block of instructions that it translates, which it does when
+#     the block runs first; the debug information gives the lines. That includes assembly.
+# QEMU has no VT-x: kernel/x86/vmx runs in Bochs only, which has no such log; it is not counted.
+# Environment: as for the scripts of run.sh; COVERAGE_MIN: fail below so many percent. -l: also lists the lines that nothing reached.
+set -uo pipefail
+# shellcheck source=tests/kernel/common.sh
+. "$(dirname "$0")/kernel/common.sh"
+mkdir -p "$WORK"
+
+for tool in gcc gcov objdump qemu-system-x86_64; do
+    command -v $tool >/dev/null || skip coverage "$tool is not installed"
+done
+
+failed() { # WHAT
+    echo "FAIL coverage/$1"
+    exit 1
+}
+
+flags=(-std=gnu17 -g -O0 --coverage -DDEBUG=1 -DHOST_TEST=1 -Iinclude -Ikernel -I. -idirafter lib/include -idirafter lib)
+for test in tests/unit/test_kernel*.c; do
+    name=$(basename "$test" .c)
+    rm -rf "${WORK:?}/$name"
+    mkdir -p "$WORK/$name"
+    read -ra links < <(sed -n 's,^// links: *,,p' "$test" | tr '\n' ' ')
+    objects=()
+    for source in "$test" "${links[@]}"; do
+        objects+=("$WORK/$name/$(basename "$source" .c).o")
+        gcc "${flags[@]}" -c "$source" -o "${objects[-1]}" || failed "$name (it does not build)"
+    done
+    gcc --coverage "${objects[@]}" -lcmocka -o "$WORK/$name/program" || failed "$name (it does not build)"
+    if ! timeout 300 "$WORK/$name/program" >"$WORK/$name/log" 2>&1; then
+        tail -n 5 "$WORK/$name/log"
+        failed "$name (log: $WORK/$name/log)"
+    fi
+    for object in "${objects[@]:1}"; do
+        gcov -t "$object" 2>/dev/null
+    done >"$WORK/$name.gcov"
+done
+
+build
+read -r start end < <(nm "$O/bulkhead.elf" | awk '$3 == "text_start" { s = $1 } $3 == "text_end" { e = $1 } END { print s, e }')
+for model in EPYC,+svm,+npt max; do
+    name=qemu-${model%%,*}
+    rm -f "$WORK/$name.txt"
+    timeout -k 5 300 qemu-system-x86_64 -accel tcg -cpu "$model" -m 512 -smp 1 -nodefaults -no-user-config \
+        -display none -monitor none -serial "file:$WORK/$name.txt" -no-reboot \
+        -device isa-debug-exit,iobase=0xf4,iosize=4 -d in_asm -dfilter "0x$start..0x$end" -D "$WORK/$name.asm" \
+        -cdrom "$O/ktest.iso" </dev/null >"$WORK/$name.log" 2>&1
+    report "$name" "$?" >"$WORK/$name.results" # its tests count in the group "kernel"
+    if grep -q '^FAIL' "$WORK/$name.results"; then
+        echo "coverage: not all tests passed in $name, see $WORK/$name.results"
+    fi
+done
+
+exec python3 tests/coverage.py "$@" "${COVERAGE_MIN:-90}" "$O/bulkhead.elf" "$WORK"
