@@ -49,9 +49,11 @@ def on_vmx():
 
 
 def accesses():
-    """{exit: (WRMSR, VMREAD + VMWRITE) of one round trip on VMX}, from traces of each instruction on Bochs."""
+    """{exit: (WRMSR, VMREAD + VMWRITE) of one round trip on VMX}, from traces of each instruction on Bochs. The order is that of
+    bench/target/exit.c; "linux_...": the guest has Linux' values in STAR, LSTAR and SFMASK, else 0."""
     found = {}
-    for name, text in zip(("exit_cpuid", "exit_in"), trace_bochs("trace-vmx", ISO, 2)):
+    names = "exit_cpuid", "exit_in", "linux_cpuid", "linux_in"
+    for name, text in zip(names, trace_bochs("trace-vmx", ISO, len(names))):
         trips = [(len(re.findall(r"\bwrmsr\b", trip)), len(re.findall(r"\bvm(?:read|write)\b", trip)))
                  for trip in re.split(r"\bvmresume\b", text)[1:-1]]  # from entry to entry
         if not trips or len(set(trips)) != 1:

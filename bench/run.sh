@@ -33,7 +33,8 @@ prepare() {
 }
 
 echo "bench: building" >&2
-prepare >"$log" 2>&1 || {
+prepare >"$log" 2>&1 &
+wait $! || { # not `prepare ||`, which would go on after an error inside
     echo "bench: building failed; the end of $log:" >&2
     tail -n 20 "$log" >&2
     exit 1

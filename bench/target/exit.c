@@ -87,6 +87,15 @@ static void interrupts(void)
     must(sys_destroy(SLOT_IRQ), "end the interrupts");
 }
 
+// What a Linux guest has there when it runs; else they are 0.
+static void linux_msrs(void)
+{
+    page->star = 0x23001000000000;
+    page->lstar = 0xffffffff82000080;
+    page->sfmask = 0x257fd5;
+    page->dirty |= GROUP_SYSCALL;
+}
+
 // For the debugger of Bochs (magic_break): what is between two of them is traced. On all others a
 // NOP.
 #define TRACE        __asm__ volatile("xchg %%bx, %%bx" ::: "memory")
@@ -118,6 +127,11 @@ static void vcpu_thread(void)
     entries = page->entries;
     MEASURE("exit_in", MARK_IN, EXIT_BODY);
     done(entries, EXIT_IO);
+    trace();
+    linux_msrs();
+    begin(CODE_CPUID, EXIT_CPUID);
+    trace();
+    begin(CODE_IN, EXIT_IO);
     trace();
     if (boot->virt == VIRT_SVM)
         interrupts();
