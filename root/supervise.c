@@ -84,10 +84,12 @@ static void reported(struct task *task)
             *c = '?'; // it will reach a terminal
     switch (state) {
     case TASK_POWEROFF:
-        end(task, MANAGE_STOPPED, false, "switched itself off");
+        snprintf(why, sizeof(why), "%.80s", *text ? text : "switched itself off");
+        end(task, MANAGE_STOPPED, false, why);
         break;
     case TASK_REBOOT:
-        end(task, MANAGE_STOPPED, true, "asked for a reset");
+        snprintf(why, sizeof(why), "%.80s", *text ? text : "asked for a reset");
+        end(task, MANAGE_STOPPED, true, why);
         break;
     case TASK_CRASHED:
         snprintf(why, sizeof(why), "crashed: %.80s", text);

@@ -88,7 +88,7 @@ DAMAGES = {  # name: how, what `bad` is to come to
     "magic": (patch_magic, r"\[magic: gave up: kernel: not a bzImage: no HdrS at 0x202\]"),
     "size": (patch_size, r"\[size: gave up: kernel: truncated: the header promises \d+ bytes, the file has \d+\]"),
     "room": (patch_memory, r"\[room: gave up: kernel: needs \d+ MiB of memory, has \d+\]"),
-    "entry": (patch_entry, r"\[entry: (crashed|switched itself off|asked for a reset)"),
+    "entry": (patch_entry, r"\[entry: (crashed|switched itself off|halted with interrupts off|asked for a reset)"),
     "payload": (patch_payload, None),  # unpacks to nonsense: the kernel itself says so, or crashes
 }
 

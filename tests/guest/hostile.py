@@ -42,7 +42,7 @@ DEEDS = (
     ("icr", r"icr done|\[bad: ", ALIVE + CRASHED + ("created", "stopped")),
     ("nmi", "nmi done", ALIVE),
     ("spin", "spinning", ALIVE),
-    ("halt", r"\[bad: switched itself off\]", ("stopped",)),
+    ("halt", r"\[bad: halted with interrupts off\]", ("stopped",)),
     ("storm", r"storm \d+", ALIVE),
     ("flood", "(x{63}\\s*){50}", ALIVE),
     ("reset", r"\[bad: asked for a reset\]", ALIVE + ("created",)),
@@ -106,7 +106,7 @@ def misdeed(m, deed, outcome, states):
     row = m.row("bad")
     expect_true(row[0] in states, f"`bad` is {row[0]}, not {' or '.join(states)}")
     if row[0] in ("crashed", "stopped"):
-        expect_in(m.command("info bad"), r"crashed: |switched itself off|asked for a reset")
+        expect_in(m.command("info bad"), r"crashed: |switched itself off|halted with|asked for a reset")
     good_answers(m)
 
 

@@ -338,6 +338,12 @@ static void test_reports(void **state)
     start(SECURE);
     report(SECURE, TASK_POWEROFF, "");
     assert_int_equal(SECURE->state, MANAGE_STOPPED);
+    assert_non_null(strstr(fake_said, "secure: switched itself off\n"));
+    start(SECURE);
+    report(SECURE, TASK_POWEROFF, "halted with interrupts off");
+    assert_int_equal(SECURE->state, MANAGE_STOPPED);
+    assert_non_null(strstr(fake_said, "secure: halted with interrupts off\n"));
+    assert_string_equal(SECURE->message, "halted with interrupts off");
     assert_int_equal(fake_objects[0].type, OBJ_NONE);
 }
 
