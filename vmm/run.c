@@ -109,6 +109,7 @@ _Noreturn void vm_run(struct vm *vm)
     struct vcpu_page *page = vm->page;
     struct task_status *status = vm->status;
 
+    status->no_ready = vm->info->kernel_kind == KERNEL_MULTIBOOT; // anything, mostly without shell
     status->state = TASK_RUNNING;
     status->tsc_first_entry = task_tsc();
     for (;;) {

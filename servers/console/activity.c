@@ -9,6 +9,7 @@
 
 #define ANSWER_MS   5000 // how long root may take
 #define START_POLL  250
+#define SPOKEN_MS   5000 // from its first output on the first prompt waits so long for a VM
 #define TOP_MS      1000
 #define RECORDS_MAX 64 // of root, a turn
 
@@ -75,13 +76,27 @@ void console_end_log(struct console *c, const char *text)
     console_prompt(c);
 }
 
+// Whether the first prompt waits for this VM: not for one that has ended, that is not known to get
+// ready, or that has spoken for a while and did not.
+static bool awaited(const struct console *c, const struct task_status *status)
+{
+    uint64_t output = __atomic_load_n(&status->tsc_first_output, __ATOMIC_RELAXED);
+
+    if (__atomic_load_n(&status->tsc_ready, __ATOMIC_RELAXED) != 0 ||
+        __atomic_load_n(&status->state, __ATOMIC_RELAXED) >= TASK_ENDED)
+        return false;
+    if (__atomic_load_n(&status->no_ready, __ATOMIC_RELAXED) != 0)
+        return __atomic_load_n(&status->tsc_first_entry, __ATOMIC_RELAXED) == 0;
+    return output == 0 || c->now < output || c->now - output < console_ticks(c, SPOKEN_MS);
+}
+
 static bool all_ready(const struct console *c)
 {
     for (unsigned i = 0; i < c->row_count; i++) {
         const struct vm *vm = console_find((struct console *)c, c->rows[i].name);
 
         if (c->rows[i].kind == MANAGE_KIND_VM && c->rows[i].state == MANAGE_RUNNING && vm &&
-            vm->status && __atomic_load_n(&vm->status->tsc_ready, __ATOMIC_RELAXED) == 0)
+            vm->status && awaited(c, vm->status))
             return false;
     }
     return c->row_count > 0;

@@ -264,6 +264,47 @@ static void waits_for_the_vms(void **s)
     assert_int_equal(console_deadline(&c), 0);
 }
 
+// Those that will hardly get ready do not hold up the prompt; the chart has no time for them.
+static void waits_for_nobody_in_vain(void **s)
+{
+    (void)s;
+    status[0].tsc_ready = 300 * MS;
+    now = 5000 * MS; // 4.9 s after the first output of `secure`
+    run();
+    expect_not(LINE_PROMPT);
+    now = 5400 * MS;
+    run();
+    expect("ready                0.300 ");
+    expect("ready                    -\r\n");
+    expect(LINE_PROMPT);
+}
+
+static void waits_for_no_ended_vm(void **s)
+{
+    (void)s;
+    status[0].tsc_ready = 300 * MS;
+    status[1].state = TASK_CRASHED;
+    now = 500 * MS;
+    run();
+    expect(LINE_PROMPT);
+}
+
+static void waits_for_no_silent_vm_without_ready(void **s)
+{
+    (void)s;
+    status[0].tsc_ready = 300 * MS;
+    status[1].tsc_first_output = status[1].tsc_first_entry = 0;
+    status[1].no_ready = 1;
+    now = 500 * MS;
+    run();
+    expect_not(LINE_PROMPT);
+    status[1].tsc_first_entry = 600 * MS;
+    now = 800 * MS;
+    run();
+    expect("first output             -\r\n");
+    expect(LINE_PROMPT);
+}
+
 static void starts_without_all(void **s)
 {
     (void)s;
@@ -489,12 +530,21 @@ int main(void)
 {
 #define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, stop)
     const struct CMUnitTest tests[] = {
-        TEST(waits_for_the_vms, start),      TEST(starts_without_all, start),
-        TEST(gives_up_waiting, start),       TEST(attaches, start_prompt),
-        TEST(bounds_a_flood, start_prompt),  TEST(hears_in_batches, start_prompt),
-        TEST(prints_the_log, start_prompt),  TEST(answers_commands, start_prompt),
-        TEST(explains_errors, start_prompt), TEST(completes, start_prompt),
-        TEST(announces, start_prompt),       TEST(survives_full_queues, start_prompt),
+        TEST(waits_for_the_vms, start),
+        TEST(starts_without_all, start),
+        TEST(waits_for_nobody_in_vain, start),
+        TEST(waits_for_no_ended_vm, start),
+        TEST(waits_for_no_silent_vm_without_ready, start),
+        TEST(gives_up_waiting, start),
+        TEST(attaches, start_prompt),
+        TEST(bounds_a_flood, start_prompt),
+        TEST(hears_in_batches, start_prompt),
+        TEST(prints_the_log, start_prompt),
+        TEST(answers_commands, start_prompt),
+        TEST(explains_errors, start_prompt),
+        TEST(completes, start_prompt),
+        TEST(announces, start_prompt),
+        TEST(survives_full_queues, start_prompt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

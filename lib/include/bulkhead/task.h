@@ -118,8 +118,8 @@ enum task_state {
 
 #define TASK_EXIT_CLASSES 32
 struct task_status {
-    uint32_t state; // enum task_state
-    uint32_t reserved;
+    uint32_t state;    // enum task_state
+    uint32_t no_ready; // by the task: its guest may run well and never show that it is ready: not worth waiting for
     char reason[112]; // NUL-terminated text
     // TSC, 0 = not yet
     uint64_t tsc_created, tsc_started;         // by root: creation begins; the thread was started
