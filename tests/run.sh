@@ -17,7 +17,7 @@ ONLY=${ONLY:-}
 SYSTEM=${SYSTEM:-}
 export O ROOT LONG SYSTEM PYTHONDONTWRITEBYTECODE=1
 
-groups=(style config unit fuzz clang model kernel guest)
+groups=(style config unit fuzz clang analysis model kernel guest)
 # Figures rather than tests: only when asked for, or with time to spend.
 [[ -z $LONG && $ONLY != coverage ]] || groups+=(coverage)
 passed=0 failed=0 skipped=0
@@ -189,6 +189,7 @@ run_scripts() { # GROUP
     [ $found -eq 1 ] || echo "SKIP $1 (there is no such script)"
 }
 
+group_analysis() { run_scripts analysis; }
 group_model() { run_scripts model; }
 group_kernel() { run_scripts kernel; }
 group_guest() { run_scripts guest; }
