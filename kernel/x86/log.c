@@ -48,7 +48,8 @@ void arch_log(const char *bytes, size_t n)
         put(bytes[i]);
 }
 
-// SeaBIOS' debug port ends a Bochs run (the words open the debugger, whose next command ends it); QEMU has isa-debug-exit at 0xf4.
+// SeaBIOS' debug port ends a Bochs run (the words open the debugger, whose next command ends it); QEMU has
+// isa-debug-exit at 0xf4.
 static _Noreturn void end_machine(uint8_t code)
 {
     for (unsigned i = 0; i < 100000 && !(inb(COM1 + 5) & 0x40); i++) // the last words leave the chip

@@ -50,6 +50,7 @@ fi
 
 if command -v clang-tidy >/dev/null; then
     status=0
+    # shellcheck disable=SC2016 # it is the inner shell that expands
     printf '%s\0' "${kernel[@]}" | xargs -0 -n 4 -P "$(nproc)" sh -c '
         config=$1; shift; flags=
         while [ "$1" != -- ]; do flags="$flags $1"; shift; done; shift
