@@ -105,6 +105,7 @@ enum status ipc_reply_wait(struct thread *worker)
     if (worker->state & FLAG_CANCEL) {
         worker->state &= ~FLAG_CANCEL;
         sched_enqueue(worker);
+        worker->cpu->need_resched = true; // on its own time now
         return ERR_CANCELLED;
     }
     worker->state = STATE_RECEIVE | (worker->state & ~STATE_MASK);

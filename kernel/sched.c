@@ -79,6 +79,8 @@ void sched_release_waiters(struct thread *thread)
 // it waits for what does not concern it any more, or is queued while it still stands on that list.
 void sched_release_chain(struct thread *thread)
 {
+    // Nor may the running thread go on with the time of a donor whose chain it is not in any more.
+    this_cpu()->need_resched = true;
     for (unsigned steps = 0; thread && steps < 2 * CALL_DEPTH_MAX; steps++) {
         sched_release_waiters(thread);
         bool helps = (thread->state & STATE_MASK) == STATE_HELPING;

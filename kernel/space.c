@@ -257,7 +257,7 @@ static bool space_empty_step(struct space *space, unsigned top)
         record_remove_step(space->records);
         return false;
     }
-    return ptab_free_step(&space->ptab, top, SPACE_STEPS / 2);
+    return ptab_free_step(&space->ptab, top, 12); // each walks down from the root: about 90 instructions
 }
 
 bool task_destroy_step(struct task *task)

@@ -5,7 +5,6 @@
 // Coarser than the kernel: any queued thread may be the most urgent (all priorities at once); a signal is only "blocked until raised";
 // CALL_DEPTH_MAX is smaller. Controllers are either the running thread or somebody more urgent who then blocks.
 // BUG_name puts one mistake in, to see that the properties catch it. TIME adds a property: who runs is the end of the donor's chain.
-// It holds with RESCHEDULE only, which the kernel does not do: see model.sh.
 #ifndef ACTIVE
 #define ACTIVE 2
 #endif
@@ -99,9 +98,7 @@ inline release_waiters(q) {
 inline release_chain(q) {
     at = q;
     steps = 0;
-#ifdef RESCHEDULE
     need = true;
-#endif
     do
     :: at != NONE && steps < STEPS ->
         assert(state[at] != FREED);
@@ -304,9 +301,7 @@ inline reply_wait(q) {
         if
         :: flag_cancel[q] ->
             flag_cancel[q] = false;
-#ifdef RESCHEDULE
             need = true;
-#endif
             enqueue(q)
         :: else ->
             state[q] = RECEIVE;

@@ -58,9 +58,6 @@ finds gate-gone -DBUG_GATE                        # and its helpers not told
 finds caller-not-told -DBUG_DESTROY_CALLER        # of its worker's end
 finds waiters-of-the-dead -DBUG_DESTROY_WAITERS
 
-# Whose time it is. The kernel as it is lets a worker go on, on the time of a thread that its chain does not serve any more, until the
-# next scheduling: it cancels or destroys within that chain, or replies when it was itself cancelled. RESCHEDULE is the remedy:
-# need_resched in sched_release_chain() and where ipc_reply_wait() gives ERR_CANCELLED. When the kernel has it, TIME alone must hold.
-finds time-of-another -DTIME
-holds time -DTIME -DRESCHEDULE
-finds helped-not-marked -DTIME -DRESCHEDULE -DBUG_HELPED
+# Whose time it is: who runs is the end of the donor's chain.
+holds time -DTIME
+finds helped-not-marked -DTIME -DBUG_HELPED

@@ -326,6 +326,20 @@ static void bounded_lists(void **state)
     assert_int_equal(root_task->space.record_count, 0);
 }
 
+// A worker that was cancelled while it served runs on its own time from its reply on, not on the
+// caller's.
+static void cancelled_worker_keeps_no_time(void **state)
+{
+    (void)state;
+    struct thread *w = make_worker(20, 5);
+    SYS(R, CALL, 21, 0, 0);
+    assert_ptr_equal(host_cpu.current, w);
+    SYS(w, THREAD_CTL, 20, THREAD_CANCEL, 0);
+    SYS(w, REPLY_WAIT, 0, 7, 0);
+    assert_ptr_equal(host_cpu.current, R); // priority 40 before 5
+    assert_int_equal(R->regs.rsi, 7);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
@@ -340,6 +354,7 @@ int main(void)
         T(cancelled_helping_worker_runs),
         T(cancelled_receiver),
         T(one_bit_through_an_interrupt),
+        T(cancelled_worker_keeps_no_time),
         T(many_timers),
         T(wait_without_deadline),
         T(bounded_lists),
