@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A Linux guest with `clock: 8254`: it is not told the TSC's frequency, and must measure what root says, for the 8254 is exact.
-A guest that is not interrupted by others measures well; so it is alone. usage: tests/guest/clock.py"""
+A guest that is not interrupted by others measures well; so it is alone. In emulation it polls the 8254 too slowly and takes the
+ACPI PM timer, if it can read that within 50,000 ticks (tsc_read_refs in Linux' arch/x86/kernel/tsc.c). A slow or busy emulator
+does not come up to that: Linux says so and measures nothing. Then the machine is started again, and at last the check is skipped.
+usage: tests/guest/clock.py"""
 
 import re
 import time
@@ -10,6 +13,7 @@ from guest import Checks, System, expect_in, expect_true
 
 GROUP = "clock-8254"
 ALLOWED = 0.005  # of the frequency
+STARTS = 4
 
 YAML = """
 system: clock
@@ -25,6 +29,10 @@ vms:
 """
 
 
+class Disturbed(Exception):
+    """Linux saw that its readings were no good, and gave up."""
+
+
 def start(m):
     m.mhz = int(m.expect(r"TSC (\d+) MHz", 120).group(1))
     m.expect(r"Boot +seconds", 120)
@@ -36,6 +44,9 @@ def frequency(m):
     m.attach("linux")
     log = m.shell("dmesg | grep -iE 'tsc|clocksource'")
     expect_true("kvm-clock" not in log, "it uses kvm-clock all the same")
+    if "could not calculate TSC khz" in log:
+        m.detach()
+        raise Disturbed
     found = re.search(r"tsc: Detected ([0-9.]+) MHz processor", log)
     expect_true(found, f"no measured frequency in {log!r}")
     measured = float(found.group(1))
@@ -71,11 +82,21 @@ def main():
     if not guest.linux_kernel():
         print(f"SKIP {GROUP} (no /boot/vmlinuz-*-cloud-amd64)")
         return
-    with System("qemu", guest.image(YAML, GROUP), GROUP, memory=512) as m:
-        check = Checks(GROUP, m)
-        if check("start", start, m):
-            check("frequency", frequency, m)
+    image = guest.image(YAML, GROUP)
+    for starts_left in reversed(range(STARTS)):
+        with System("qemu", image, GROUP, memory=512) as m:
+            check = Checks(GROUP, m)
+            try:
+                if not check("start", start, m):
+                    return
+                check("frequency", frequency, m)
+            except Disturbed:
+                if starts_left:
+                    print(f"Linux could not measure, {starts_left} starts left")
+                    continue
+                print(f"SKIP {GROUP}/frequency (in {STARTS} starts the emulator was too slow for Linux to measure)")
             check("sleep", sleeps, m)
+            return
 
 
 main()
