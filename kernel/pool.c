@@ -3,6 +3,7 @@
 // search, no merging, constant time, and a pool's creator decides how much it is worth.
 #include "mem.h"
 #include "arch.h"
+#include <string.h>
 
 static const uint16_t class_size[POOL_CLASSES] = {64, 256, 1024, PAGE_SIZE};
 
@@ -48,7 +49,7 @@ void *pool_alloc(struct pool *pool, size_t size)
         block = take_page(pool);
     else if ((block = pool->free[class]))
         pool->free[class] = *(void **)block;
-    return block ? __builtin_memset(block, 0, class_size[class]) : NULL;
+    return block ? memset(block, 0, class_size[class]) : NULL;
 }
 
 void pool_free(struct pool *pool, void *block, size_t size)

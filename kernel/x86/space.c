@@ -3,6 +3,7 @@
 #include "cpu.h"
 #include "paging.h"
 #include "virt.h"
+#include <string.h>
 
 #define CR3_KEEP   (1ull << 63)
 #define PCID_COUNT 4096
@@ -139,7 +140,7 @@ static enum status bitmap_create(struct task *task)
             task->io_bitmap[i] = pool_alloc(pool, PAGE_SIZE);
             if (!task->io_bitmap[i])
                 return ERR_MEMORY;
-            __builtin_memset(task->io_bitmap[i], ALL_ONES, PAGE_SIZE);
+            memset(task->io_bitmap[i], ALL_ONES, PAGE_SIZE);
         }
     for (unsigned i = 0; i < 3; i++)
         if (!task->io_tables[i]) {
