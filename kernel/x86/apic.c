@@ -99,22 +99,25 @@ static uint64_t calibrate_once(unsigned count, uint64_t *ticks, uint32_t *apic_t
     return error;
 }
 
-// HAZARD: in an emulator, or under system management, time passes between two instructions. The best of some
-// measurements counts.
+// HAZARD: in an emulator, or under system management, time passes between two instructions, and one clock may run ahead
+// of the other. Two measurements in a row must be good and agree; when none do, the best of all counts.
 void apic_timer_calibrate(void)
 {
     const unsigned count = 23864, hz = 1193182, tries = 10;
-    uint64_t best = UINT64_MAX, ticks = 1;
+    uint64_t best = UINT64_MAX, ticks = 1, before = 0;
     uint32_t apic_ticks = 1;
 
-    for (unsigned i = 0; i < tries && best > ticks / 2048; i++) {
-        uint64_t measured, error;
+    for (unsigned i = 0, agree = 0; i < tries && !agree; i++) {
+        uint64_t measured;
         uint32_t apic_measured;
+        uint64_t error = calibrate_once(count, &measured, &apic_measured);
+        uint64_t apart = measured > before ? measured - before : before - measured;
 
-        error = calibrate_once(count, &measured, &apic_measured);
-        if (error < best) {
+        agree = error <= measured / 2048 && apart <= measured / 1024;
+        before = measured;
+        if (measured && (agree || error < best)) {
             best = error;
-            ticks = measured ? measured : 1;
+            ticks = measured;
             apic_ticks = apic_measured;
         }
     }
