@@ -57,6 +57,14 @@ class Machine:
                                         stderr=subprocess.DEVNULL, env=environment, start_new_session=True)
 
     def start_bochs(self, iso, memory, model, cpus, extra):
+        for _ in range(3):  # another program may take the port, or the one of Bochs' display, at the same moment
+            if self.try_bochs(iso, memory, model, cpus, extra):
+                return
+            self.end_process()
+        with open(os.path.join(self.work.name, "log"), "rb") as log:
+            raise Missing(f"Bochs does not listen on its serial port; its log ends: {log.read()[-300:]!r}")
+
+    def try_bochs(self, iso, memory, model, cpus, extra):
         port = free_port()
         commands = os.path.join(self.work.name, "commands")
         with open(commands, "w") as out:
@@ -67,13 +75,14 @@ class Machine:
                     f"memory: guest={memory}, host={min(memory, 2048)}",
                     f"com1: enabled=1, mode=socket-server, dev=localhost:{port}", *extra], environment)
         for _ in range(200):  # Bochs waits with the start until someone connects
+            if self.process.poll() is not None:
+                return False
             try:
                 self.line = socket.create_connection(("127.0.0.1", port))
-                return
+                return True
             except OSError:
                 time.sleep(0.1)
-        self.close()
-        raise Missing("Bochs does not listen on its serial port")
+        return False
 
     def read(self, seconds):
         """Takes what the line prints within the time; False when the emulator has ended."""
@@ -128,13 +137,16 @@ class Machine:
             self.read(0.2)
         return self.process.returncode
 
-    def close(self):
+    def end_process(self):
         if self.process.poll() is None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
         self.process.wait()
+
+    def close(self):
+        self.end_process()
         if self.line:
             self.line.close()
         self.log.close()
