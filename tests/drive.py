@@ -73,7 +73,7 @@ class Machine:
         self.start(["bochs-bin", "-q", "-f", os.path.join(ROOT, "tools/bochsrc"), "-rc", commands,
                     f"cpu: model={model or BOCHS_MODEL}, count={cpus}",
                     f"memory: guest={memory}, host={min(memory, 2048)}",
-                    f"com1: enabled=1, mode=socket-server, dev=localhost:{port}", *extra], environment)
+                    f"com1: enabled=1, mode=socket-server, dev=127.0.0.1:{port}", *extra], environment)
         for _ in range(200):  # Bochs waits with the start until someone connects
             if self.process.poll() is not None:
                 return False

@@ -70,7 +70,7 @@ run_bochs() { # uses iso memory cpus cpu
     ISO=$iso BXLOG=$work/log setsid bochs-bin -q -f "$root/tools/bochsrc" -rc "$work/commands" \
         "cpu: model=${cpu:-corei7_skylake_x}, count=$cpus" \
         "memory: guest=$memory, host=$((memory < 2048 ? memory : 2048))" \
-        "com1: enabled=1, mode=socket-server, dev=localhost:$port" \
+        "com1: enabled=1, mode=socket-server, dev=127.0.0.1:$port" \
         </dev/null >"$work/output" 2>&1 &
     bochs=$!
     "$O/tools/serial-bridge" "$port" || status=$?
