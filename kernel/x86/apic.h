@@ -17,7 +17,7 @@ struct irq;
 void apic_init(uint64_t address);
 uint32_t apic_id(void);
 void apic_eoi(void);
-// Measures the timer against the TSC over the next `ticks` TSC ticks.
+// Measures the TSC and the timer against the 8254: sets tsc_hz. Some 40 ms, interrupts off; at boot only.
 void apic_timer_calibrate(void);
 void pic_disable(void);
 
