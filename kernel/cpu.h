@@ -12,8 +12,10 @@ struct cpu {
     uint32_t number, apic_id;
     bool need_resched;
     uint64_t ready_bitmap;                // bit n: ready[n] is not empty
-    struct thread *ready[PRIORITY_COUNT]; // rings; the head runs first
-    struct thread *timers;                // by deadline
+    struct thread *ready[PRIORITY_COUNT]; // rings; the head runs first. Priority 0 is `fair`
+    struct heap timers, refills;          // threads by deadline; those out of budget by the end of their period
+    struct heap fair;                     // queued threads of priority 0 by virtual time
+    uint64_t fair_time;                   // virtual time of the one that ran last: newcomers start there
     uint64_t since;                       // TSC of the last accounting
     uint64_t slice_end;
     uint64_t armed;                    // deadline that the hardware timer holds

@@ -2,18 +2,68 @@
 // The scheduler: ready queues, timers, and the walk from the queued thread to the one that runs on its time.
 #include "ipc.h"
 #include "sched.h"
+#include "signal.h"
 
 uint64_t tsc_hz;
 
-void sched_enqueue(struct thread *thread)
+static struct thread *thread_of(struct heap_node *node, size_t offset)
+{
+    return (struct thread *)((char *)node - offset);
+}
+
+static void timer_update(struct cpu *cpu)
+{
+    uint64_t next = cpu->timers.root ? cpu->timers.root->key : TIMER_NONE;
+
+    if (cpu->refills.root && cpu->refills.root->key < next)
+        next = cpu->refills.root->key;
+    next = cpu->slice_end < next ? cpu->slice_end : next;
+    if (next != cpu->armed) {
+        cpu->armed = next;
+        arch_timer_arm(next);
+    }
+}
+
+// Hard constant-bandwidth rule, on wake-up: what is left must not exceed the thread's share of what remains of its
+// period; else a new period begins now. True when it may run.
+static bool budget_wake(struct thread *thread)
+{
+    uint64_t now = arch_time();
+
+    if (!thread->budget)
+        return true;
+    if (now >= thread->period_end || (unsigned __int128)thread->budget_left * thread->period >
+                                         (unsigned __int128)thread->budget * (thread->period_end - now)) {
+        thread->budget_left = thread->budget;
+        thread->period_end = now + thread->period;
+    }
+    return thread->budget_left;
+}
+
+static void refill_wait(struct thread *thread)
+{
+    if (!heap_holds(&thread->refill))
+        heap_insert(&thread->cpu->refills, &thread->refill, thread->period_end);
+}
+
+static void refill_cancel(struct thread *thread)
+{
+    if (heap_holds(&thread->refill))
+        heap_remove(&thread->cpu->refills, &thread->refill);
+}
+
+static void enqueue(struct thread *thread)
 {
     struct cpu *cpu = thread->cpu;
     struct thread *head = cpu->ready[thread->priority];
 
-    if (thread->queued)
-        return;
     thread->queued = 1;
-    if (head) {
+    if (thread->priority == 0) {
+        if (thread->virtual_time < cpu->fair_time) // sleeping earns nothing
+            thread->virtual_time = cpu->fair_time;
+        heap_insert(&cpu->fair, &thread->fair, thread->virtual_time);
+        cpu->ready_bitmap |= 1;
+    } else if (head) {
         thread->ready_next = head;
         thread->ready_prev = head->ready_prev;
         head->ready_prev->ready_next = thread;
@@ -29,6 +79,18 @@ void sched_enqueue(struct thread *thread)
         cpu->need_resched = true;
 }
 
+void sched_enqueue(struct thread *thread)
+{
+    if (thread->queued || heap_holds(&thread->refill))
+        return;
+    if (budget_wake(thread)) {
+        enqueue(thread);
+    } else {
+        refill_wait(thread);
+        timer_update(thread->cpu);
+    }
+}
+
 static void unqueue(struct thread *thread)
 {
     struct cpu *cpu = thread->cpu;
@@ -37,12 +99,18 @@ static void unqueue(struct thread *thread)
         return;
     thread->queued = 0;
     thread->slice_used = 0;
-    thread->ready_next->ready_prev = thread->ready_prev;
-    thread->ready_prev->ready_next = thread->ready_next;
-    if (cpu->ready[thread->priority] == thread)
-        cpu->ready[thread->priority] = thread->ready_next == thread ? NULL : thread->ready_next;
-    if (!cpu->ready[thread->priority])
-        cpu->ready_bitmap &= ~(1ull << thread->priority);
+    if (thread->priority == 0) {
+        heap_remove(&cpu->fair, &thread->fair);
+        if (!cpu->fair.root)
+            cpu->ready_bitmap &= ~1ull;
+    } else {
+        thread->ready_next->ready_prev = thread->ready_prev;
+        thread->ready_prev->ready_next = thread->ready_next;
+        if (cpu->ready[thread->priority] == thread)
+            cpu->ready[thread->priority] = thread->ready_next == thread ? NULL : thread->ready_next;
+        if (!cpu->ready[thread->priority])
+            cpu->ready_bitmap &= ~(1ull << thread->priority);
+    }
     if (cpu->donor == thread)
         cpu->need_resched = true;
 }
@@ -61,6 +129,7 @@ void sched_rotate(struct thread *thread)
 void sched_remove(struct thread *thread)
 {
     unqueue(thread);
+    refill_cancel(thread);
     thread_timer(thread, TIMER_NONE);
 }
 
@@ -96,48 +165,64 @@ void sched_wake(struct thread *thread)
     sched_release_waiters(thread);
 }
 
-static void timer_update(struct cpu *cpu)
-{
-    uint64_t next = cpu->timers ? cpu->timers->deadline : TIMER_NONE;
-
-    next = cpu->slice_end < next ? cpu->slice_end : next;
-    if (next != cpu->armed) {
-        cpu->armed = next;
-        arch_timer_arm(next);
-    }
-}
-
 void thread_timer(struct thread *thread, uint64_t deadline)
 {
     struct cpu *cpu = thread->cpu;
 
     if (thread->deadline == deadline)
         return;
-    if (thread->deadline != TIMER_NONE) {
-        if (thread->timer_next)
-            thread->timer_next->timer_prev = thread->timer_prev;
-        if (thread->timer_prev)
-            thread->timer_prev->timer_next = thread->timer_next;
-        else
-            cpu->timers = thread->timer_next;
-    }
+    if (thread->deadline != TIMER_NONE)
+        heap_remove(&cpu->timers, &thread->timer);
     thread->deadline = deadline;
-    if (deadline != TIMER_NONE) {
-        struct thread *before = NULL, *after = cpu->timers;
-        while (after && after->deadline <= deadline) { // bound: armed timers
-            before = after;
-            after = after->timer_next;
-        }
-        thread->timer_prev = before;
-        thread->timer_next = after;
-        if (after)
-            after->timer_prev = thread;
-        if (before)
-            before->timer_next = thread;
-        else
-            cpu->timers = thread;
-    }
+    if (deadline != TIMER_NONE)
+        heap_insert(&cpu->timers, &thread->timer, deadline);
     timer_update(cpu);
+}
+
+void sched_budget(struct thread *thread, uint64_t budget, uint64_t period, cap_t overrun, unsigned bit)
+{
+    bool waited = heap_holds(&thread->refill);
+
+    refill_cancel(thread);
+    thread->budget = thread->budget_left = budget;
+    thread->period = period;
+    thread->period_end = arch_time() + period;
+    thread->overrun = overrun;
+    thread->overrun_bit = bit;
+    if (waited)
+        sched_enqueue(thread);
+    this_cpu()->need_resched = true; // the slice's end may be another
+}
+
+// Charges the time since the last look to the donor. HAZARD: a donor that spent its budget inside of a server leaves
+// the queue, not the call: the server goes on when the next caller helps it, or in the donor's next period.
+static void account(struct cpu *cpu)
+{
+    uint64_t now = arch_time(), used = now - cpu->since;
+    struct thread *donor = cpu->donor;
+
+    cpu->since = now;
+    if (!donor)
+        return;
+    donor->time += used;
+    donor->slice_used += used;
+    donor->task->time += used;
+    if (donor->priority == 0) {
+        donor->virtual_time += used * WEIGHT_DEFAULT / donor->weight;
+        if (donor->queued) {
+            heap_remove(&cpu->fair, &donor->fair);
+            heap_insert(&cpu->fair, &donor->fair, donor->virtual_time);
+            cpu->fair_time = cpu->fair.root->key; // grows: the donor was the smallest, and got larger
+        }
+    }
+    if (donor->budget) {
+        donor->budget_left = used < donor->budget_left ? donor->budget_left - used : 0;
+        if (!donor->budget_left && donor->queued) {
+            unqueue(donor);
+            refill_wait(donor);
+            signal_raise_ref(donor->overrun, donor->overrun_bit);
+        }
+    }
 }
 
 void sched_timer_interrupt(void)
@@ -146,29 +231,27 @@ void sched_timer_interrupt(void)
     uint64_t now = arch_time();
 
     cpu->armed = TIMER_NONE; // one-shot
+    account(cpu);
     // The next interrupt, which follows at once, takes the rest.
-    for (unsigned n = 0; n < 8 && cpu->timers && cpu->timers->deadline <= now; n++) {
-        struct thread *thread = cpu->timers;
+    for (unsigned n = 0; n < 8 && cpu->timers.root && cpu->timers.root->key <= now; n++) {
+        struct thread *thread = thread_of(cpu->timers.root, offsetof(struct thread, timer));
         if ((thread->state & STATE_MASK) == STATE_WAITING)
             thread_cancel(thread, ERR_TIMEOUT);
         else
             thread_timer(thread, TIMER_NONE);
     }
+    for (unsigned n = 0; n < 8 && cpu->refills.root && cpu->refills.root->key <= now; n++) {
+        struct thread *thread = thread_of(cpu->refills.root, offsetof(struct thread, refill));
+        refill_cancel(thread);
+        thread->budget_left = thread->budget;
+        thread->period_end += thread->period;
+        if (thread->period_end <= now)
+            thread->period_end = now + thread->period;
+        enqueue(thread);
+    }
     if (cpu->slice_end <= now && cpu->donor)
         sched_rotate(cpu->donor);
     timer_update(cpu);
-}
-
-static void account(struct cpu *cpu)
-{
-    uint64_t now = arch_time();
-
-    if (cpu->donor) {
-        cpu->donor->time += now - cpu->since;
-        cpu->donor->slice_used += now - cpu->since;
-        cpu->donor->task->time += now - cpu->since;
-    }
-    cpu->since = now;
 }
 
 // The thread at the end of the donor's call chain that can run; NULL when the chain is blocked (the donor then waits
@@ -233,7 +316,9 @@ void schedule(void)
             timer_update(cpu);
             arch_idle();
         }
-        struct thread *donor = cpu->ready[63 - __builtin_clzll(cpu->ready_bitmap)];
+        unsigned priority = 63 - __builtin_clzll(cpu->ready_bitmap);
+        struct thread *donor =
+            priority ? cpu->ready[priority] : thread_of(cpu->fair.root, offsetof(struct thread, fair));
         struct thread *thread = follow(donor);
         if (!thread) {
             arch_preempt_point();
@@ -242,7 +327,10 @@ void schedule(void)
         // HAZARD: a thread that is preempted often must still use its slice up, or its equals starve: what it used
         // counts.
         uint64_t slice = tsc_hz / SLICE_PER_SECOND, used = donor->slice_used < slice ? donor->slice_used : slice;
-        cpu->slice_end = donor->ready_next == donor ? TIMER_NONE : cpu->since + slice - used;
+        bool alone = priority ? donor->ready_next == donor : !donor->fair.left;
+        cpu->slice_end = alone ? TIMER_NONE : cpu->since + slice - used;
+        if (donor->budget && donor->budget_left < cpu->slice_end - cpu->since)
+            cpu->slice_end = cpu->since + donor->budget_left;
         cpu->donor = donor;
         cpu->need_resched = false;
         timer_update(cpu);

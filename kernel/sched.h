@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Scheduling: per CPU, 64 fixed priorities in turns within one priority; call chains run on the time of the thread that
-// is queued.
+// Scheduling: per CPU, 64 fixed priorities in turns within one priority, the lowest shared by weight; budgets; call
+// chains run on the time of the thread that is queued.
 #pragma once
 
 #include "cpu.h"
@@ -25,6 +25,10 @@ void sched_remove(struct thread *thread); // out of the ready queue and off the 
 void sched_enqueue(struct thread *thread);
 void sched_rotate(struct thread *thread); // to the end of its priority's ring
 void sched_timer_interrupt(void);
+
+// At most `budget` ticks of each `period`; 0, 0: no limit. `overrun`: a signal reference, raised on `bit` each time it
+// is spent, or 0.
+void sched_budget(struct thread *thread, uint64_t budget, uint64_t period, cap_t overrun, unsigned bit);
 
 // Sets the thread's one timer (absolute TSC; TIMER_NONE stops it). When it fires, a waiting thread gets ERR_TIMEOUT, a
 // vCPU leaves its guest.

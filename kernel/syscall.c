@@ -324,6 +324,26 @@ static enum status sys_unmap(struct call *c)
     return status;
 }
 
+static enum status thread_budget(struct call *c, struct thread *thread)
+{
+    struct signal *signal;
+    cap_t overrun = 0;
+
+    if (c->w[0] > c->w[1] || c->w[1] > PERIOD_MAX || (!c->w[0] && c->w[1]) || c->w[3] > 63)
+        return ERR_ARG;
+    if (c->w[2] != CAP_NONE) {
+        enum status status = lookup(c, c->w[2], OBJ_SIGNAL, RIGHT_RAISE, &signal);
+        if (status != OK)
+            return status;
+        overrun = c->task->caps[c->w[2]];
+        unsigned rights = cap_rights(overrun);
+        if (rights & RIGHT_ONE_BIT && (rights >> 5 & 63) != c->w[3])
+            return ERR_RIGHTS;
+    }
+    sched_budget(thread, c->w[0], c->w[1], overrun, c->w[3]);
+    return OK;
+}
+
 static enum status sys_thread_ctl(struct call *c)
 {
     struct thread *thread;
@@ -334,6 +354,8 @@ static enum status sys_thread_ctl(struct call *c)
     unsigned op = c->label & 0xff;
     if (c->label > 0xffff || (c->label >> 8 && op != THREAD_WRITE))
         return ERR_ARG;
+    if (op == THREAD_BUDGET)
+        return thread_budget(c, thread);
     status = thread_ctl(thread, c->label, c->w);
     if (op == THREAD_READ || op == THREAD_FAULT)
         c->words = 6;

@@ -24,6 +24,7 @@ enum status thread_create(struct pool *pool, struct task *task, enum thread_kind
     thread->caps = task->caps;
     thread->cr3 = task->cr3;
     thread->deadline = TIMER_NONE;
+    thread->weight = WEIGHT_DEFAULT;
     thread->regs.rflags = RFLAGS_FIXED; // HAZARD: it may be resumed without a start; with 0 it ran with interrupts off
     thread->task_next = task->space.threads;
     if (thread->task_next)
@@ -269,6 +270,11 @@ enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6])
         return OK;
     case THREAD_PRIORITY:
         return thread_set_priority(thread, words[0]);
+    case THREAD_WEIGHT:
+        if (!words[0] || words[0] > WEIGHT_MAX)
+            return ERR_ARG;
+        thread->weight = words[0];
+        return OK;
     case THREAD_FPU:
         return arch_thread_fpu(thread, words[0] & 1);
     default:

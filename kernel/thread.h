@@ -3,6 +3,7 @@
 // vCPU threads can enter a guest.
 #pragma once
 
+#include "heap.h"
 #include "space.h"
 
 struct cpu;
@@ -50,7 +51,7 @@ struct thread {
     struct regs regs __attribute__((aligned(16)));
     uint8_t kind, priority;
     uint8_t queued; // in the ready queue
-    uint8_t timer_armed;
+    uint8_t overrun_bit;
     uint32_t gate_count;
     uint64_t fs_base;
     struct vcpu *vcpu;
@@ -62,10 +63,19 @@ struct thread {
     struct thread *wait_next, *waits_for; // that list, and the thread whose list it is
     struct signal *waiting;               // STATE_WAITING
     uint64_t deadline;                    // of its timer, TSC
-    struct thread *timer_next, *timer_prev;
-    uint64_t time, slice_used; // TSC ticks used: in all; of the present time slice
-    uint64_t fault_address;    // CR2; vector and error are in `regs`
-    void *xstate;              // FPU save area, when it may own the FPU
+    struct heap_node timer;               // armed for `deadline`
+    uint64_t time, slice_used;            // TSC ticks used: in all; of the present time slice
+    // Budget: at most `budget` ticks in each `period`, donated time included; 0: no limit. Hard constant-bandwidth
+    // rule, sched.c.
+    uint64_t budget, period, budget_left, period_end;
+    struct heap_node refill; // it spent its budget and waits for period_end
+    cap_t overrun;           // signal to raise then
+    // Priority 0, the best-effort band: shares by weight.
+    struct heap_node fair;
+    uint64_t virtual_time; // ticks used, divided by weight
+    uint32_t weight;
+    uint64_t fault_address; // CR2; vector and error are in `regs`
+    void *xstate;           // FPU save area, when it may own the FPU
 };
 
 #define TIMER_NONE UINT64_MAX

@@ -225,7 +225,11 @@ static void check_thread(struct thread *t)
         CHECK(!t->wait_next);
     }
     if (!is_blocked(t) && !t->caller)
-        CHECK(t->queued || t->waits_for); // nobody is forgotten
+        CHECK(t->queued || t->waits_for || heap_holds(&t->refill)); // nobody is forgotten
+    CHECK(!(t->queued && heap_holds(&t->refill)) &&
+          (!heap_holds(&t->refill) || (t->budget && !t->budget_left)));
+    CHECK(heap_holds(&t->timer) == (t->deadline != TIMER_NONE) &&
+          heap_holds(&t->fair) == (t->queued && !t->priority));
     for (struct gate *g = t->gates, *last = NULL; g; last = g, g = g->next)
         CHECK(is_live(g, OBJ_GATE) && g->worker == t && g->prev == last);
     bool found = false;
@@ -234,11 +238,22 @@ static void check_thread(struct thread *t)
     CHECK(found);
 }
 
-static void check_queues(unsigned queued, unsigned timers)
+// Counts a heap's nodes, each of which lies at `offset` in a live thread.
+static unsigned check_heap(const struct heap_node *node, const struct heap_node *parent,
+                           size_t offset)
 {
-    uint64_t last = 0;
+    if (!node)
+        return 0;
+    CHECK(is_live((const char *)node - offset, OBJ_THREAD) && node->parent == parent &&
+          (!parent || parent->key <= node->key));
+    return 1 + check_heap(node->left, node, offset) + check_heap(node->right, node, offset);
+}
 
-    for (unsigned p = 0; p < PRIORITY_COUNT; p++) {
+static void check_queues(unsigned queued, unsigned timers, unsigned refills)
+{
+    CHECK(!!host_cpu.fair.root == (host_cpu.ready_bitmap & 1) && !host_cpu.ready[0]);
+    queued -= check_heap(host_cpu.fair.root, NULL, offsetof(struct thread, fair));
+    for (unsigned p = 1; p < PRIORITY_COUNT; p++) {
         struct thread *head = host_cpu.ready[p], *t = head;
         CHECK(!!head == (host_cpu.ready_bitmap >> p & 1));
         if (!head)
@@ -251,14 +266,10 @@ static void check_queues(unsigned queued, unsigned timers)
         } while (t != head);
     }
     CHECK(!queued);
-    for (struct thread *t = host_cpu.timers, *before = NULL; t; before = t, t = t->timer_next) {
-        CHECK(is_live(t, OBJ_THREAD) && t->timer_prev == before && t->deadline >= last);
-        CHECK(timers--);
-        last = t->deadline;
-    }
-    CHECK(!timers);
-    CHECK(host_cpu.armed <= last || !host_cpu.timers ||
-          host_cpu.armed <= host_cpu.timers->deadline);
+    CHECK(check_heap(host_cpu.timers.root, NULL, offsetof(struct thread, timer)) == timers);
+    CHECK(check_heap(host_cpu.refills.root, NULL, offsetof(struct thread, refill)) == refills);
+    CHECK(!host_cpu.timers.root || host_cpu.armed <= host_cpu.timers.root->key);
+    CHECK(!host_cpu.refills.root || host_cpu.armed <= host_cpu.refills.root->key);
     CHECK(!host_cpu.donor || is_live(host_cpu.donor, OBJ_THREAD));
     CHECK(!host_cpu.current || is_live(host_cpu.current, OBJ_THREAD));
     if (host_cpu.current)
@@ -270,7 +281,7 @@ static void check_kernel(bool deep)
 {
     static struct use uses[4096];
     static uint32_t quotas[4096];
-    unsigned queued = 0, timers = 0;
+    unsigned queued = 0, timers = 0, refills = 0;
 
     FOR_OBJECTS(o)
     {
@@ -308,6 +319,7 @@ static void check_kernel(bool deep)
             check_thread((struct thread *)o);
             queued += ((struct thread *)o)->queued;
             timers += ((struct thread *)o)->deadline != TIMER_NONE;
+            refills += heap_holds(&((struct thread *)o)->refill);
             use_block(use, sizeof(struct thread));
             break;
         case OBJ_GATE: {
@@ -337,5 +349,5 @@ static void check_kernel(bool deep)
     for (unsigned gsi = 0; gsi < 24; gsi++)
         CHECK(!host_irqs[gsi] || is_live(host_irqs[gsi], OBJ_IRQ));
     CHECK(dead_worker.state == STATE_DEAD && !dead_worker.waiters);
-    check_queues(queued, timers);
+    check_queues(queued, timers, refills);
 }

@@ -242,6 +242,12 @@ static void drive_call(struct tape *tape, struct thread *t)
         slot = 1, w[0] = 0x40000000 | (w[0] & 0xff000), w[1] &= 0x1ff000;
     if (op == SYS_THREAD_CTL && choice & 0x40)
         slot = (slot & 4 ? 10 : 24) + slot % 4, label %= THREAD_FPU + 1;
+    if (op == SYS_THREAD_CTL && label == THREAD_BUDGET && choice & 0x20)
+        w[0] %= 400, w[1] = w[0] + (w[0] ? w[1] % 4000 : 0),
+                     w[2] = w[2] & 1 ? CAP_NONE : 16 + w[2] % 4, w[3] %= 64;
+    if (op == SYS_THREAD_CTL && (label == THREAD_PRIORITY || label == THREAD_WEIGHT) &&
+        choice & 0x20)
+        w[0] %= 8;
     if (drive_trace)
         printf("%p: op %u slot %u label 0x%lx w 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx\n", (void *)t,
                (unsigned)op, (unsigned)slot, label, w[0], w[1], w[2], w[3], w[4]);
