@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The one Makefile: kernel, tasks, host tools, unit tests, fuzz targets, ISO images. `./bulkhead` is the front door; this is underneath.
-#   make [O=build] [CC=gcc|clang] [DEBUG=1] all | iso | unit | fuzz | tests | tools | clean
+#   make [O=build] [CC=gcc|clang] [DEBUG=0|1|2] all | iso | unit | fuzz | tests | tools | clean
+# DEBUG=2: the kernel checks itself (kernel/check.h). With it PREEMPT=1: every preemption point restarts the system call, and
+# FAIL_ALLOC=n: every n-th allocation fails. Each such build needs an O of its own.
 O       ?= build
 CC      := gcc
 CLANG   := clang
 OBJCOPY := objcopy
 DEBUG   ?= 1
+PREEMPT ?= 0
+FAIL_ALLOC ?= 0
+CHECKED := $(if $(filter-out 0 1,$(DEBUG)),1,0)
 
 WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
 FREE    := -std=gnu17 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
            -fno-asynchronous-unwind-tables -fomit-frame-pointer -fno-common -fno-strict-aliasing $(WARN) -MMD -MP -DDEBUG=$(DEBUG)
-KFLAGS  := $(FREE) -mcmodel=kernel -Iinclude -Ikernel
+KFLAGS  := $(FREE) -DCHECKED=$(CHECKED) -DPREEMPT=$(PREEMPT) -DFAIL_ALLOC=$(FAIL_ALLOC) -mcmodel=kernel -Iinclude -Ikernel
 UFLAGS  := $(FREE) -mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I.
 HFLAGS  := -std=gnu17 -O2 -g $(WARN) -MMD -MP -Iinclude -I.
 LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 # ---- sources: every file of a folder belongs to it
-KERNEL_SRC := $(wildcard kernel/*.c kernel/x86/*.c kernel/x86/vmx/*.c kernel/x86/svm/*.c)
+# What only debugs the kernel itself is compiled for DEBUG=2; its headers make the hooks empty otherwise.
+KDEBUG_SRC := $(wildcard kernel/check*.c kernel/x86/check*.c kernel/debug*.c kernel/x86/debug*.c kernel/trace*.c kernel/x86/trace*.c)
+KERNEL_SRC := $(filter-out $(if $(filter 1,$(CHECKED)),,$(KDEBUG_SRC)),$(wildcard kernel/*.c kernel/x86/*.c kernel/x86/vmx/*.c kernel/x86/svm/*.c))
 KERNEL_ASM := $(wildcard kernel/x86/*.S kernel/x86/vmx/*.S kernel/x86/svm/*.S)
 LIB_SRC    := $(wildcard lib/*.c)
 LIB_ASM    := $(wildcard lib/*.S)
@@ -82,7 +89,7 @@ $(O)/tools/bulkhead-config: $(wildcard tools/config/*.c tools/config/*.h)
 
 # ---- unit tests and fuzz targets: the line "// links: a.c b.c" in a test names the sources it needs, "// libs: -lx" libraries
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-TFLAGS  := -std=gnu17 -g -O1 -DDEBUG=1 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I. \
+TFLAGS  := -std=gnu17 -g -O1 -DDEBUG=1 -DCHECKED=1 -DPREEMPT=0 -DFAIL_ALLOC=0 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I. \
            -idirafter lib/include -idirafter lib
 links    = $(shell sed -n 's,^// links: *,,p' $(1))
 libs     = $(shell sed -n 's,^// libs: *,,p' $(1))
