@@ -40,6 +40,16 @@ static bool budget_wake(struct thread *thread)
     return thread->budget_left;
 }
 
+// The next period. Nothing is carried over: what a starved thread did not use is lost, so that nobody below it waits
+// for longer than one budget in any of its periods.
+static void refill(struct thread *thread, uint64_t now)
+{
+    thread->budget_left = thread->budget;
+    thread->period_end += thread->period;
+    if (thread->period_end <= now)
+        thread->period_end = now + thread->period;
+}
+
 static void refill_wait(struct thread *thread)
 {
     if (!heap_holds(&thread->refill))
@@ -52,11 +62,39 @@ static void refill_cancel(struct thread *thread)
         heap_remove(&thread->cpu->refills, &thread->refill);
 }
 
+// Charges the time since the last look to the donor.
+static void charge(struct cpu *cpu)
+{
+    uint64_t now = arch_time(), used = now - cpu->since;
+    struct thread *donor = cpu->donor;
+
+    cpu->since = now;
+    if (!donor)
+        return;
+    donor->time += used;
+    donor->slice_used += used;
+    donor->task->time += used;
+    if (donor->priority == 0) {
+        donor->virtual_time += used * WEIGHT_DEFAULT / donor->weight;
+        if (donor->queued) {
+            heap_remove(&cpu->fair, &donor->fair);
+            heap_insert(&cpu->fair, &donor->fair, donor->virtual_time);
+            cpu->fair_time = cpu->fair.root->key; // grows: the donor was the smallest, and got larger
+        }
+    }
+    if (donor->budget)
+        donor->budget_left = used < donor->budget_left ? donor->budget_left - used : 0;
+}
+
 static void enqueue(struct thread *thread)
 {
     struct cpu *cpu = thread->cpu;
     struct thread *head = cpu->ready[thread->priority];
 
+    // HAZARD: who runs alone in the band is charged rarely. A newcomer that started at its old virtual time would keep
+    // it out for as long as it ran.
+    if (thread->priority == 0)
+        charge(cpu);
     thread->queued = 1;
     if (thread->priority == 0) {
         if (thread->virtual_time < cpu->fair_time) // sleeping earns nothing
@@ -183,6 +221,7 @@ void sched_budget(struct thread *thread, uint64_t budget, uint64_t period, cap_t
 {
     bool waited = heap_holds(&thread->refill);
 
+    charge(this_cpu()); // what it ran until now is not of this budget
     refill_cancel(thread);
     thread->budget = thread->budget_left = budget;
     thread->period = period;
@@ -194,34 +233,17 @@ void sched_budget(struct thread *thread, uint64_t budget, uint64_t period, cap_t
     this_cpu()->need_resched = true; // the slice's end may be another
 }
 
-// Charges the time since the last look to the donor. HAZARD: a donor that spent its budget inside of a server leaves
-// the queue, not the call: the server goes on when the next caller helps it, or in the donor's next period.
+// HAZARD: a donor that spent its budget inside of a server leaves the queue, not the call: the server goes on when the
+// next caller helps it, or in the donor's next period.
 static void account(struct cpu *cpu)
 {
-    uint64_t now = arch_time(), used = now - cpu->since;
     struct thread *donor = cpu->donor;
 
-    cpu->since = now;
-    if (!donor)
-        return;
-    donor->time += used;
-    donor->slice_used += used;
-    donor->task->time += used;
-    if (donor->priority == 0) {
-        donor->virtual_time += used * WEIGHT_DEFAULT / donor->weight;
-        if (donor->queued) {
-            heap_remove(&cpu->fair, &donor->fair);
-            heap_insert(&cpu->fair, &donor->fair, donor->virtual_time);
-            cpu->fair_time = cpu->fair.root->key; // grows: the donor was the smallest, and got larger
-        }
-    }
-    if (donor->budget) {
-        donor->budget_left = used < donor->budget_left ? donor->budget_left - used : 0;
-        if (!donor->budget_left && donor->queued) {
-            unqueue(donor);
-            refill_wait(donor);
-            signal_raise_ref(donor->overrun, donor->overrun_bit);
-        }
+    charge(cpu);
+    if (donor && donor->budget && !donor->budget_left && donor->queued) {
+        unqueue(donor);
+        refill_wait(donor);
+        signal_raise_ref(donor->overrun, donor->overrun_bit);
     }
 }
 
@@ -243,10 +265,7 @@ void sched_timer_interrupt(void)
     for (unsigned n = 0; n < 8 && cpu->refills.root && cpu->refills.root->key <= now; n++) {
         struct thread *thread = thread_of(cpu->refills.root, offsetof(struct thread, refill));
         refill_cancel(thread);
-        thread->budget_left = thread->budget;
-        thread->period_end += thread->period;
-        if (thread->period_end <= now)
-            thread->period_end = now + thread->period;
+        refill(thread, now);
         enqueue(thread);
     }
     if (cpu->slice_end <= now && cpu->donor)
@@ -328,9 +347,14 @@ void schedule(void)
         // counts.
         uint64_t slice = tsc_hz / SLICE_PER_SECOND, used = donor->slice_used < slice ? donor->slice_used : slice;
         bool alone = priority ? donor->ready_next == donor : !donor->fair.left;
-        cpu->slice_end = alone ? TIMER_NONE : cpu->since + slice - used;
-        if (donor->budget && donor->budget_left < cpu->slice_end - cpu->since)
-            cpu->slice_end = cpu->since + donor->budget_left;
+        cpu->slice_end = alone && !donor->budget ? TIMER_NONE : cpu->since + slice - used;
+        if (donor->budget) {
+            if (donor->period_end <= cpu->since)
+                refill(donor, cpu->since);
+            uint64_t end = cpu->since + donor->budget_left;
+            end = donor->period_end < end ? donor->period_end : end;
+            cpu->slice_end = end < cpu->slice_end ? end : cpu->slice_end;
+        }
         cpu->donor = donor;
         cpu->need_resched = false;
         timer_update(cpu);

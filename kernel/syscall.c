@@ -331,6 +331,9 @@ static enum status thread_budget(struct call *c, struct thread *thread)
 
     if (c->w[0] > c->w[1] || c->w[1] > PERIOD_MAX || (!c->w[0] && c->w[1]) || c->w[3] > 63)
         return ERR_ARG;
+    // HAZARD: the interrupts that begin periods cost whoever runs then.
+    if (c->w[1] && c->w[1] < tsc_hz / PERIODS_PER_SECOND)
+        return ERR_ARG;
     if (c->w[2] != CAP_NONE) {
         enum status status = lookup(c, c->w[2], OBJ_SIGNAL, RIGHT_RAISE, &signal);
         if (status != OK)
@@ -356,6 +359,8 @@ static enum status sys_thread_ctl(struct call *c)
         return ERR_ARG;
     if (op == THREAD_BUDGET)
         return thread_budget(c, thread);
+    if (op == THREAD_PRIORITY && c->w[0] > c->task->priority_max)
+        return ERR_ARG;
     status = thread_ctl(thread, c->label, c->w);
     if (op == THREAD_READ || op == THREAD_FAULT)
         c->words = 6;

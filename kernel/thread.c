@@ -223,7 +223,7 @@ static enum status thread_set_priority(struct thread *thread, uint64_t priority)
 {
     if (priority >= PRIORITY_COUNT || priority > thread->task->priority_max)
         return ERR_ARG;
-    bool queued = thread->queued;
+    bool queued = thread->queued || heap_holds(&thread->refill);
     uint64_t deadline = thread->deadline;
     sched_remove(thread);
     thread->priority = priority;

@@ -90,13 +90,14 @@ enum thread_op {
     THREAD_WRITE,    // label = THREAD_WRITE | group << 8, w0..w5 = values; the thread must be stopped
     THREAD_FAULT,    // -> w0 = vector, w1 = error code, w2 = address (CR2), w3 = rip, w4 = state (enum thread_report)
     THREAD_FS_BASE,  // w0 = base; canonical user address
-    THREAD_PRIORITY, // w0 = priority, not above the task's ceiling
-    THREAD_BUDGET, // w0 = ticks it may run in each w1 = period (both 0: no limit; at most PERIOD_MAX), w2 = signal (RAISE) or
-                   // CAP_NONE, w3 = bit that is raised each time the budget is spent
+    THREAD_PRIORITY, // w0 = priority, not above the thread's task's ceiling and the caller's
+    THREAD_BUDGET, // w0 = ticks it may run in each w1 = period (both 0: no limit; else at most PERIOD_MAX ticks, at least 1 /
+                   // PERIODS_PER_SECOND s), w2 = signal (RAISE) or CAP_NONE, w3 = bit that is raised each time it is spent
     THREAD_WEIGHT, // w0 = share within priority 0, 1 .. WEIGHT_MAX
     THREAD_FPU,      // w0 = 1: the thread uses the FPU, 0: it does not (#NM faults)
 };
 #define PERIOD_MAX (1ull << 48)
+#define PERIODS_PER_SECOND 10000
 #define WEIGHT_DEFAULT 64
 #define WEIGHT_MAX     4096
 enum thread_report { REPORT_STOPPED, REPORT_READY, REPORT_BLOCKED, REPORT_FAULTED };

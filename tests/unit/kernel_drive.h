@@ -243,8 +243,8 @@ static void drive_call(struct tape *tape, struct thread *t)
     if (op == SYS_THREAD_CTL && choice & 0x40)
         slot = (slot & 4 ? 10 : 24) + slot % 4, label %= THREAD_FPU + 1;
     if (op == SYS_THREAD_CTL && label == THREAD_BUDGET && choice & 0x20)
-        w[0] %= 400, w[1] = w[0] + (w[0] ? w[1] % 4000 : 0),
-                     w[2] = w[2] & 1 ? CAP_NONE : 16 + w[2] % 4, w[3] %= 64;
+        w[0] %= 4000, w[1] = w[0] ? 10000 + w[1] % 4000 : 0,
+                      w[2] = w[2] & 1 ? CAP_NONE : 16 + w[2] % 4, w[3] %= 64;
     if (op == SYS_THREAD_CTL && (label == THREAD_PRIORITY || label == THREAD_WEIGHT) &&
         choice & 0x20)
         w[0] %= 8;

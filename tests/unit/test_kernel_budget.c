@@ -69,9 +69,20 @@ static void bad_budgets(void **state)
     assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 2, 1, CAP_NONE, 0), ERR_ARG);
     assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, PERIOD_MAX + 1, CAP_NONE, 0),
                      ERR_ARG);
-    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 0, 1, CAP_NONE, 0), ERR_ARG);
-    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, 2, SIGNAL, 64), ERR_ARG);
-    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, 2, SLOT_TASK, 0), ERR_CAP);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 0, MS, CAP_NONE, 0), ERR_ARG);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, MS / 10 - 1, CAP_NONE, 0), ERR_ARG);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, MS / 10, CAP_NONE, 0), OK);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, PERIOD_MAX, PERIOD_MAX, CAP_NONE, 0),
+                     OK);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, MS, SIGNAL, 64), ERR_ARG);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, MS, SLOT_TASK, 0), ERR_CAP);
+    // A signal that may be raised on one bit only, and one that may not be raised.
+    SYS(R, CAP_COPY, SLOT_TASK, 0, SIGNAL, SLOT_TASK, 41, RIGHT_RAISE | RIGHT_BIT(5));
+    SYS(R, CAP_COPY, SLOT_TASK, 0, SIGNAL, SLOT_TASK, 42, RIGHT_WAIT);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, MS, 41, 4), ERR_RIGHTS);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, MS, 41, 5), OK);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 1, MS, 42, 5), ERR_RIGHTS);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_BUDGET, 0, 0, CAP_NONE, 0), OK);
     assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_WEIGHT, 0), ERR_ARG);
     assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_WEIGHT, WEIGHT_MAX + 1), ERR_ARG);
 }
@@ -175,11 +186,142 @@ static void shares_by_weight(void **state)
     within_percent(c->time, all / 2, 2);
 }
 
+// What it ran before it had a budget is not of the budget.
+static void budget_begins_full(void **state)
+{
+    (void)state;
+    create(OBJ_SIGNAL, SIGNAL, 0, 0, 0, 0);
+    make_active(21, 10);
+    host_time += 1000 * MS; // root ran alone all this time
+    assert_int_equal(SYS(R, THREAD_CTL, SLOT_THREAD, THREAD_BUDGET, 3 * MS, 10 * MS, SIGNAL, 3),
+                     OK);
+    run_for(29 * MS / 10);
+    assert_ptr_equal(host_cpu.current, R);
+    run_for(2 * MS / 10);
+    assert_ptr_not_equal(host_cpu.current, R);
+}
+
+// A change of priority neither loses a thread that waits for its next period, nor gives it another
+// budget.
+static void priority_of_one_that_waits(void **state)
+{
+    (void)state;
+    create(OBJ_SIGNAL, SIGNAL, 0, 0, 0, 0);
+    struct thread *rt = make_active(20, 30);
+    make_active(21, 10);
+    budget(20, 3 * MS, 10 * MS);
+    run_for(0);
+    create(OBJ_SIGNAL, 45, 0, 0, 0, 0);
+    SYS(R, WAIT, 45, 0, host_time + 5 * MS); // root is back when the budget is spent
+    run_for(5 * MS);
+    assert_ptr_equal(host_cpu.current, R);
+    within_percent(rt->time, 3 * MS, 1);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_PRIORITY, 31), OK);
+    SYS(R, WAIT, 45, 0, 0);
+    run_for(49 * MS / 10);
+    within_percent(rt->time, 3 * MS, 1);
+    run_for(100 * MS);
+    within_percent(rt->time, 33 * MS, 2);
+}
+
+// A thread that was kept from running for long does not make up for it: in no period more than one
+// budget.
+static void starved_thread_does_not_catch_up(void **state)
+{
+    (void)state;
+    create(OBJ_SIGNAL, SIGNAL, 0, 0, 0, 0);
+    struct thread *high = make_active(22, 35), *rt = make_active(20, 30),
+                  *low = make_active(21, 10);
+    SYS(R, THREAD_CTL, 22, THREAD_STOP, 0);
+    budget(20, 3 * MS, 10 * MS);
+    create(OBJ_SIGNAL, 45, 0, 0, 0, 0);
+    SYS(R, THREAD_CTL, 22, THREAD_START, 0x1000, 0x2000, 0);
+    SYS(R, WAIT, 45, 0, host_time + 16 * MS);
+    run_for(16 * MS);
+    assert_ptr_equal(host_cpu.current, R);
+    within_percent(high->time, 16 * MS, 1);
+    assert_int_equal(rt->time, 0);
+    SYS(R, THREAD_CTL, 22, THREAD_STOP, 0);
+    SYS(R, WAIT, 45, 0, 0);
+    run_for(14 * MS); // the rest of one period and a whole one
+    within_percent(rt->time, 6 * MS, 1);
+    within_percent(low->time, 8 * MS, 1);
+}
+
+// One that joins the band beside a thread that ran alone in it, unaccounted, gets its share and no
+// more.
+static void newcomer_in_the_band(void **state)
+{
+    (void)state;
+    struct thread *a = make_active(20, 0), *b = make_active(21, 0);
+    create(OBJ_SIGNAL, 41, 0, 0, 0, 0);
+    SYS(R, THREAD_CTL, 20, THREAD_STOP, 0);
+    sleep_root();
+    assert_ptr_equal(host_cpu.current, b);
+    SYS(b, WAIT, 41, 0, 0);
+    assert_int_equal(thread_ctl(a, THREAD_START, (uint64_t[6]){0x1000, 0x2000, 0}), OK);
+    run_scheduler();
+    assert_ptr_equal(host_cpu.current, a);
+    host_time += 5000 * MS; // no timer: it is alone
+    SYS(a, RAISE, 41, 1);
+    uint64_t a_before = a->time, b_before = b->time;
+    run_for(1000 * MS);
+    within_percent(a->time - a_before, 500 * MS, 3);
+    within_percent(b->time - b_before, 500 * MS, 3);
+}
+
+// A long budget is no longer turn: equals take turns by the slice.
+static void budget_is_no_slice(void **state)
+{
+    (void)state;
+    create(OBJ_SIGNAL, SIGNAL, 0, 0, 0, 0);
+    create(OBJ_SIGNAL, 41, 0, 0, 0, 0);
+    struct thread *b = make_active(21, 20), *a;
+    create(OBJ_SIGNAL, 45, 0, 0, 0, 0);
+    SYS(R, WAIT, 45, 0, host_time + MS);
+    SYS(b, WAIT, 41, 0, 0);
+    run_for(MS);
+    assert_ptr_equal(host_cpu.current, R);
+    a = make_active(20, 20);
+    budget(20, 900 * MS, 1000 * MS);
+    SYS(R, WAIT, 45, 0, 0);
+    assert_ptr_equal(host_cpu.current, a);
+    SYS(a, RAISE, 41, 1);
+    run_for(100 * MS);
+    assert_true(b->time > 30 * MS);
+}
+
+// A task hands out no priority above its own ceiling, whatever the ceiling of the thread's task.
+static void ceilings(void **state)
+{
+    (void)state;
+    make_active(20, 10);
+    root_task->priority_max = 9;
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_PRIORITY, 10), ERR_ARG);
+    assert_int_equal(SYS(R, THREAD_CTL, 20, THREAD_PRIORITY, 9), OK);
+    root_task->priority_max = 63;
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_TASK | 50 << 16, CAP_NONE, 0, 63), OK);
+    assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_THREAD | 51 << 16, 50, THREAD_ACTIVE, 30), OK);
+    root_task->priority_max = 20;
+    assert_int_equal(SYS(R, THREAD_CTL, 51, THREAD_PRIORITY, 21), ERR_ARG);
+    assert_int_equal(SYS(R, THREAD_CTL, 51, THREAD_PRIORITY, 20), OK);
+    assert_int_equal(SYS(R, THREAD_CTL, 51, THREAD_PRIORITY, PRIORITY_COUNT), ERR_ARG);
+    root_task->priority_max = 63;
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
-    const struct CMUnitTest tests[] = {T(bad_budgets), T(thirty_percent), T(sleeper_gets_no_more),
+    const struct CMUnitTest tests[] = {T(bad_budgets),
+                                       T(thirty_percent),
+                                       T(sleeper_gets_no_more),
                                        T(tiny_budget_does_not_capture_a_server),
-                                       T(shares_by_weight)};
+                                       T(shares_by_weight),
+                                       T(budget_begins_full),
+                                       T(priority_of_one_that_waits),
+                                       T(starved_thread_does_not_catch_up),
+                                       T(newcomer_in_the_band),
+                                       T(budget_is_no_slice),
+                                       T(ceilings)};
     return cmocka_run_group_tests_name("budgets", tests, NULL, NULL);
 }
