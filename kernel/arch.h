@@ -15,8 +15,11 @@ void arch_window_unmap(uint64_t base, uint64_t size);
 
 uint64_t arch_time(void); // TSC
 struct cpu *this_cpu(void);
-unsigned arch_cpu_count(void);
-struct cpu *arch_cpu(unsigned number);  // NULL when there is none
+unsigned arch_cpu_count(void);         // those that run, numbered from 0; does not change after boot
+struct cpu *arch_cpu(unsigned number); // NULL when there is none
+// Interrupts a CPU that runs, also out of a guest or HLT: it calls cpu_interrupt(). What was stored before is seen
+// there. Interrupts that come together may arrive as one. To itself it works, too.
+void arch_ipi(struct cpu *cpu);
 void arch_timer_arm(uint64_t deadline); // one-shot, absolute TSC; TIMER_NONE stops it
 // True when an interrupt is pending, after taking it: a preemption point. All invariants must hold at the call.
 void arch_preempt_point(void);

@@ -27,8 +27,26 @@ static const uint8_t *table_at(uint64_t address, read_fn read, uint32_t *length)
     return *length >= 36 && *length <= 0x10000 ? read(address, *length) : NULL;
 }
 
+// HAZARD: firmware lists CPUs that are not there (not enabled), and the same one as type 0 and as type 9.
+static void cpu_add(uint32_t id, uint32_t flags, struct madt *out)
+{
+    if (!(flags & 1))
+        return;
+    for (unsigned i = 0; i < out->cpu_count; i++) // bound: CPU_MAX
+        if (out->cpu[i] == id)
+            return;
+    if (id < 255 && out->cpu_count < CPU_MAX) // 255 addresses all
+        out->cpu[out->cpu_count++] = id;
+    else
+        out->cpu_ignored++;
+}
+
 static void madt_entry(const uint8_t *e, unsigned length, struct madt *out)
 {
+    if (e[0] == 0 && length >= 8)
+        cpu_add(e[3], get(e + 4, 4), out);
+    if (e[0] == 9 && length >= 16)
+        cpu_add(get(e + 4, 4), get(e + 8, 4), out);
     if (e[0] == 1 && length >= 12 && out->ioapic_count < 8) {
         out->ioapic[out->ioapic_count].address = get(e + 4, 4);
         out->ioapic[out->ioapic_count++].gsi_base = get(e + 8, 4);
@@ -53,12 +71,12 @@ static void madt_read(const uint8_t *table, uint32_t length, struct madt *out)
     }
 }
 
-void acpi_madt(const void *rsdp, read_fn read, struct madt *out)
+void acpi_madt(const void *rsdp, read_fn read, uint8_t boot_id, struct madt *out)
 {
     const uint8_t *r = rsdp;
     uint32_t length;
 
-    *out = (struct madt){.apic = 0xfee00000};
+    *out = (struct madt){.apic = 0xfee00000, .cpu_count = 1, .cpu = {boot_id}};
     if (r) {
         bool extended = r[15] >= 2 && get(r + 24, 8);
         unsigned width = extended ? 8 : 4;

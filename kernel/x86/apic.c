@@ -8,6 +8,8 @@
 #define APIC_TPR       0x80
 #define APIC_EOI       0xb0
 #define APIC_SPIV      0xf0
+#define APIC_ICR_LOW   0x300
+#define APIC_ICR_HIGH  0x310
 #define APIC_LVT_TIMER 0x320
 #define APIC_LVT_LINT0 0x350
 #define APIC_LVT_LINT1 0x360
@@ -15,6 +17,7 @@
 #define APIC_INITIAL   0x380
 #define APIC_CURRENT   0x390
 #define APIC_DIVIDE    0x3e0
+#define ICR_ASSERT     (1u << 14)
 #define MASKED         (1u << 16)
 #define TSC_DEADLINE   (2u << 17)
 
@@ -49,6 +52,10 @@ void pic_disable(void)
 void apic_init(uint64_t address)
 {
     apic = (volatile uint8_t *)address;
+}
+
+void apic_cpu_init(void)
+{
     wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 1 << 11);
     apic_write(APIC_SPIV, 0x100 | VECTOR_SPURIOUS);
     apic_write(APIC_LVT_LINT0, MASKED);
@@ -67,6 +74,20 @@ uint32_t apic_id(void)
 void apic_eoi(void)
 {
     apic_write(APIC_EOI, 0);
+}
+
+// The write of the low half sends. Stores to an uncached page are not overtaken by it, so the receiver sees what was
+// written before. The last one is not waited for (delivery status, for which the processor makes no promise since
+// Pentium 4: SDM 3A 10.6.1): an APIC takes one when it can.
+void apic_send(uint32_t id, uint32_t command)
+{
+    apic_write(APIC_ICR_HIGH, id << 24);
+    apic_write(APIC_ICR_LOW, command);
+}
+
+void arch_ipi(struct cpu *cpu)
+{
+    apic_send(cpu->apic_id, ICR_ASSERT | VECTOR_IPI);
 }
 
 // One measurement against channel 2 of the 8254, gated by port 0x61: 20 ms, without interrupts. Its error is returned:
@@ -123,6 +144,10 @@ void apic_timer_calibrate(void)
     }
     tsc_hz = ticks * hz / count;
     timer_ratio = ((uint64_t)apic_ticks << 32) / ticks;
+}
+
+void apic_timer_mode(void)
+{
     apic_write(APIC_LVT_TIMER, features.tsc_deadline ? TSC_DEADLINE | VECTOR_TIMER : VECTOR_TIMER);
     asm volatile("mfence" ::: "memory"); // before the first WRMSR to the deadline: SDM 3A 10.5.4.1
 }

@@ -10,13 +10,19 @@ struct irq;
 #define VECTOR_GSI      0x30
 #define GSI_MAX         0x90
 #define VECTOR_TIMER    0xe0
+#define VECTOR_IPI      0xf0
 #define VECTOR_SPURIOUS 0xff
 #define IOAPIC_MAX      8
 
-// `address`: kernel's address of the register page. Enables it, everything masked.
+// `address`: kernel's address of the register page, the same on each CPU.
 void apic_init(uint64_t address);
+// On each CPU: enables its APIC, everything masked. apic_timer_mode() then lets its timer interrupt.
+void apic_cpu_init(void);
+void apic_timer_mode(void);
 uint32_t apic_id(void);
 void apic_eoi(void);
+// Sends an interprocessor interrupt: `command` is the ICR's low half. Interrupts are off.
+void apic_send(uint32_t id, uint32_t command);
 // Measures the TSC and the timer against the 8254: sets tsc_hz. Some 40 ms, interrupts off; at boot only.
 void apic_timer_calibrate(void);
 void pic_disable(void);

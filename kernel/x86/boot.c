@@ -15,11 +15,12 @@
 #define MB2_TAG_MMAP    6
 #define MB2_TAG_RSDP1   14
 #define MB2_TAG_RSDP2   15
-#define LOW_END         0x100000ull // real-mode memory and BIOS: never handed out
+#define LOW_BASE        0x10000ull // below: the BIOS' data, which some firmware goes on writing
+#define LOW_END         0xa0000ull // end of what a CPU in real mode starts from; never handed out
 #define IDENTITY_END    (1ull << 32)
 
 struct boot boot;
-extern char text_start[], text_end[], rodata_end[], kernel_end[];
+extern char text_start[], text_end[], rodata_end[], kernel_end[], ap_trampoline[], ap_trampoline_end[];
 
 struct mb2_tag {
     uint32_t type, size;
@@ -40,7 +41,7 @@ struct mmap_entry {
 
 static void region_add(uint64_t base, uint64_t end)
 {
-    base = (base < LOW_END ? LOW_END : base + PAGE_SIZE - 1) & -PAGE_SIZE;
+    base = (base < LOW_BASE ? LOW_BASE : base + PAGE_SIZE - 1) & -PAGE_SIZE;
     end &= -PAGE_SIZE;
     if (base < end && boot.ram_count < BOOT_RAM_MAX)
         boot.ram[boot.ram_count++] = (struct range){base, end};
@@ -86,6 +87,14 @@ static bool name_is(const char *a, const char *b)
     return (*a == 0 || *a == ' ') && *b == 0;
 }
 
+bool boot_option(const char *name)
+{
+    for (const char *at = boot.cmdline; *at; at++) // bound: its size
+        if ((at == boot.cmdline || at[-1] == ' ') && name_is(at, name))
+            return true;
+    return false;
+}
+
 static void read_tags(const char *info)
 {
     uint32_t total = *(const uint32_t *)info;
@@ -108,6 +117,16 @@ static void read_tags(const char *info)
                 boot.cmdline[i] = ((const char *)(tag + 1))[i];
         at += (tag->size + 7) & ~7u;
     }
+}
+
+// A free page below LOW_END gets the code with which the other CPUs start.
+static void trampoline_take(void)
+{
+    for (unsigned i = 0; i < boot.ram_count && !boot.trampoline; i++) // bound: BOOT_RAM_MAX
+        if (boot.ram[i].base < boot.ram[i].end && boot.ram[i].base < LOW_END)
+            boot.trampoline = boot.ram[i].base;
+    if (boot.trampoline)
+        __builtin_memcpy((void *)boot.trampoline, ap_trampoline, ap_trampoline_end - ap_trampoline);
 }
 
 // Takes zeroed pages from the end of the largest range below 4 GiB.
@@ -192,7 +211,7 @@ static void build_tables(void)
     uint64_t *table = (uint64_t *)(((uint64_t *)kernel_phys(kernel_pml4))[TSS_BASE >> 39 & 511] & ~0xfffull);
     table = (uint64_t *)(table[0] & ~0xfffull);
     table[0] = kernel_phys(tss_table) | PTE_P | PTE_W;
-    for (unsigned i = 0; i < arch_cpu_count(); i++)
+    for (unsigned i = 0; i < boot.madt.cpu_count; i++) // bound: CPU_MAX
         build_cpu(i);
     uint64_t device = PTE_W | PTE_NX | PTE_PCD | PTE_PWT | global;
     boot_map(DEVICES, boot.madt.apic, PAGE_SIZE, device);
@@ -216,11 +235,12 @@ void boot_main(uint64_t info, uint64_t tsc)
     read_tags((const char *)info);
     if (!boot.root.end)
         panic("no root task: GRUB must load one with module2 ... root", 0);
-    region_remove(0, kernel_phys(kernel_end));
     region_remove(boot.root.base, boot.root.end);
     region_remove(boot.system.base, boot.system.end);
     region_remove(info, info + *(const uint32_t *)info);
-    acpi_madt(boot.rsdp, identity, &boot.madt);
+    trampoline_take();
+    region_remove(0, kernel_phys(kernel_end)); // and all below it
+    acpi_madt(boot.rsdp, identity, cpuid(1, 0).ebx >> 24, &boot.madt);
     build_tables();
     asm volatile("mov %0, %%cr3\n\t"
                  "mov %1, %%rsp\n\t"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "acpi.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 #define BOOT_RAM_MAX 48
@@ -20,9 +21,11 @@ struct boot {
     struct range root, system; // modules
     const void *rsdp;
     struct madt madt;
+    uint64_t trampoline; // page where other CPUs start, see ap.S; 0: none found
     char cmdline[128];
 };
 extern struct boot boot;
 
+bool boot_option(const char *name);          // it stands on the kernel's command line
 void boot_main(uint64_t info, uint64_t tsc); // from boot.S
 _Noreturn void kernel_main(void);            // on the CPU's stack and the final tables

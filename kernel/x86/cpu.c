@@ -108,7 +108,7 @@ void cpu_setup(unsigned number, uint32_t apic_id)
     local->cpu.number = number;
     local->cpu.apic_id = apic_id;
     local->cpu.slice_end = local->cpu.armed = TIMER_NONE;
-    for (unsigned i = 0; i < 256; i++)
+    for (unsigned i = 0; number == 0 && i < 256; i++)
         set_gate(i, i == 1 ? 1 : i == 2 ? 2 : i == 18 ? 3 : i == 8 ? 4 : 0);
     load_tables(local, number);
 

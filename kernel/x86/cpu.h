@@ -27,7 +27,12 @@ struct features {
 };
 extern struct features features;
 
+extern unsigned cpus_running; // set at boot, smp.c
+
 void features_init(void);
+// Starts the other CPUs of the machine that answer. Takes some 10 ms for each. At boot, when all is ready that they
+// share.
+void smp_start(void);
 // Descriptor tables, system-call MSRs and control registers of CPU `number`, on whose region the tables are already
 // mapped.
 void cpu_setup(unsigned number, uint32_t apic_id);

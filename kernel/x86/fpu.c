@@ -16,17 +16,13 @@ static bool have_tsc_aux;
 static bool eager; // HAZARD: LazyFP (CVE-2018-3665): TS does not keep these processors from reading ahead
 static uint8_t clean[1024] __attribute__((aligned(64))); // what XRSTOR and FXRSTOR take as the state after reset
 
-void fpu_init(void)
+// Once: the processor's features.
+static void find_features(void)
 {
-    struct cpuid_regs f1 = cpuid(1, 0);
-
-    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
-    if (f1.ecx & 1u << 26) {
-        write_cr4(read_cr4() | CR4_OSXSAVE);
+    if (cpuid(1, 0).ecx & 1u << 26) {
         xcr0_host = cpuid(0xd, 0).eax & XCR0_KNOWN;
         if ((xcr0_host & XCR0_AVX512) != XCR0_AVX512)
             xcr0_host &= ~XCR0_AVX512;
-        xsetbv(xcr0_host);
     }
     clean[0] = 0x7f; // FCW 0x037f, MXCSR 0x1f80; XSTATE_BV = 0
     clean[1] = 0x03;
@@ -35,6 +31,15 @@ void fpu_init(void)
     bool tells = cpuid_checked(7, 0).edx & 1u << 29; // and RDCL_NO means that it is free of LazyFP, too
     eager = cpuid(0, 0).ecx == 0x6c65746e && !(tells && rdmsr(MSR_ARCH_CAPABILITIES) & 1); // "ntel"
     have_tsc_aux = cpuid_checked(0x80000001, 0).edx & 1u << 27 || cpuid_checked(7, 0).ecx & 1u << 22;
+}
+
+void fpu_init(void)
+{
+    if (this_cpu()->number == 0)
+        find_features();
+    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (xcr0_host ? CR4_OSXSAVE : 0));
+    if (xcr0_host)
+        xsetbv(xcr0_host);
     clts();
     __asm__ volatile("fninit");
     write_cr0(read_cr0() | CR0_TS);

@@ -13,6 +13,9 @@ static void external_interrupt(unsigned vector)
     if (vector == VECTOR_TIMER) {
         apic_eoi();
         sched_timer_interrupt();
+    } else if (vector == VECTOR_IPI) {
+        apic_eoi();
+        cpu_interrupt();
     } else if (vector >= VECTOR_GSI && vector < VECTOR_GSI + GSI_MAX) {
         struct irq *irq = ioapic_irq(vector - VECTOR_GSI);
         // Mask first: a level interrupt is sent again at end-of-interrupt while its line is asserted.

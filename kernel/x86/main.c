@@ -167,18 +167,21 @@ static struct thread *root_make(void)
 
 void kernel_main(void)
 {
-    cpu_setup(0, 0);
+    cpu_setup(0, boot.madt.cpu[0]);
     object_table_init((struct slot *)OBJECT_TABLE, OBJECT_COUNT);
     pic_disable();
     apic_init(DEVICES);
+    apic_cpu_init();
     this_cpu()->apic_id = apic_id();
     for (unsigned i = 0; i < boot.madt.ioapic_count; i++)
         ioapic_add(DEVICES + (i + 1) * PAGE_SIZE + (boot.madt.ioapic[i].address & 0xfff), boot.madt.ioapic[i].gsi_base);
     for (unsigned i = 0; i < boot.madt.override_count; i++)
         ioapic_override(boot.madt.override[i].gsi, boot.madt.override[i].flags);
     apic_timer_calibrate();
+    apic_timer_mode();
     boot_pool_make();
     virt_init();
+    smp_start();
     struct thread *thread = root_make();
     log_text("bulkhead: ");
     log_text(features.name);

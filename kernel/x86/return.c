@@ -45,7 +45,7 @@ void arch_thread_release(struct thread *thread)
 
 unsigned arch_cpu_count(void)
 {
-    return 1;
+    return cpus_running;
 }
 
 struct cpu *arch_cpu(unsigned number)

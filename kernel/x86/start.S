@@ -42,6 +42,12 @@ boot_entry:
     add $8, %eax
     add $0x200000, %edx
     loop 2b
+    lgdt boot_gdt_pointer
+    mov $boot_main - KERNEL_BASE, %ebx
+// Also for the other CPUs (ap.S): to 64-bit mode on these tables, then to the function at KERNEL_BASE + EBX. No segment but CS
+// need be loaded.
+    .global boot_long
+boot_long:
     mov $0xa0, %eax                 // PAE, PGE
     mov %eax, %cr4
     mov $boot_pml4, %eax
@@ -53,7 +59,6 @@ boot_entry:
     // CD and NW off (Bochs enters with them set), WP on, EM off, MP and NE on, PG on
     mov $0x80010033, %eax
     mov %eax, %cr0
-    lgdt boot_gdt_pointer
     ljmp $0x10, $boot64
     .code64
 boot64:
@@ -67,15 +72,17 @@ boot64:
     shl $32, %rbp
     mov %esi, %esi
     or %rbp, %rsi                   // second: TSC at entry
-    movabs $boot_main, %rax
+    mov $KERNEL_BASE, %rax
+    add %rbx, %rax
     xor %ebp, %ebp
     call *%rax
     ud2
 
     .section .boot.data, "aw"
     .balign 8
+    .global boot_gdt
 boot_gdt:
-    .quad 0, 0, 0x00af9b000000ffff
+    .quad 0, 0x00cf9b000000ffff, 0x00af9b000000ffff
 boot_gdt_pointer:
     .short . - boot_gdt - 1
     .long boot_gdt

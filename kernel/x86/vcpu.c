@@ -17,7 +17,7 @@ enum status virt_lacks(const char *feature)
     return ERR_UNSUPPORTED;
 }
 
-void virt_init(void)
+bool virt_init(void)
 {
     struct cpu *cpu = this_cpu();
     bool first = cpu->number == 0;
@@ -30,12 +30,12 @@ void virt_init(void)
             ops = &vmx_ops;
     }
     if (!ops)
-        return;
+        return true;
     tag_init(cpu);
-    if (ops->cpu_init(cpu) == OK)
-        virt = ops;
-    else if (!first)
-        panic("cannot do what CPU 0 can: CPU", cpu->number);
+    if (ops->cpu_init(cpu) != OK)
+        return first;
+    virt = ops;
+    return true;
 }
 
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address)

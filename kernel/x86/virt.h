@@ -74,8 +74,8 @@ struct virt_ops {
 extern const struct virt_ops vmx_ops, svm_ops;
 extern const struct virt_ops *virt; // chosen at boot by CPUID; NULL: none
 
-// On each CPU at boot, see cpu_init. Sets `virt` on the first.
-void virt_init(void);
+// On each CPU at boot, see cpu_init. Sets `virt` on the first. False: this CPU cannot do what the first can.
+bool virt_init(void);
 // A page that is never given back, for the CPU's own use by the processor. NULL: none left.
 void *virt_boot_page(void);
 // One line in the log: the processor lacks this.

@@ -243,8 +243,8 @@ int main(const struct boot_info *info)
 {
     boot = info;
     look_around();
-    ktest_log("ktest: %s, %s, TSC %lu MHz", info->cpu_name, machine_bochs ? "Bochs" : "QEMU",
-              info->tsc_hz / 1000000);
+    ktest_log("ktest: %s, %s, TSC %lu MHz, CPUs: %u", info->cpu_name,
+              machine_bochs ? "Bochs" : "QEMU", info->tsc_hz / 1000000, info->cpus);
     ktest_check(info->magic == INFO_MAGIC && info->size == sizeof(*info), "boot/info");
     ktest_check(sys_create_signal(SLOT_POOL, S_NEVER) == OK && image_read(), "boot/image");
     tests_objects();

@@ -92,6 +92,10 @@ struct cpu *arch_cpu(unsigned number)
 {
     return number ? NULL : &host_cpu;
 }
+void arch_ipi(struct cpu *cpu)
+{
+    (void)cpu;
+}
 void arch_timer_arm(uint64_t deadline)
 {
     host_armed = deadline;
