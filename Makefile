@@ -30,7 +30,7 @@ LIB_ASM    := $(wildcard lib/*.S)
 ROOT_SRC   := $(wildcard root/*.c)
 VMM_SRC    := $(wildcard vmm/*.c)
 CONSOLE_SRC := $(wildcard servers/console/*.c)
-KTEST_SRC  := $(wildcard tests/kernel/*.c)
+KTEST_SRC  := $(wildcard tests/kernel/*.c $(if $(filter-out 0,$(FAIL_ALLOC)),tests/kernel/fail/*.c))
 KTEST_ASM  := $(wildcard tests/kernel/*.S)
 KBENCH_SRC := $(wildcard bench/target/*.c)
 
@@ -58,6 +58,7 @@ $(O)/bulkhead.elf: $(call kobj,$(filter-out kernel/x86/offsets.c,$(KERNEL_SRC)) 
 	$(CC) $(LDFLAGS) -Wl,-T,kernel/x86/kernel.lds -o $@ $(filter %.o,$^)
 
 # ---- tasks
+$(O)/u/tests/kernel/%.o: UFLAGS += $(if $(filter-out 0,$(FAIL_ALLOC)),-DSYS_INVOKE_EXTERN=1)
 $(O)/u/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(UFLAGS) -c $< -o $@

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The object table: slots with generations, set aside at boot and never handed out.
 #include "object.h"
+#include "check.h"
 #include "pool.h"
 #include "space.h"
 
-static struct slot *slots;
-static uint32_t slot_count, slot_fresh,
-    slot_free; // slots from slot_fresh on were never used; slot_free: list head, 0 = empty
+struct slot *slots;
+uint32_t slot_fresh;                   // slots from here on were never used
+static uint32_t slot_count, slot_free; // slot_free: list head, 0 = empty
 
 void object_table_init(struct slot *table, uint32_t count)
 {
@@ -67,6 +68,7 @@ void object_free(struct object *object, size_t size)
     struct slot *slot = &slots[object->slot];
     struct pool *pool = object->pool;
 
+    check_released(object);
     slot->object = NULL;
     if (slot->generation != UINT32_MAX) {
         slot->generation++;
@@ -117,6 +119,7 @@ enum status cap_lookup(const struct task *task, uint64_t index, enum object_type
         return ERR_CAP;
     if ((cap_rights(cap) & rights) != rights)
         return ERR_RIGHTS;
+    check_object(object);
     *out = object;
     return OK;
 }

@@ -3,6 +3,7 @@
 // search, no merging, constant time, and a pool's creator decides how much it is worth.
 #include "mem.h"
 #include "arch.h"
+#include "check.h"
 #include <string.h>
 
 static const uint16_t class_size[POOL_CLASSES] = {64, 256, 1024, PAGE_SIZE};
@@ -38,6 +39,8 @@ void *pool_alloc(struct pool *pool, size_t size)
     unsigned class = class_of(size);
     void *block;
 
+    if (check_alloc_fails())
+        return NULL;
     if (class < POOL_CLASSES - 1 && !pool->free[class]) {
         char *page = take_page(pool);
         for (size_t at = 0; page && at < PAGE_SIZE; at += class_size[class]) { // bound: 64

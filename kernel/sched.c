@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The scheduler: ready queues, timers, and the walk from the queued thread to the one that runs on its time.
+#include "check.h"
 #include "ipc.h"
 #include "sched.h"
 #include "signal.h"
@@ -375,5 +376,5 @@ void sched_return(struct thread *thread)
 bool sched_preempt(void)
 {
     arch_preempt_point();
-    return this_cpu()->need_resched;
+    return this_cpu()->need_resched || check_preempts();
 }

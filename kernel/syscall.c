@@ -2,6 +2,7 @@
 // System calls: each decodes its registers, looks up and checks its capabilities, and acts; after the checks only
 // memory and quota can be missing. The table of calls is include/bulkhead/syscalls.def.
 #include "syscall.h"
+#include "check.h"
 #include "destroy.h"
 #include "ipc.h"
 #include "irq.h"
@@ -423,6 +424,11 @@ static enum status sys_hw_ctl(struct call *c)
 
     if (status != OK)
         return status;
+    if (CHECKED && c->label == HW_CHECK) {
+        c->w[0] = check_slots(c->w[0], 16);
+        c->words = 1;
+        return OK;
+    }
     if (c->label != HW_POOL_FREE)
         return arch_hw_ctl(c->label, c->w);
     status = lookup(c, c->w[0], OBJ_POOL, RIGHT_CTRL, &pool);

@@ -116,6 +116,8 @@ enum hw_op {
     HW_RESET,     // resets the machine; does not return
     HW_POOL_FREE, // w0 = pool (CTRL) -> w0 = free pages, w1 = free object slots
     HW_EXIT,      // w0 = code; ends the emulator where it has an exit port, else resets
+    HW_CHECK,     // only in kernels that check themselves (DEBUG=2): w0 = first object, 0 at first -> w0 = next, 0: all were
+                  // checked, as far as they belong to this CPU
 };
 
 // Faults of user threads: raised on the task's fault signal; read with THREAD_FAULT. Vectors are the processor's.

@@ -11,8 +11,8 @@ skip() { # NAME WHY
     exit 0
 }
 
-build() {
-    make --no-print-directory O="$O" "$O/ktest.iso" >"$WORK/make.log" 2>&1 && return
+build() { # [make variables]
+    make --no-print-directory O="$O" "$@" "$O/ktest.iso" >"$WORK/make.log" 2>&1 && return
     tail -n 20 "$WORK/make.log"
     echo "FAIL kernel/build (the test image does not build)"
     exit 1

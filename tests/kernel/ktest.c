@@ -108,6 +108,15 @@ static void clean_up(void)
     stacks_used = 0;
 }
 
+// In a kernel that checks itself: all objects.
+static void check_kernel(void)
+{
+    uint64_t next = 0;
+
+    while (sys_hw_ctl(SLOT_HW, HW_CHECK, next, &next, NULL) == OK && next)
+        ;
+}
+
 void ktest_run(const char *name, void (*test)(void))
 {
     uint64_t slots = slots_free(SLOT_POOL);
@@ -115,7 +124,9 @@ void ktest_run(const char *name, void (*test)(void))
     running = name;
     failures = 0;
     test();
+    check_kernel();
     clean_up();
+    check_kernel();
     EXPECT_EQ(slots_free(SLOT_POOL), slots);
     if (failures) {
         failed++;

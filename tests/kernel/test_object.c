@@ -296,7 +296,7 @@ static void t_hw(void)
     EXPECT_OK(sys_cap_copy(SLOT_TASK, SLOT_HW, SLOT_TASK, WEAK, 0));
     EXPECT_STATUS(sys_hw_ctl(WEAK, HW_EXIT, 0, &a, &b), ERR_RIGHTS);
     EXPECT_STATUS(sys_hw_ctl(SLOT_HW, HW_POOL_FREE, SLOT_TASK, &a, &b), ERR_CAP);
-    EXPECT_STATUS(sys_hw_ctl(SLOT_HW, (enum hw_op)3, 0, &a, &b), ERR_ARG);
+    EXPECT_STATUS(sys_hw_ctl(SLOT_HW, (enum hw_op)63, 0, &a, &b), ERR_ARG);
     EXPECT_STATUS(sys_hw_ctl(SLOT_HW, (enum hw_op)0x7fffffff, 0, &a, &b), ERR_ARG);
     EXPECT_STATUS(sys_destroy(SLOT_HW), ERR_STATE);
     EXPECT_STATUS(sys_destroy(SLOT_POOL), ERR_STATE);

@@ -131,7 +131,7 @@ static void revive(unsigned n)
         return;
     unsigned ops[] = {THREAD_START, THREAD_START, THREAD_RESUME, THREAD_CANCEL};
     if (thread_ctl(found, ops[n & 3], (uint64_t[6]){0x1000, 0x2000, 0}) == ERR_RANGE)
-        check_failed("thread stopped where it cannot be", 0);
+        panic("thread stopped where it cannot be, line", __LINE__);
 }
 
 static unsigned interrupt_choice;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kernel/check.h"
 #include "kernel/destroy.h"
 #include "kernel/ipc.h"
 #include "kernel/irq.h"
@@ -207,10 +208,39 @@ void arch_log(const char *bytes, size_t n)
 {
     (void)bytes, (void)n;
 }
+static unsigned check_seed; // of the run, for the message
 void panic(const char *what, uint64_t value)
 {
-    printf("%s 0x%lx\n", what, value);
+    fprintf(stderr, "seed %u: %s %lu\n", check_seed, what, value);
     abort();
+}
+
+// ---- kernel/check.h
+void arch_check_object(const struct object *o)
+{
+    if (o->type == OBJ_IRQ)
+        CHECK(host_irqs[((const struct irq *)o)->gsi] == o);
+    if (o->type == OBJ_POOL && !o->dying)
+        for (uint64_t page = ((const struct pool *)o)->base; page < ((const struct pool *)o)->end;
+             page += PAGE_SIZE)
+            CHECK(window_shown[page / PAGE_SIZE] == (page < ((const struct pool *)o)->next_page));
+    if (o->type == OBJ_MEM && ((const struct mem *)o)->kind == MEM_RAM)
+        for (const struct record *r = ((const struct mem *)o)->records; r; r = r->mem_next)
+            CHECK(!window_shown[(r->mem->base + r->offset) / PAGE_SIZE]);
+}
+void arch_check_released(const struct object *o)
+{
+    for (unsigned gsi = 0; gsi < 24; gsi++)
+        CHECK(host_irqs[gsi] != o);
+}
+void arch_check_use(const struct object *o, struct check_use *use)
+{
+    (void)o, (void)use;
+}
+bool arch_check_page(const struct space *space, uint64_t address, uint64_t physical)
+{
+    (void)space, (void)address, (void)physical;
+    return false;
 }
 
 // Executes a system call of the current thread; returns when the kernel went back to user mode or
@@ -262,7 +292,8 @@ static int kernel_setup(void **state)
                               .next_page = 1 << 20,
                               .end = 3 << 20,
                               .free_pages = 512,
-                              .slots_left = 4000};
+                              .slots_left = 4000,
+                              .quota = 4000};
     object_register(&boot_pool.obj, OBJ_POOL, &boot_pool);
     assert_int_equal(task_create(&boot_pool, 0, 0, 63, &root_task), OK);
     assert_int_equal(thread_create(&boot_pool, root_task, THREAD_ACTIVE, 0, 40, &root_thread), OK);

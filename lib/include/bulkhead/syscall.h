@@ -5,8 +5,8 @@
 //
 // HAZARD: a system call keeps only rsp, rip and rflags. All other registers are outputs or clobbers
 // here but rbp, which may be the frame pointer and is pushed: so code that includes this must be
-// built with -mno-red-zone. Under a hosted compiler (unit tests) there is no stub: the test
-// supplies sys_invoke().
+// built with -mno-red-zone. Under a hosted compiler (unit tests), and with SYS_INVOKE_EXTERN, there
+// is no stub: the test supplies sys_invoke().
 #pragma once
 
 #include <stddef.h>
@@ -19,7 +19,7 @@ struct message {
 
 // `operation` is enum sys_op | slot << 16. The message goes in and comes back. *badge (may be NULL)
 // receives rdi.
-#if __STDC_HOSTED__
+#if __STDC_HOSTED__ || SYS_INVOKE_EXTERN
 enum status sys_invoke(uint64_t operation, struct message *message, uint64_t *badge);
 #else
 __attribute__((always_inline)) static inline enum status

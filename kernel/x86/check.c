@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the x86 part adds to the checks of kernel/check.c: vCPUs, I/O bitmaps, CR3, the registers' owner.
+#include "../check.h"
+#include "cpu.h"
+#include "virt.h"
+
+void arch_check_use(const struct object *o, struct check_use *use)
+{
+    if (o->type == OBJ_TASK) {
+        const struct task *task = (const struct task *)o;
+        for (unsigned i = 0; i < 3; i++)
+            use->pages += task->io_tables[i] != NULL;
+        for (unsigned i = 0; i < 2; i++)
+            use->pages += task->io_bitmap[i] != NULL;
+    } else if (o->type == OBJ_THREAD) {
+        const struct thread *t = (const struct thread *)o;
+        use->pages += t->xstate != NULL;
+        if (t->vcpu) {
+            check_use(use, sizeof(struct vcpu));
+            use->pages += 2;
+        }
+    }
+}
+
+bool arch_check_page(const struct space *space, uint64_t address, uint64_t physical)
+{
+    if (space->obj.type != OBJ_TASK)
+        return false;
+    for (const struct thread *t = space->threads; t; t = t->task_next)
+        if (t->vcpu && t->vcpu->page_address == address && virt_to_phys(t->vcpu->page) == physical)
+            return true;
+    return false;
+}
+
+void arch_check_object(const struct object *o)
+{
+    if (o->type == OBJ_THREAD && ((const struct thread *)o)->vcpu) {
+        const struct vcpu *v = ((const struct thread *)o)->vcpu;
+        CHECK(v->thread == (const struct thread *)o && (!v->signal || v->signal->vcpu == v->thread));
+        CHECK(v->guest_prev ? v->guest_prev->vcpu->guest_next == v->thread
+                            : !v->guest || v->guest->space.threads == v->thread);
+    } else if (o->type == OBJ_SIGNAL) {
+        const struct thread *t = ((const struct signal *)o)->vcpu;
+        CHECK(!t || t->vcpu->signal == (const struct signal *)o);
+    } else if (o->type == OBJ_TASK) {
+        const struct task *task = (const struct task *)o;
+        CHECK((task->cr3 & 0x000ffffffffff000) == virt_to_phys(task->space.ptab.root));
+    }
+}
+
+void arch_check_released(const struct object *o)
+{
+    if (o->type == OBJ_TASK)
+        CHECK((read_cr3() & 0x000ffffffffff000) != (((const struct task *)o)->cr3 & 0x000ffffffffff000));
+}
