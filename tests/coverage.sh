@@ -20,7 +20,7 @@ failed() { # WHAT
     exit 1
 }
 
-flags=(-std=gnu17 -g -O0 --coverage -DDEBUG=1 -DHOST_TEST=1 -Iinclude -Ikernel -I. -idirafter lib/include -idirafter lib)
+flags=(-std=gnu17 -g -O0 --coverage -DDEBUG=1 -DCHECKED=1 -DPREEMPT=0 -DFAIL_ALLOC=0 -DHOST_TEST=1 -Iinclude -Ikernel -I. -idirafter lib/include -idirafter lib)
 for test in tests/unit/test_kernel*.c; do
     name=$(basename "$test" .c)
     rm -rf "${WORK:?}/$name"
