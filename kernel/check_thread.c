@@ -56,7 +56,7 @@ void check_thread(const struct thread *t)
 
     CHECK(check_live(t->task, OBJ_TASK) && state < STATE_DEAD);
     CHECK((t->regs.rflags & 0x23200) == 0x200); // interrupts on, no I/O privilege, no virtual-8086 mode
-    CHECK(t->priority <= t->task->priority_max);
+    CHECK(t->priority < PRIORITY_COUNT);
     CHECK((state == STATE_CALLING) == !!t->callee);
     if (t->callee)
         CHECK(check_live(t->callee, OBJ_THREAD) && t->callee->caller == t);

@@ -256,10 +256,10 @@ static void t_waiter(void)
     EXPECT_OK(sys_thread_start(THREAD, (uint64_t)waiter, stack_new(), ktest_tsc() + ticks(100)));
     WAIT_UNTIL(counter == 4);
     EXPECT_STATUS(result[0], ERR_TIMEOUT);
-    EXPECT_OK(sys_thread_start(THREAD, (uint64_t)waiter, stack_new(), ktest_tsc() + ticks(1000)));
+    EXPECT_OK(sys_thread_start(THREAD, (uint64_t)waiter, stack_new(), ktest_tsc() + ticks(20000)));
     EXPECT_OK(sys_destroy(SIGNAL));
     EXPECT(counter == 5 && result[0] == ERR_DEAD);
-    sleep_us(2000); // its timer must be gone, too
+    sleep_us(25000); // its timer must be gone, too
     EXPECT_EQ(counter, 5);
 }
 
