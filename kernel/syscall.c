@@ -122,7 +122,7 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
     if (c->w[1] >> 16 || kind > THREAD_VCPU || !arch_cpu(cpu) || c->w[2] >= PRIORITY_COUNT ||
         c->w[2] > task->priority_max || c->w[2] > c->task->priority_max)
         return ERR_ARG;
-    if (guest && (c->w[4] & (PAGE_SIZE - 1) || c->w[4] >= USER_END))
+    if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC) || c->w[4] >= USER_END))
         return ERR_RANGE;
     status = thread_create(pool, task, kind, cpu, c->w[2], (struct thread **)out);
     if (status == OK && guest) {

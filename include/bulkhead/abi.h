@@ -44,7 +44,7 @@ enum object_type {
     OBJ_TASK,   // create: w0 = fault signal (RAISE) or CAP_NONE, w1 = fault bit, w2 = highest priority it may hand out
     OBJ_GUEST,  // create: no words
     OBJ_THREAD, // create: w0 = task (CTRL), w1 = enum thread_kind | home CPU << 8, w2 = priority,
-                //         vCPU: w3 = guest (CTRL), w4 = page-aligned address of its vCPU page in the task
+                //         vCPU: w3 = guest (CTRL), w4 = page-aligned address of its vCPU page in the task | VCPU_APIC
     OBJ_GATE,   // create: w0 = worker thread (CTRL), w1 = badge
     OBJ_SIGNAL, // create: no words
     OBJ_IRQ,    // create: w0 = hw (CTRL), w1 = GSI | IRQ_LEVEL | IRQ_LOW, w2 = signal (RAISE), w3 = bit
@@ -108,6 +108,9 @@ enum task_op {
 };
 
 enum vcpu_op { VCPU_BIND };
+// create: the processor's APIC virtualization for this vCPU, its virtual-APIC page behind the vCPU page. Errors: ERR_UNSUPPORTED without VIRT_APIC,
+// ERR_OVERLAP when the guest has something at APIC_PAGE (vcpu.h).
+#define VCPU_APIC 1u
 enum irq_op { IRQ_ACK, IRQ_MASK, IRQ_UNMASK };
 #define IRQ_LEVEL 0x10000u // level-triggered
 #define IRQ_LOW   0x20000u // active low
@@ -133,6 +136,7 @@ struct boot_mem {
     uint32_t cap;        // slot in root's table
 };
 enum virt_kind { VIRT_NONE, VIRT_SVM, VIRT_VMX };
+#define VIRT_APIC 1u // virt_features: TPR shadow, APIC-register virtualization, virtual-interrupt delivery
 
 #define BOOT_MEM_MAX 64
 struct boot_info {
@@ -148,6 +152,8 @@ struct boot_info {
     char cmdline[128];  // of the kernel
     struct boot_mem mem[BOOT_MEM_MAX];
     char cpu_name[48];
+    uint32_t virt_features; // VIRT_APIC
+    uint32_t reserved;
 };
 #define INFO_MAGIC 0x64686c62u
 

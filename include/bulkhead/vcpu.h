@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vCPU page: 4 KiB that kernel and vmm share for one vCPU. The same for VT-x and SVM.
+// Behind it, with VCPU_APIC: the virtual-APIC page, which the processor reads and writes.
 //
 // The kernel writes it when vcpu_run returns and reads it when vcpu_run enters. HAZARD: the vmm may
 // write it at any time from another CPU: the kernel reads each field once, checks that copy and
@@ -41,6 +42,8 @@ enum vcpu_exit {
     EXIT_INVALID, // the state that the vmm loaded was refused; qualification: the vendor's code. On SVM all groups must be loaded again
     EXIT_OTHER,   // vendor's reason in `reason`
     EXIT_RDPMC,   // the guest has no counters: inject #GP
+    EXIT_APIC_EOI,   // CONTROL_APIC: the guest finished the vector in `qualification`, which eoi_exit names; the page is up to date already
+    EXIT_APIC_WRITE, // CONTROL_APIC: the guest wrote the register at offset `qualification` of the page; the write is done, rip is behind it
     EXIT_CLASSES,
     EXIT_HOST = 31, // kernel-internal: a host interrupt; never seen by a vmm
 };
@@ -57,9 +60,10 @@ enum vcpu_group { // bits of have, dirty, want[]
     GROUP_EVENT = 1 << 8,    // shadow, activity, pending_debug (at entry; on exit shadow is always there)
     GROUP_TIME = 1 << 9,     // tsc_offset
     GROUP_INJECT = 1 << 10,  // inject inject_error inject_length window
-    GROUP_CONTROL = 1 << 11, // control exceptions
+    GROUP_CONTROL = 1 << 11, // control exceptions eoi_exit
     GROUP_XSTATE = 1 << 12,  // xcr0 tsc_aux
-    GROUP_ALL = (1 << 13) - 1,
+    GROUP_APIC = 1 << 13,    // apic_status (only with VCPU_APIC)
+    GROUP_ALL = (1 << 14) - 1,
 };
 
 enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -111,6 +115,10 @@ enum event_type { EVENT_EXTERNAL = 0, EVENT_NMI = 2, EVENT_EXCEPTION = 3, EVENT_
 #define CONTROL_RDTSC  (1u << 1)
 #define CONTROL_CR3    (1u << 2)
 #define CONTROL_INVLPG (1u << 3)
+// With VCPU_APIC: the processor answers the guest's accesses to APIC_PAGE and CR8 from the virtual-APIC page, and delivers from it. Without this bit every
+// such access exits (EXIT_MEMORY, EXIT_CR). Those that it leaves to the vmm are EXIT_MEMORY as well.
+#define CONTROL_APIC   (1u << 4)
+#define APIC_PAGE      0xfee00000ull // guest-physical; with VCPU_APIC no memory can be mapped there
 
 struct vcpu_page {
     uint32_t exit;          // enum vcpu_exit
@@ -131,7 +139,7 @@ struct vcpu_page {
     uint32_t window;        // WINDOW_*: stays until changed (with GROUP_INJECT dirty)
     uint32_t control;       // CONTROL_*
     uint32_t exceptions;    // bitmap of exceptions to intercept, on top of the kernel's own
-    uint32_t reserved0;
+    uint32_t apic_status;   // RVI, highest vector pending, | SVI, highest one in service, << 8 (SDM 3C 24.4.2). The processor goes on with both
     uint64_t deadline;      // absolute TSC at which vcpu_run returns EXIT_DEADLINE at the latest; UINT64_MAX: none. Read at each entry
     uint64_t tsc_offset;    // guest TSC = host TSC + this
 
@@ -146,6 +154,7 @@ struct vcpu_page {
     uint64_t pdpte[4];
     uint64_t pending_debug;
     uint64_t xcr0, tsc_aux;
+    uint64_t eoi_exit[4]; // CONTROL_APIC: bit per vector whose end is EXIT_APIC_EOI
 
     uint32_t want[EXIT_CLASSES]; // groups to store on exit, by class; the vmm writes it
     uint64_t entries;            // statistics: guest entries

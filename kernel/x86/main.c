@@ -90,6 +90,7 @@ static void info_make(void)
                                .size = sizeof(*info),
                                .cpus = arch_cpu_count(),
                                .virt = virt ? virt->kind : VIRT_NONE,
+                               .virt_features = virt_apic ? VIRT_APIC : 0,
                                .tsc_hz = tsc_hz,
                                .tsc_entry = boot.tsc_entry,
                                .ram_total = boot.ram_total,

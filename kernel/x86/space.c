@@ -190,5 +190,7 @@ enum status arch_guest_init(struct guest *guest)
 void arch_guest_release(struct guest *guest)
 {
     vcpu_guest_gone(guest);
+    if (guest->apic_access)
+        pool_free(guest->space.ptab.pool, guest->apic_access, PAGE_SIZE);
     pool_free(guest->space.ptab.pool, guest->space.ptab.root, PAGE_SIZE);
 }

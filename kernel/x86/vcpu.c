@@ -8,6 +8,7 @@
 #include "insn.h"
 
 const struct virt_ops *virt;
+bool virt_apic;
 
 enum status virt_lacks(const char *feature)
 {
@@ -38,39 +39,85 @@ bool virt_init(void)
     return true;
 }
 
+static enum status page_map(struct ptab *ptab, uint64_t address, const void *page)
+{
+    return ptab_map(ptab, address, virt_to_phys(page), PAGE_SIZE, MAP_READ | MAP_WRITE, false, SPACE_STEPS).status;
+}
+
+// The guest's page at APIC_PAGE. What it accesses there the processor virtualizes, or it exits; the rest (page tables
+// in it) finds this memory, which is its own and nobody else's.
+static enum status guest_apic(struct guest *guest)
+{
+    struct ptab *ptab = &guest->space.ptab;
+
+    if (guest->apic_access)
+        return OK;
+    void *page = pool_alloc(ptab->pool, PAGE_SIZE);
+    enum status status = page ? page_map(ptab, APIC_PAGE, page) : ERR_MEMORY;
+    if (status == OK)
+        guest->apic_access = page;
+    else if (page)
+        pool_free(ptab->pool, page, PAGE_SIZE);
+    return status;
+}
+
+static void vcpu_free(struct vcpu *v)
+{
+    void *const pages[] = {v->page, v->apic};
+    struct space *task = &v->thread->task->space;
+    struct pool *pool = v->thread->obj.pool;
+    uint64_t size;
+
+    for (unsigned i = 0; i < 2; i++) { // bound: 2
+        uint64_t address = v->page_address + i * PAGE_SIZE, leaf = ptab_lookup(&task->ptab, address, &size);
+        if (!pages[i])
+            continue;
+        // Only what still is that page: the task may have unmapped it and put something of its own there.
+        if (leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[i])) {
+            ptab_unmap(&task->ptab, address, PAGE_SIZE, 1);
+            arch_space_flush(task);
+        }
+        pool_free(pool, pages[i], PAGE_SIZE);
+    }
+    if (v->vendor)
+        pool_free(pool, v->vendor, PAGE_SIZE);
+    pool_free(pool, v, sizeof(*v));
+}
+
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address)
 {
     struct pool *pool = thread->obj.pool;
     struct space *task = &thread->task->space;
+    bool apic = page_address & VCPU_APIC;
 
-    if (!virt)
+    page_address &= ~(uint64_t)VCPU_APIC;
+    if (!virt || (apic && !virt_apic))
         return ERR_UNSUPPORTED;
     if (thread->kind != THREAD_VCPU || page_address & (PAGE_SIZE - 1))
         return ERR_ARG;
-    if (page_address >= task->limit)
+    if (page_address + apic * PAGE_SIZE >= task->limit)
         return ERR_RANGE;
     struct vcpu *v = pool_alloc(pool, sizeof(*v));
     if (!v)
         return ERR_MEMORY;
     v->thread = thread;
     v->guest = guest;
+    v->page_address = page_address;
     v->page = pool_alloc(pool, PAGE_SIZE);
     v->vendor = pool_alloc(pool, PAGE_SIZE);
-    enum status status = v->page && v->vendor ? fpu_area(thread) : ERR_MEMORY;
+    v->apic = apic ? pool_alloc(pool, PAGE_SIZE) : NULL;
+    enum status status = v->page && v->vendor && !v->apic == !apic ? fpu_area(thread) : ERR_MEMORY;
     if (status == OK)
-        status = ptab_map(&task->ptab, page_address, virt_to_phys(v->page), PAGE_SIZE, MAP_READ | MAP_WRITE, false,
-                          SPACE_STEPS)
-                     .status;
+        status = page_map(&task->ptab, page_address, v->page);
+    if (status == OK && apic)
+        status = page_map(&task->ptab, page_address + PAGE_SIZE, v->apic);
+    if (status == OK && apic)
+        status = guest_apic(guest);
     if (status != OK) {
-        if (v->page)
-            pool_free(pool, v->page, PAGE_SIZE);
-        if (v->vendor)
-            pool_free(pool, v->vendor, PAGE_SIZE);
+        vcpu_free(v);
         fpu_release(thread);
-        pool_free(pool, v, sizeof(*v));
         return status;
     }
-    v->page_address = page_address;
     v->page->deadline = TIMER_NONE;
     v->xcr0 = 1;
     v->vendor_phys = virt_to_phys(v->vendor);
@@ -86,9 +133,6 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
 void vcpu_release(struct thread *thread)
 {
     struct vcpu *v = thread->vcpu;
-    struct pool *pool = thread->obj.pool;
-    struct space *task = &thread->task->space;
-    uint64_t size;
 
     fpu_release(thread);
     if (!v)
@@ -103,16 +147,7 @@ void vcpu_release(struct thread *thread)
             v->guest->space.threads = v->guest_next;
     }
     virt->vcpu_destroy(v);
-    // Only what still is the vCPU page: the task may have unmapped it and put something of its own
-    // there.
-    uint64_t leaf = ptab_lookup(&task->ptab, v->page_address, &size);
-    if (leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(v->page)) {
-        ptab_unmap(&task->ptab, v->page_address, PAGE_SIZE, 1);
-        arch_space_flush(task);
-    }
-    pool_free(pool, v->page, PAGE_SIZE);
-    pool_free(pool, v->vendor, PAGE_SIZE);
-    pool_free(pool, v, sizeof(*v));
+    vcpu_free(v);
     thread->vcpu = NULL;
 }
 

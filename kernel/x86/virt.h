@@ -11,6 +11,7 @@ struct vcpu {
     struct thread *thread;
     struct guest *guest;    // NULL after the guest space was destroyed
     struct vcpu_page *page; // shared with the vmm (the kernel's address of it)
+    void *apic;             // likewise its virtual-APIC page, or NULL. The kernel itself never looks into it
     uint64_t page_address;  // where the vmm's task has it
     struct signal *signal;  // bound to it, or NULL
     struct thread *guest_next,
@@ -73,6 +74,7 @@ struct virt_ops {
 
 extern const struct virt_ops vmx_ops, svm_ops;
 extern const struct virt_ops *virt; // chosen at boot by CPUID; NULL: none
+extern bool virt_apic;              // vCPUs may have VCPU_APIC
 
 // On each CPU at boot, see cpu_init. Sets `virt` on the first. False: this CPU cannot do what the first can.
 bool virt_init(void);

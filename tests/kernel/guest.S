@@ -174,6 +174,10 @@ loop:
     ONE(lmsw, lmsw %ax)
     ONE(xgetbv, xgetbv)
     ONE(shadow, sti; cpuid; nop; cli)
+    ONE(load32, mov (%rsi), %eax)
+    ONE(store32, mov %eax, (%rsi))
+    ONE(open, sti; nop; nop; cli)
+    ONE(open_cr8, sti; nop; mov %rax, %cr8; nop; cli)
 
     // at user level with alignment checks: #AC
 c_user:
@@ -232,7 +236,11 @@ handler:
     or $0x100, %eax
     mov %rax, %r14
 1:  andl $~0x100, 40(%rsp)          // no further single step
-2:  pop %rax
+2:  cmpl $0x90, 8(%rsp)             // of the Local APIC: end of interrupt
+    jb 3f
+    mov $0xfee000b0, %eax
+    movl $0, (%rax)
+3:  pop %rax
     add $16, %rsp
     iretq
 

@@ -16,5 +16,5 @@
     X(monitor) X(mwait) X(rdpmc) X(rsm) X(read_cr8) X(write_cr8) X(int3) X(int41) X(spin) \
     X(spin_open) X(count) X(xmm_write) X(xmm_read) X(swapgs) X(rdtsc) X(invlpg) X(pause) \
     X(read_cr2) X(rdtscp) X(triple) X(step) X(stack) X(syscall) X(clts) X(lmsw) X(xgetbv) \
-    X(shadow) X(invpcid) X(user)
+    X(shadow) X(invpcid) X(load32) X(store32) X(open) X(open_cr8) X(user)
 // clang-format on

@@ -343,6 +343,13 @@ static void test_random(void)
             x ^= x << 13, x ^= x >> 7, x ^= x << 17;
             words[x % (sizeof(*page) / 8)] = x >> 63 ? x : x & 0xff;
         }
+        if (guest_has_apic && i & 1) { // the processor's own part of it gone mad, too
+            for (unsigned k = 0; k < 0x400; k++)
+                apic[k] = (uint32_t)(x ^= x << 13, x ^= x >> 7, x ^= x << 17);
+            page->control |= CONTROL_APIC;
+            page->apic_status = (uint32_t)x;
+            page->rflags |= (x >> 40 & 1) << 9;
+        }
         page->deadline = ktest_tsc() + 100000;
         enum vcpu_exit exit = guest_run();
         classes |= exit < EXIT_CLASSES ? 1u << exit : 0;
@@ -351,6 +358,8 @@ static void test_random(void)
     }
     ktest_log("random pages: exit classes 0x%x", classes);
     memset(page, 0, sizeof(*page));
+    for (unsigned k = 0; guest_has_apic && k < 0x400; k++)
+        apic[k] = 0;
     page->deadline = UINT64_MAX;
     guest_reset();
     ktest_check(test_boot(), "a vCPU is good again after nonsense");
@@ -366,11 +375,13 @@ static void vcpu_thread(void)
         test_events();
         test_host();
         test_fpu();
+        test_apic();
         test_confinement();
         guest_reset();
         if (test_boot())
             test_confinement_cr4();
         test_random();
+        test_apic_hostile();
     }
     sys_raise(S_DONE, 1);
     for (;;)
@@ -402,6 +413,7 @@ void test_vcpu(void)
         return;
     }
     guest_on_vmx = info->virt == VIRT_VMX;
+    guest_has_apic = info->virt_features & VIRT_APIC;
     for (unsigned i = 1; i < info->mem_count; i++)
         if (info->mem[i].kind == MEM_RAM &&
             (info->mem[best].kind != MEM_RAM || info->mem[i].size > info->mem[best].size))
@@ -418,9 +430,10 @@ void test_vcpu(void)
     ktest_check(sys_create_guest(SLOT_POOL, S_GUEST) == OK, "create a guest");
     ktest_check(sys_map(S_GUEST, S_RAM, 0, 0, GUEST_RAM, MAP_READ | MAP_WRITE | MAP_EXEC) == OK,
                 "map its memory");
-    ktest_check(
-        sys_create_vcpu(SLOT_POOL, S_VCPU, SLOT_TASK, 0, VCPU_PRIORITY, S_GUEST, PAGE_VIEW) == OK,
-        "create a vCPU");
+    ktest_check(sys_create_vcpu(SLOT_POOL, S_VCPU, SLOT_TASK, 0, VCPU_PRIORITY, S_GUEST,
+                                PAGE_VIEW | (guest_has_apic ? VCPU_APIC : 0)) == OK,
+                "create a vCPU");
+    test_apic_create(S_GUEST, S_HOLE, S_SPY);
     sys_create_signal(SLOT_POOL, S_DONE);
     sys_create_signal(SLOT_POOL, S_KICK);
     sys_create_signal(SLOT_POOL, S_FPU);
@@ -451,6 +464,9 @@ void test_vcpu(void)
     }
     ktest_check(sys_destroy(S_GUEST) == OK && sys_destroy(S_VCPU) == OK, "destroy guest and vCPU");
     for (unsigned slot = S_SPY + 1; slot >= S_RAM; slot--)
-        if (slot != S_GUEST && slot != S_VCPU)
+        if (slot != S_GUEST && slot != S_VCPU && slot != S_HOLE)
             sys_destroy(slot);
+    ktest_check(sys_map(SLOT_TASK, S_HOLE, 0, APIC_VIEW, 0x1000, MAP_READ) == OK,
+                "nothing is left behind the vCPU page");
+    sys_destroy(S_HOLE);
 }

@@ -4,7 +4,7 @@
 
 #include "vcpu_drive.h"
 
-bool guest_on_vmx;
+bool guest_on_vmx, guest_has_apic;
 enum status guest_status;
 
 enum vcpu_exit guest_run(void)

@@ -17,11 +17,14 @@ extern const char guest_image[], guest_image_end[], guest_lstar[];
 #define GUEST_RAM 0x200000ull
 #define RAM_VIEW  0x50000000ull // where this task sees the guest's memory
 #define PAGE_VIEW 0x51000000ull
+#define APIC_VIEW (PAGE_VIEW + 0x1000)
 
 static struct vcpu_page *const page = (struct vcpu_page *)PAGE_VIEW;
+static volatile uint32_t *const apic = (volatile uint32_t *)APIC_VIEW; // by offset / 4
 static uint8_t *const ram = (uint8_t *)RAM_VIEW;
 
 extern bool guest_on_vmx;        // VT-x, else SVM
+extern bool guest_has_apic;      // APIC virtualization
 extern enum status guest_status; // of the last vcpu_run
 
 // State at the guest's first instruction, in real mode, with its image anew and every group dirty.
@@ -49,3 +52,7 @@ uint32_t guest_count(unsigned vector);
 // What the guest must not reach. The vCPU is useless after the second without guest_reset().
 void test_confinement(void);
 void test_confinement_cr4(void);
+// APIC virtualization; the guest is at READY before and after.
+void test_apic(void);
+void test_apic_hostile(void);                                       // boots it itself
+void test_apic_create(unsigned guest, unsigned mem, unsigned slot); // a page to map, a free slot

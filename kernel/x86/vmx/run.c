@@ -9,6 +9,7 @@ _Static_assert(offsetof(struct vcpu_page, gpr) == 64, "enter.S");
 
 #define REASON_FAILED    (1u << 31)
 #define REASON_EXCEPTION 0
+#define REASON_APIC      44
 #define REASON_RDTSCP    51
 #define INFO_NMI_UNBLOCK (1u << 12) // the exit broke off an IRET that had ended the blocking of NMIs
 
@@ -24,10 +25,10 @@ static const uint8_t classes[128] = {
     [25] = EXIT_UNDEFINED, [26] = EXIT_UNDEFINED, [27] = EXIT_UNDEFINED, [28] = EXIT_CR,        [29] = EXIT_DR,
     [30] = EXIT_IO,        [31] = EXIT_RDMSR,     [32] = EXIT_WRMSR,     [33] = EXIT_INVALID,   [34] = EXIT_INVALID,
     [35] = EXIT_OTHER,     [36] = EXIT_UNDEFINED, [37] = EXIT_OTHER,     [38] = EXIT_OTHER,     [39] = EXIT_UNDEFINED,
-    [40] = EXIT_PAUSE,     [41] = EXIT_INVALID,   [42] = EXIT_OTHER,     [43] = EXIT_OTHER,     [44] = EXIT_OTHER,
-    [45] = EXIT_OTHER,     [46] = EXIT_OTHER,     [47] = EXIT_OTHER,     [48] = EXIT_MEMORY,    [49] = EXIT_OTHER,
+    [40] = EXIT_PAUSE,     [41] = EXIT_INVALID,   [42] = EXIT_OTHER,     [43] = EXIT_OTHER,     [44] = EXIT_MEMORY,
+    [45] = EXIT_APIC_EOI,  [46] = EXIT_OTHER,     [47] = EXIT_OTHER,     [48] = EXIT_MEMORY,    [49] = EXIT_OTHER,
     [50] = EXIT_UNDEFINED, [51] = EXIT_RDTSC,     [52] = EXIT_HOST,      [53] = EXIT_UNDEFINED, [54] = EXIT_INVD,
-    [55] = EXIT_XSETBV,    [56] = EXIT_OTHER,     [57] = EXIT_OTHER,     [58] = EXIT_INVLPG,    [59] = EXIT_UNDEFINED,
+    [55] = EXIT_XSETBV,    [56] = EXIT_APIC_WRITE,[57] = EXIT_OTHER,     [58] = EXIT_INVLPG,    [59] = EXIT_UNDEFINED,
     [60] = EXIT_UNDEFINED, [61] = EXIT_OTHER,     [62] = EXIT_OTHER,     [63] = EXIT_UNDEFINED, [64] = EXIT_UNDEFINED,
     [65 ... 127] = EXIT_UNDEFINED,
 };
@@ -209,7 +210,10 @@ static void details(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit,
         page->qualification = vmread(QUALIFICATION); // the page's layout is the same
         break;
     case EXIT_MEMORY:
-        memory_details(v, page);
+        if (reason == REASON_APIC)
+            vmx_apic_access(page);
+        else
+            memory_details(v, page);
         broken_off(v, page);
         break;
     case EXIT_EXCEPTION:

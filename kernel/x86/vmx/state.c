@@ -56,6 +56,8 @@ void vmx_reset(struct vcpu *v)
         vmwrite(PREEMPTION_TIMER, f->timer);
     vmwrite(PRIMARY_CONTROLS, v->vmx.primary);
     vmwrite(SECONDARY_CONTROLS, f->controls[SECONDARY]);
+    if (v->apic)
+        vmx_apic_reset(v);
     vmwrite(EXIT_CONTROLS, f->controls[EXIT]);
     vmwrite(ENTRY_CONTROLS, f->controls[ENTRY]);
     vmwrite(EXCEPTION_BITMAP, EXCEPTIONS_MUST);
@@ -197,12 +199,18 @@ void vmx_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty)
         load_inject(v, page);
     if (dirty & GROUP_CONTROL) {
         uint32_t control = READ_ONCE(page->control);
-        load_primary(v, PRIMARY_RDTSC | PRIMARY_CR3 | PRIMARY_INVLPG | PRIMARY_PAUSE,
-                     (control & CONTROL_RDTSC ? PRIMARY_RDTSC : 0) | (control & CONTROL_CR3 ? PRIMARY_CR3 : 0) |
-                         (control & CONTROL_INVLPG ? PRIMARY_INVLPG : 0) |
+        bool apic = v->apic && control & CONTROL_APIC;
+        // HAZARD: without the shadow MOV CR8 would be the host's own task priority.
+        load_primary(v, PRIMARY_RDTSC | PRIMARY_CR3 | PRIMARY_INVLPG | PRIMARY_PAUSE | PRIMARY_CR8 | PRIMARY_TPR_SHADOW,
+                     (apic ? PRIMARY_TPR_SHADOW : PRIMARY_CR8) | (control & CONTROL_RDTSC ? PRIMARY_RDTSC : 0) |
+                         (control & CONTROL_CR3 ? PRIMARY_CR3 : 0) | (control & CONTROL_INVLPG ? PRIMARY_INVLPG : 0) |
                          (control & CONTROL_PAUSE ? PRIMARY_PAUSE : 0));
+        if (v->apic)
+            vmx_apic_load(page, apic);
         vmwrite(EXCEPTION_BITMAP, READ_ONCE(page->exceptions) | EXCEPTIONS_MUST);
     }
+    if (dirty & GROUP_APIC && v->apic)
+        vmwrite(INTERRUPT_STATUS, READ_ONCE(page->apic_status) & 0xffff);
     if (dirty & GROUP_XSTATE)
         vcpu_load_xstate(v, page);
 }
@@ -235,6 +243,8 @@ void vmx_store(struct vcpu *v, struct vcpu_page *page, uint32_t want)
         page->efer = vmread(GUEST_EFER);
     if (want & GROUP_DEBUG)
         vcpu_store_debug(v, page, vmread(GUEST_DR7));
+    if (want & GROUP_APIC && v->apic)
+        page->apic_status = (uint32_t)vmread(INTERRUPT_STATUS);
     if (want & GROUP_XSTATE)
         vcpu_store_xstate(v, page);
 }

@@ -7,9 +7,11 @@
 
 // clang-format off
 enum vmcs_field {
-    VPID = 0x0000, GUEST_ES = 0x0800, // es cs ss ds fs gs ldtr tr: 2 apart, here as everywhere
+    VPID = 0x0000, INTERRUPT_STATUS = 0x0810, GUEST_ES = 0x0800, // es cs ss ds fs gs ldtr tr: 2 apart, here as everywhere
     HOST_ES = 0x0c00, HOST_CS = 0x0c02, HOST_SS = 0x0c04, HOST_DS = 0x0c06, HOST_FS = 0x0c08,
     HOST_GS = 0x0c0a, HOST_TR = 0x0c0c, MSR_BITMAP = 0x2004, TSC_OFFSET = 0x2010,
+    VIRTUAL_APIC = 0x2012, APIC_ACCESS = 0x2014, EOI_EXIT = 0x201c, // 4 of them
+    TPR_THRESHOLD = 0x401c,
     EPT_POINTER = 0x201a, XSS_EXITING = 0x202c, ENCLS_EXITING = 0x202e, GUEST_PHYSICAL = 0x2400,
     GUEST_LINK = 0x2800, GUEST_DEBUGCTL = 0x2802, GUEST_PAT = 0x2804, GUEST_EFER = 0x2806,
     GUEST_PDPTE = 0x280a, // 4 of them
@@ -41,9 +43,13 @@ enum vmx_control { PIN, PRIMARY, EXIT, ENTRY, SECONDARY, CONTROL_GROUPS };
 #define PRIMARY_INVLPG     (1u << 9)
 #define PRIMARY_RDTSC      (1u << 12)
 #define PRIMARY_CR3        (1u << 15 | 1u << 16)
+#define PRIMARY_CR8        (1u << 19 | 1u << 20)
+#define PRIMARY_TPR_SHADOW (1u << 21)
 #define PRIMARY_NMI_WINDOW (1u << 22)
 #define PRIMARY_PAUSE      (1u << 30)
+#define SECONDARY_ACCESSES (1u << 0) // to the APIC page
 #define SECONDARY_RDTSCP   (1u << 3)
+#define SECONDARY_APIC     (1u << 8 | 1u << 9) // APIC-register virtualization, virtual-interrupt delivery
 #define SECONDARY_ENCLS    (1u << 15)
 #define SECONDARY_XSAVES   (1u << 20)
 #define ENTRY_IA32E        (1u << 9)

@@ -70,6 +70,8 @@ static enum status find_controls(void)
     // it touches IF: one that spins then would keep the CPU. The timer takes it out once a time
     // slice; what exits anyway within that time costs nothing.
     controls[PIN] |= capability[PIN] >> 32 & PIN_TIMER;
+    const uint32_t apic = SECONDARY_ACCESSES | SECONDARY_APIC;
+    virt_apic = capability[PRIMARY] >> 32 & PRIMARY_TPR_SHADOW && (capability[SECONDARY] >> 32 & apic) == apic;
     // Instructions that would be #UD in the guest without them; INVPCID stays so, as no guest is
     // told of it. ENCLS exits always, see the bitmap.
     const uint32_t offered = SECONDARY_RDTSCP | SECONDARY_ENCLS | SECONDARY_XSAVES;

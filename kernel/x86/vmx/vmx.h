@@ -40,3 +40,8 @@ void vmx_host_state(const struct vmx_host *host); // writes the host area for th
 void vmx_reset(struct vcpu *v);                   // controls and the guest area
 void vmx_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty);
 void vmx_store(struct vcpu *v, struct vcpu_page *page, uint32_t want);
+
+// apic.c, for vCPUs with VCPU_APIC
+void vmx_apic_reset(const struct vcpu *v);
+void vmx_apic_load(const struct vcpu_page *page, bool on); // GROUP_CONTROL
+void vmx_apic_access(struct vcpu_page *page);              // details of that exit
