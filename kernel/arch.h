@@ -13,16 +13,20 @@ uint64_t virt_to_phys(const void *address);
 void arch_window_map(uint64_t base, uint64_t size);
 void arch_window_unmap(uint64_t base, uint64_t size);
 
-uint64_t arch_time(void); // TSC
+// TSC; the present CPU; a preemption point: interrupts that are pending are taken. All invariants must hold there.
+#ifdef HOST_TEST
+uint64_t arch_time(void);
 struct cpu *this_cpu(void);
+void arch_preempt_point(void);
+#else
+#include "x86/inline.h"
+#endif
 unsigned arch_cpu_count(void);         // those that run, numbered from 0; does not change after boot
 struct cpu *arch_cpu(unsigned number); // NULL when there is none
 // Interrupts a CPU that runs, also out of a guest or HLT: it calls cpu_interrupt(). What was stored before is seen
 // there. Interrupts that come together may arrive as one. To itself it works, too.
 void arch_ipi(struct cpu *cpu);
 void arch_timer_arm(uint64_t deadline); // one-shot, absolute TSC; TIMER_NONE stops it
-// True when an interrupt is pending, after taking it: a preemption point. All invariants must hold at the call.
-void arch_preempt_point(void);
 
 enum status arch_task_init(struct task *task); // kernel half of the tables, PCID
 void arch_task_release(struct task *task);     // no CPU holds its CR3, tag or bitmap afterwards

@@ -6,7 +6,6 @@
 
 #define APIC_ID        0x20
 #define APIC_TPR       0x80
-#define APIC_EOI       0xb0
 #define APIC_SPIV      0xf0
 #define APIC_ICR_LOW   0x300
 #define APIC_ICR_HIGH  0x310
@@ -71,11 +70,6 @@ uint32_t apic_id(void)
     return apic_read(APIC_ID) >> 24;
 }
 
-void apic_eoi(void)
-{
-    apic_write(APIC_EOI, 0);
-}
-
 // The write of the low half sends. Stores to an uncached page are not overtaken by it, so the receiver sees what was
 // written before. The last one is not waited for (delivery status, for which the processor makes no promise since
 // Pentium 4: SDM 3A 10.6.1): an APIC takes one when it can.
@@ -100,21 +94,21 @@ static uint64_t calibrate_once(unsigned count, uint64_t *ticks, uint32_t *apic_t
     outb(0x61, gate);
     outb(0x43, 0xb0); // channel 2, mode 0
     outb(0x42, count & 0xff);
-    before = rdtsc();
+    before = arch_time();
     apic_write(APIC_INITIAL, 0xffffffff);
     outb(0x42, count >> 8); // begins with this, or with the gate: some emulators leave the gate aside
     outb(0x61, gate | 1);
-    start = end = rdtsc();
+    start = end = arch_time();
     do {
         last = end;
         bool over = inb(0x61) & 0x20;
-        end = rdtsc();
+        end = arch_time();
         if (over)
             break;
     } while (true);
     *apic_ticks = 0xffffffff - apic_read(APIC_CURRENT);
     *ticks = end - start;
-    uint64_t error = start - before + (end - last) + (rdtsc() - end);
+    uint64_t error = start - before + (end - last) + (arch_time() - end);
     outb(0x61, gate);
     apic_write(APIC_INITIAL, 0);
     return error;
@@ -162,14 +156,9 @@ void arch_timer_arm(uint64_t deadline)
         apic_write(APIC_INITIAL, 0);
         return;
     }
-    uint64_t now = rdtsc(), left = deadline > now ? deadline - now : 0;
+    uint64_t now = arch_time(), left = deadline > now ? deadline - now : 0;
     // A deadline far away is approached in steps: the interrupt finds nothing expired, and arms again.
     left = left >> 30 ? 1ull << 30 : left;
     uint64_t count = left * timer_ratio >> 32;
     apic_write(APIC_INITIAL, count > 0xffffffff ? 0xffffffff : count ? count : 1);
-}
-
-uint64_t arch_time(void)
-{
-    return rdtsc();
 }

@@ -2,6 +2,7 @@
 // Local APIC (xAPIC) and I/O APICs of the machine. SDM 3A chapter 10, 82093AA.
 #pragma once
 
+#include "layout.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,13 +15,17 @@ struct irq;
 #define VECTOR_SPURIOUS 0xff
 #define IOAPIC_MAX      8
 
+static inline void apic_eoi(void)
+{
+    *(volatile uint32_t *)(DEVICES + 0xb0) = 0;
+}
+
 // `address`: kernel's address of the register page, the same on each CPU.
 void apic_init(uint64_t address);
 // On each CPU: enables its APIC, everything masked. apic_timer_mode() then lets its timer interrupt.
 void apic_cpu_init(void);
 void apic_timer_mode(void);
 uint32_t apic_id(void);
-void apic_eoi(void);
 // Sends an interprocessor interrupt: `command` is the ICR's low half. Interrupts are off.
 void apic_send(uint32_t id, uint32_t command);
 // Measures the TSC and the timer against the 8254: sets tsc_hz. Some 40 ms, interrupts off; at boot only.
@@ -30,4 +35,4 @@ void pic_disable(void);
 void ioapic_add(uint64_t address, uint32_t gsi_base);
 // An ISA interrupt that the firmware wired elsewhere (MADT type 2).
 void ioapic_override(uint32_t gsi, uint16_t flags);
-struct irq *ioapic_irq(unsigned gsi);
+extern struct irq *gsi_irqs[GSI_MAX]; // bound to each GSI, or NULL

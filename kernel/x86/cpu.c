@@ -19,14 +19,6 @@ struct table_pointer {
     uint64_t base;
 } __attribute__((packed));
 
-struct cpu *this_cpu(void)
-{
-    uint64_t rsp;
-
-    asm("mov %%rsp, %0" : "=r"(rsp));
-    return (struct cpu *)((rsp & ~(uint64_t)(CPU_REGION_SIZE - 1)) + CPU_STACK_TOP);
-}
-
 void features_init(void)
 {
     struct cpuid_regs r = cpuid(1, 0);

@@ -189,22 +189,41 @@ restore:
     .endr
 .endm
 
-interrupt_common:
+// From user mode RSP points into the thread: goes on with the CPU's stack, whose top is struct cpu.
+.macro save_user
     save
     mov %rsp, %rdi
-    testb $3, REGS_CS(%rsp)
-    jz 1f
-    // from user mode: RSP points into the thread; go on with the CPU's stack, whose top is struct cpu
+    mov %rsp, %rbx
     mov THREAD_CPU-THREAD_REGS(%rsp), %rsp
-    mov %rdi, %rbx
+.endm
+
+// Vector, error code, RIP, CS lie on the stack.
+exception:
+    testb $3, 24(%rsp)
+    jz 1f
+    save_user
+    call exception_user
+    mov %rbx, %rsp
+    jmp restore
+1:  save
+    mov %rsp, %rdi
+    call exception_kernel           // panics
+
+// HAZARD: in ring 0 interrupts are on at preemption points and in the idle loop only, where nothing needs the registers that a
+// C function may change: they are not saved.
+    .balign 16
+interrupt:
+    testb $3, 24(%rsp)
+    jz 1f
+    save_user
     call interrupt_user
     mov %rbx, %rsp
     jmp restore
-1:  mov %rsp, %rbx
-    and $-16, %rsp                  // the frame may lie anywhere on the stack
+1:  mov (%rsp), %edi
+    push %rax                       // the frame's end was aligned to 16 by the processor
     call interrupt_kernel
-    mov %rbx, %rsp
-    jmp restore
+    add $24, %rsp
+    iretq
 
 // #DB, NMI, #MC, #DF: on a stack of their own (MOV SS + SYSCALL, NMI at SYSCALL's first instruction).
 interrupt_ist:
@@ -224,8 +243,10 @@ interrupt_ist:
     pushq $\n
     .if \n == 1 || \n == 2 || \n == 8 || \n == 18
     jmp interrupt_ist
+    .elseif \n < 32
+    jmp exception
     .else
-    jmp interrupt_common
+    jmp interrupt
     .endif
 .endm
 

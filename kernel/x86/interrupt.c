@@ -8,47 +8,53 @@
 #include "interrupt.h"
 #include "virt.h"
 
-static void external_interrupt(unsigned vector)
+void interrupt_kernel(unsigned vector)
 {
-    if (vector == VECTOR_TIMER) {
+    if (likely(vector - VECTOR_GSI < GSI_MAX)) {
+        struct irq *irq = gsi_irqs[vector - VECTOR_GSI];
+        // Mask first: a level interrupt is sent again at end-of-interrupt while its line is asserted.
+        if (irq)
+            irq_deliver(irq);
+        apic_eoi();
+    } else if (vector == VECTOR_TIMER) {
         apic_eoi();
         sched_timer_interrupt();
     } else if (vector == VECTOR_IPI) {
         apic_eoi();
         cpu_interrupt();
-    } else if (vector >= VECTOR_GSI && vector < VECTOR_GSI + GSI_MAX) {
-        struct irq *irq = ioapic_irq(vector - VECTOR_GSI);
-        // Mask first: a level interrupt is sent again at end-of-interrupt while its line is asserted.
-        if (irq)
-            irq_deliver(irq);
-        apic_eoi();
     } else if (vector != VECTOR_SPURIOUS) {
         apic_eoi();
     }
 }
 
-void interrupt_user(struct regs *regs)
+static inline void reschedule(const struct cpu *cpu, struct thread *thread)
 {
-    struct cpu *cpu = this_cpu();
-    struct thread *thread = cpu->current;
-
-    if (regs->vector >= 32) {
-        external_interrupt(regs->vector);
-    } else if (regs->vector != 13 || !tss_restore(cpu)) {
-        thread_fault(thread, regs->vector, regs->error, regs->vector == 14 ? read_cr2() : 0);
-    }
     if (cpu->need_resched || (thread->state & STATE_MASK) != STATE_RUNNING) {
         thread->state |= FLAG_FULL;
         schedule();
     }
 }
 
-void interrupt_kernel(struct regs *regs)
+void interrupt_user(struct regs *regs)
 {
-    if (regs->vector >= 32) {
-        external_interrupt(regs->vector);
-        return;
-    }
+    struct cpu *cpu = this_cpu();
+
+    interrupt_kernel(regs->vector);
+    reschedule(cpu, cpu->current);
+}
+
+void exception_user(struct regs *regs)
+{
+    struct cpu *cpu = this_cpu();
+    struct thread *thread = cpu->current;
+
+    if (regs->vector != 13 || !tss_restore(cpu))
+        thread_fault(thread, regs->vector, regs->error, regs->vector == 14 ? read_cr2() : 0);
+    reschedule(cpu, thread);
+}
+
+void exception_kernel(struct regs *regs)
+{
     // The frame as entry.S pushed it: r15 .. rax, vector, error, rip, cs, rflags, rsp, ss
     for (unsigned i = 0; i < sizeof(*regs) / 8; i++)
         log_hex(i % 4 ? "" : "\n", ((uint64_t *)regs)[i]);
@@ -78,11 +84,6 @@ void interrupt_critical(struct regs *regs)
     default:
         panic("double fault at", regs->rip);
     }
-}
-
-void arch_preempt_point(void)
-{
-    asm volatile("sti; nop; cli" ::: "memory");
 }
 
 void idle_check(void)

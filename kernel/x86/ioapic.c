@@ -11,7 +11,7 @@ struct ioapic {
 };
 static struct ioapic ioapics[IOAPIC_MAX];
 static unsigned ioapic_count;
-static struct irq *irqs[GSI_MAX];
+struct irq *gsi_irqs[GSI_MAX];
 static uint32_t isa_flags[16]; // of the GSI with that number, from the MADT's overrides
 
 #define MASKED (1u << 16)
@@ -48,11 +48,6 @@ void ioapic_override(uint32_t gsi, uint16_t flags)
         isa_flags[gsi] = ((flags & 3) == 3 ? LOW : 0) | ((flags >> 2 & 3) == 3 ? LEVEL : 0);
 }
 
-struct irq *ioapic_irq(unsigned gsi)
-{
-    return irqs[gsi];
-}
-
 static struct ioapic *ioapic_of(unsigned gsi)
 {
     for (unsigned i = 0; i < ioapic_count; i++)
@@ -76,11 +71,11 @@ enum status arch_irq_bind(unsigned gsi, uint32_t flags, void *irq)
 
     if (!io)
         return ERR_RANGE;
-    if (irq && irqs[gsi])
+    if (irq && gsi_irqs[gsi])
         return ERR_BUSY;
     unsigned reg = 0x10 + 2 * (gsi - io->base);
     ioapic_write(io, reg, MASKED);
-    irqs[gsi] = irq;
+    gsi_irqs[gsi] = irq;
     if (!irq)
         return OK;
     uint32_t entry = VECTOR_GSI + gsi;

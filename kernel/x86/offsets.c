@@ -2,7 +2,7 @@
 // Not linked: compiled to assembly text, from which the Makefile takes the offsets that the assembly files need.
 #include "../cpu.h"
 #include "../ipc.h"
-#include "bulkhead/vcpu.h"
+#include "virt.h"
 
 #define DEFINE(name, value) asm volatile("\n.ascii \"->" #name " %0\"" ::"i"(value))
 
@@ -23,5 +23,5 @@ void offsets(void)
     DEFINE(NR_CALL, SYS_CALL); DEFINE(NR_REPLY_WAIT, SYS_REPLY_WAIT); DEFINE(NR_VCPU_RUN, SYS_VCPU_RUN);
     DEFINE(TYPE_GATE, OBJ_GATE); DEFINE(SLOT_INDEX_MASK, SLOT_COUNT_MAX - 1); DEFINE(CAPS, CAP_SLOTS); DEFINE(DEPTH_MAX, CALL_DEPTH_MAX);
     DEFINE(RUNNING, STATE_RUNNING); DEFINE(CALLING, STATE_CALLING); DEFINE(RECEIVE, STATE_RECEIVE);
-    DEFINE(VCPU_GPR, offsetof(struct vcpu_page, gpr));
+    DEFINE(VCPU_GPR, offsetof(struct vcpu_page, gpr)); DEFINE(VMX_HOST_RSP, offsetof(struct vcpu, vmx.host_rsp));
 }

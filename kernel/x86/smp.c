@@ -30,23 +30,23 @@ void ap_main(void)
         return;
     }
     apic_timer_mode();
-    ap_tsc = rdtsc();
+    ap_tsc = arch_time();
     answer = READY;
     schedule();
 }
 
 static void wait_answer(uint64_t microseconds)
 {
-    uint64_t end = rdtsc() + tsc_hz / 1000000 * microseconds;
+    uint64_t end = arch_time() + tsc_hz / 1000000 * microseconds;
 
-    while (answer == NONE && rdtsc() < end) // bound: the time
+    while (answer == NONE && arch_time() < end) // bound: the time
         asm volatile("pause");
 }
 
 // False: nothing may be started after it, for it may be using its stack.
 static bool start(unsigned number, unsigned id)
 {
-    uint64_t before = rdtsc();
+    uint64_t before = arch_time();
 
     answer = NONE;
     ap_number = number;
@@ -62,7 +62,7 @@ static bool start(unsigned number, unsigned id)
     bool taken = !__atomic_exchange_n(&ap_stack, 0, __ATOMIC_SEQ_CST);
     if (answer == READY) {
         cpus_running++;
-        if (ap_tsc < before || ap_tsc > rdtsc())
+        if (ap_tsc < before || ap_tsc > arch_time())
             log_hex("bulkhead: deadlines will be wrong, the TSC is not that of CPU 0; ahead by\n", ap_tsc - before);
         return true;
     }

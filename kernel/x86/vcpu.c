@@ -157,6 +157,7 @@ void vcpu_guest_gone(struct guest *guest)
         struct vcpu *v = guest->space.threads->vcpu;
         guest->space.threads = v->guest_next;
         v->guest = NULL;
+        v->tag.generation = 0;
         v->guest_next = v->guest_prev = NULL;
     }
 }
@@ -296,7 +297,6 @@ uint64_t vcpu_syscall(struct thread *thread)
         enum vcpu_exit exit = virt->run(v, page);
         if (likely(exit != EXIT_HOST))
             return exit;
-        arch_preempt_point();
     }
 }
 

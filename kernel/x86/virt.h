@@ -5,6 +5,7 @@
 #include "../arch.h"
 #include "../signal.h"
 #include "bulkhead/vcpu.h"
+#include "insn.h"
 #include "tag.h"
 
 struct vcpu {
@@ -61,16 +62,25 @@ struct virt_ops {
     void (*vcpu_create)(struct vcpu *v);
     // No CPU holds anything of v->vendor afterwards. Called on the vCPU's CPU.
     void (*vcpu_destroy)(struct vcpu *v);
-    // Enters the guest once: loads the dirty groups, runs, stores the exit with the groups that its
-    // class wants. EXIT_HOST when a host interrupt or NMI ended it: only GPRs, rip and rflags are
-    // stored and the guest can be entered again at once (an event whose delivery was broken off is
-    // put back). Before the CPU does anything else, `leave` is due. Interrupts stay off.
+    // Enters the guest: loads the dirty groups, runs, stores the exit with the groups that its class
+    // wants. Interrupts of the host are taken, and the guest goes on. EXIT_HOST when the caller has to
+    // look what came up after one, or after an NMI: only GPRs, rip and rflags are stored and the guest
+    // can be entered again at once (an event whose delivery was broken off is put back). Before the CPU
+    // does anything else, `leave` is due.
     enum vcpu_exit (*run)(struct vcpu *v, struct vcpu_page *page);
     // After EXIT_HOST, or instead of entering: the kernel goes elsewhere. With `exit` = EXIT_HOST
     // the thread will enter again by itself; else its vmm is told that class (kick, deadline):
     // stores it as `run` would, and hands an event that was to be injected back as `vectoring`.
     void (*leave)(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit);
 };
+
+// After a host interrupt was taken: nothing came up for this CPU, the thread or its vmm, so that the guest can go on as
+// it stands. Whoever takes away what the guest runs on invalidates the tag.
+static inline bool vcpu_goes_on(const struct vcpu *v, const struct vcpu_page *page, const struct cpu *cpu)
+{
+    return !cpu->need_resched && v->thread->state == STATE_RUNNING && !(v->signal && v->signal->bits) &&
+           READ_ONCE(page->deadline) == v->thread->deadline && tag_is_valid(&v->tag, cpu);
+}
 
 extern const struct virt_ops vmx_ops, svm_ops;
 extern const struct virt_ops *virt; // chosen at boot by CPUID; NULL: none

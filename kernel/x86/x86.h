@@ -15,13 +15,6 @@
 #define CR4_SMEP  (1ull << 20)
 #define CR4_SMAP  (1ull << 21)
 
-static inline uint64_t rdtsc(void)
-{
-    uint32_t low, high;
-
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
-}
 static inline void outb(uint16_t port, uint8_t value)
 {
     asm volatile("outb %0, %1" ::"a"(value), "Nd"(port));

@@ -27,7 +27,7 @@ INDIRECT = {
 }
 # The ways in from assembly, by the stack that they begin on.
 ROOTS = {
-    "cpu": ["syscall_slow", "vcpu_syscall", "interrupt_user", "schedule", "idle_check", "kernel_main"],
+    "cpu": ["syscall_slow", "vcpu_syscall", "interrupt_user", "exception_user", "exception_kernel", "schedule", "idle_check", "kernel_main"],
     "ist": ["interrupt_critical"],
     "boot": ["boot_main"],
 }
@@ -38,9 +38,6 @@ NESTED = "interrupt_kernel"
 APPARENT = {}
 # Assembly that never comes back to its caller and takes a stack of its own, or the user's: what follows is another way in.
 LEAVES = {"schedule_on", "idle_loop", "return_syscall", "return_interrupt"}
-
-# Assembly that may do more than push and pop, which `main` accounts for.
-HANDLED = {"interrupt_common"}
 
 failures = []
 
@@ -87,7 +84,7 @@ class Kernel:
         start, size = self.symbols[name]
         end = start + size if size else min(address for address, _ in self.symbols.values() if address > start)
         code = run("objdump", "-d", "--no-show-raw-insn", f"--start-address={start}", f"--stop-address={end}", self.path)
-        if re.search(r"(?m)\t(call|enter)\b|\t(mov|lea|sub|and)\w*\s.*,%rsp$", code) and name not in HANDLED:
+        if re.search(r"(?m)\t(call|enter)\b|\t(mov|lea|sub|and)\w*\s.*,%rsp$", code):
             fail(f"{name}: assembly that calls, or takes stack otherwise than by push")
         return 8 * len(re.findall(r"\tpush", code))
 
@@ -254,9 +251,9 @@ def main():
     check_roots(graph, root)
     depth, following = depths(graph, kernel)
 
-    # What the processor pushes (SS RSP RFLAGS CS RIP), the stub (error code, vector), the registers; and the two alignments
-    # of the stack, the processor's before it pushes and the entry's own after.
-    frame = 40 + 16 + kernel.pushed("interrupt_common")
+    # What the processor pushes (SS RSP RFLAGS CS RIP), the stub (error code, vector), the entry's alignment and its call; the processor
+    # aligns the stack before it pushes.
+    frame = 40 + 16 + 8 + 8
     layout = root / "kernel/x86/layout.h"
     limits = {
         "cpu": number(layout, "CPU_STACK_TOP") - number(layout, "CPU_STACK"),
@@ -277,9 +274,9 @@ def main():
             print(f"{stack}: {say(worst([name]))}")
         bounds[stack] = depth[worst(roots)]
     nested = worst([NESTED])
-    print(f"cpu, on top: frame {frame}, alignment 30, {say(nested)}")
-    bounds["cpu"] += frame + 30 + depth[nested]
-    bounds["ist"] += frame + 15
+    print(f"cpu, on top: frame {frame}, alignment 15, {say(nested)}")
+    bounds["cpu"] += frame + 15 + depth[nested]
+    bounds["ist"] += 40 + 16 + 15 * 8 + 15  # all registers are saved there
     for text in failures:
         print(f"FAIL analysis/stack ({text})")
     for stack, bound in bounds.items():

@@ -164,7 +164,7 @@ static const uint8_t classes[] = {
 
 // What the processor tells beyond the class: qualification, gpa, event, length. May change the
 // class.
-static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page, enum vcpu_exit exit)
+static enum vcpu_exit details(struct vmcb *vmcb, struct vcpu_page *page, enum vcpu_exit exit)
 {
     uint64_t code = vmcb->exit_code, info = vmcb->exit_info1;
     uint64_t length = svm_features.next_rip ? vmcb->next_rip - vmcb->rip : 0;
@@ -205,12 +205,6 @@ static enum vcpu_exit details(struct vcpu *v, struct vmcb *vmcb, struct vcpu_pag
     case EXIT_OTHER:
         page->qualification = info;
         break;
-    case EXIT_HOST:
-        if (code == SVM_IRET) { // it runs next; the APM has no event behind it
-            v->svm.nmi_blocked = false;
-            svm_intercepts(v);
-        }
-        break;
     default:
         break;
     }
@@ -227,8 +221,8 @@ static enum vcpu_exit class_of(uint64_t code)
     if (code < 0x40)
         return EXIT_DR;
     if (code < 0x60)
-        return EXIT_EXCEPTION;
-    return code == SVM_NPF ? EXIT_MEMORY : EXIT_OTHER;
+        return code == SVM_MC ? EXIT_HOST : EXIT_EXCEPTION;
+    return code == SVM_NPF ? EXIT_MEMORY : (uint32_t)code == SVM_INVALID ? EXIT_HOST : EXIT_OTHER;
 }
 
 // The event whose delivery the exit broke off. INT n, INT3 and INTO run again from their own RIP,
@@ -247,6 +241,19 @@ static uint32_t broken_off(struct vcpu *v, struct vmcb *vmcb)
     if (type == EVENT_NMI)
         v->svm.nmi_blocked = false; // it is delivered again
     return event & (EVENT_VALID | 0xfff);
+}
+
+// Returns the event that was broken off.
+static inline uint32_t store_registers(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page)
+{
+    uint32_t event = broken_off(v, vmcb);
+
+    v->svm.soft_length = 0;
+    page->gpr[RAX] = vmcb->rax;
+    page->gpr[RSP] = vmcb->rsp;
+    page->rip = vmcb->rip;
+    page->rflags = vmcb->rflags;
+    return event;
 }
 
 static inline void store_basic(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page, enum vcpu_exit exit)
@@ -303,6 +310,30 @@ static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page)
     return EXIT_INVALID;
 }
 
+// An exit for the host. True: it was an interrupt, which is taken, and the guest can go on with nothing stored or
+// loaded.
+static inline bool host_exit(struct vcpu *v, struct vmcb *vmcb, const struct vcpu_page *page, const struct cpu *cpu)
+{
+    switch (vmcb->exit_code) {
+    case SVM_INTR:
+        arch_preempt_point();
+        if (vmcb->exit_int_info & EVENT_VALID)
+            return false;
+        vmcb->event = 0;
+        v->svm.soft_length = 0;
+        return vcpu_goes_on(v, page, cpu);
+    case SVM_MC:
+        __asm__ volatile("int $18"); // the host's own handler decides
+        return false;
+    case SVM_IRET: // it runs next; the APM has no event behind it
+        v->svm.nmi_blocked = false;
+        svm_intercepts(v);
+        return false;
+    default:
+        return false;
+    }
+}
+
 static enum vcpu_exit svm_run(struct vcpu *v, struct vcpu_page *page)
 {
     struct vmcb *vmcb = v->vendor;
@@ -326,32 +357,27 @@ static enum vcpu_exit svm_run(struct vcpu *v, struct vcpu_page *page)
         vmcb->asid = (uint32_t)v->tag.number;
         vmcb->clean = 0;
     }
+again:
     page->entries++; // for statistics: what the vmm makes of it is its own affair
     svm_enter(page, v->vendor_phys, host_vmcb[cpu->number]);
     cpu->fs_base = 0;
     vmcb->tlb_control = 0;
     vmcb->clean = svm_features.clean;
-    if (unlikely((uint32_t)vmcb->exit_code == SVM_INVALID))
-        return refused(v, page);
-    uint32_t event = broken_off(v, vmcb);
-    v->svm.soft_length = 0;
-    page->gpr[RAX] = vmcb->rax;
-    page->gpr[RSP] = vmcb->rsp;
-    page->rip = vmcb->rip;
-    page->rflags = vmcb->rflags;
-    enum vcpu_exit exit = details(v, vmcb, page, class_of(vmcb->exit_code));
-    if (vmcb->exit_code == SVM_MC) {
-        __asm__ volatile("int $18"); // the host's own handler decides
-        exit = EXIT_HOST;
-    }
-    if (exit == EXIT_HOST) {
-        vmcb->event = event;
+    enum vcpu_exit exit = class_of(vmcb->exit_code);
+    if (unlikely(exit == EXIT_HOST)) {
+        if (unlikely((uint32_t)vmcb->exit_code == SVM_INVALID))
+            return refused(v, page);
+        if (host_exit(v, vmcb, page, cpu))
+            goto again; // bound: none, preemptible
+        vmcb->event = store_registers(v, vmcb, page);
         vmcb->event_error = vmcb->exit_int_error;
-        return exit;
+        page->length = 0;
+        return EXIT_HOST;
     }
-    vmcb->event = 0;
-    page->vectoring = event;
+    page->vectoring = store_registers(v, vmcb, page);
     page->vectoring_error = vmcb->exit_int_error;
+    vmcb->event = 0;
+    exit = details(vmcb, page, exit);
     store_basic(v, vmcb, page, exit);
     return exit;
 }

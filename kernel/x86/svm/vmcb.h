@@ -74,7 +74,7 @@ enum svm_intercept { // bits of intercept[], whose word 0 is at offset 0xc
     INTERCEPT_INVLPG = 25, INTERCEPT_RDTSCP = 32 + 7,
 };
 enum svm_exit {
-    SVM_EXCEPTION = 0x40, SVM_DB = 0x41, SVM_MC = 0x52, SVM_IRET = 0x74, SVM_RDTSCP = 0x87, SVM_NPF = 0x400,
+    SVM_EXCEPTION = 0x40, SVM_DB = 0x41, SVM_MC = 0x52, SVM_INTR = 0x60, SVM_IRET = 0x74, SVM_RDTSCP = 0x87, SVM_NPF = 0x400,
 };
 // clang-format on
 #define SVM_INVALID 0xffffffffu // QEMU stores 32 bits of it

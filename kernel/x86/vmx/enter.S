@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// bool vmx_enter(page, &v->vmx.host_rsp, launched, gdtr): one VM entry and exit, on the VMCS that is current. True: VMfail, no entry
+// bool vmx_enter(page, v, launched, gdtr): one VM entry and exit, on the VMCS that is current. True: VMfail, no entry
 // took place. GPRs travel straight from and to the vCPU page (gpr.h); RSP, RIP, RFLAGS in the VMCS; the caller has CR2.
 // HAZARD: a VM exit sets GDTR.limit to 0xffff (SDM 3C 27.5.2): a task could load selectors beyond the GDT, whose "descriptors" are
 // other kernel data. LGDT with the true limit follows at once. (Past the IDT's 256 entries there is no vector.)
@@ -14,9 +14,9 @@ vmx_enter:
     push_saved
     push %rcx
     push %rdi
-    cmp %rsp, (%rsi)
+    cmp %rsp, VMX_HOST_RSP(%rsi)
     je 1f
-    mov %rsp, (%rsi)
+    mov %rsp, VMX_HOST_RSP(%rsi)
     mov $HOST_RSP, %eax
     vmwrite %rsp, %rax
     mov $vmx_exit, %rbx

@@ -4,13 +4,15 @@
 #include "vmx.h"
 #include "../insn.h"
 
-bool vmx_enter(struct vcpu_page *page, uint64_t *host_rsp, bool launched, const void *gdtr);
+bool vmx_enter(struct vcpu_page *page, struct vcpu *v, bool launched, const void *gdtr);
 _Static_assert(offsetof(struct vcpu_page, gpr) == 64, "enter.S");
 
 #define REASON_FAILED    (1u << 31)
 #define REASON_EXCEPTION 0
+#define REASON_INTERRUPT 1
 #define REASON_APIC      44
 #define REASON_RDTSCP    51
+#define REASON_TIMER     52
 #define INFO_NMI_UNBLOCK (1u << 12) // the exit broke off an IRET that had ended the blocking of NMIs
 
 // Basic exit reasons, SDM 3D appendix C. 0: an exception, which may be the host's. Behind the last:
@@ -273,6 +275,16 @@ static bool is_host_exception(uint32_t info)
     return true;
 }
 
+// An interrupt of the host, or its time slice is over: true when the guest can go on with nothing stored or loaded.
+static inline bool interrupted(const struct vcpu *v, const struct vcpu_page *page, const struct cpu *cpu,
+                               uint32_t reason)
+{
+    if (reason != REASON_INTERRUPT && reason != REASON_TIMER)
+        return false;
+    arch_preempt_point();
+    return vcpu_goes_on(v, page, cpu);
+}
+
 enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page)
 {
     struct cpu *cpu = v->thread->cpu;
@@ -292,8 +304,9 @@ enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page)
     v->vmx.msrs = false;
     if (read_cr2() != v->vmx.cr2) // a page fault of the host has been in between
         write_cr2(v->vmx.cr2);
+again:
     page->entries++; // for statistics: what the vmm makes of it is its own affair
-    if (unlikely(vmx_enter(page, &v->vmx.host_rsp, v->vmx.launched, &v->vmx.host->gdtr)))
+    if (unlikely(vmx_enter(page, v, v->vmx.launched, &v->vmx.host->gdtr)))
         return refused(v, page, vmread(INSTRUCTION_ERROR));
     v->vmx.cr2 = read_cr2();
     cpu->fs_base = 0;
@@ -302,16 +315,19 @@ enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page)
     if (unlikely(reason & REASON_FAILED))
         return refused(v, page, (uint64_t)reason << 32 | (uint32_t)vmread(QUALIFICATION));
     v->vmx.launched = true;
-    store_registers(v, page);
     enum vcpu_exit exit = classes[reason & (sizeof(classes) - 1)];
     if (unlikely(exit == EXIT_HOST)) {
+        if (interrupted(v, page, cpu, reason))
+            goto again; // bound: none, preemptible
         info = reason == REASON_EXCEPTION ? (uint32_t)vmread(EXIT_EVENT) : 0;
         if (!info || is_host_exception(info)) {
+            store_registers(v, page);
             v->vmx.msrs = true;
             return EXIT_HOST;
         }
         exit = EXIT_EXCEPTION;
     }
+    store_registers(v, page);
     msrs_restore(v);
     page->reason = reason;
     v->vmx.shadow = (uint32_t)vmread(GUEST_SHADOW);
