@@ -27,7 +27,7 @@ INDIRECT = {
 }
 # The ways in from assembly, by the stack that they begin on.
 ROOTS = {
-    "cpu": ["syscall_slow", "vcpu_syscall", "interrupt_user", "exception_user", "exception_kernel", "schedule", "idle_check", "kernel_main"],
+    "cpu": ["syscall_slow", "vcpu_syscall", "interrupt_user", "exception_user", "exception_kernel", "schedule", "idle_check", "kernel_main", "ap_main"],
     "ist": ["interrupt_critical"],
     "boot": ["boot_main"],
 }
@@ -184,7 +184,7 @@ def check_roots(graph, root):
                 line = " ".join(re.findall(r'"([^"]*)"', line))
             else:
                 line = line.split("//")[0]
-            for name in re.findall(r"\b(?:call|jmp|j[a-z]{1,2}|movabs)\s+\$?([a-z_]\w*)", line):
+            for name in re.findall(r"\b(?:call|jmp|j[a-z]{1,2}|mov|movabs)\s+\$?([a-z_]\w*)", line):
                 if name in graph.by_name:
                     seen.add(name)
                     if name not in known:
