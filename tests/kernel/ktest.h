@@ -100,6 +100,8 @@ void tests_ipc(void);
 void tests_threads(void);
 void tests_faults(void);
 void tests_schedule(void);
+void tests_budget(void);
+bool clock_is_exact(void); // it counts instructions: Bochs, QEMU with -icount
 void tests_destroy(void);
 void tests_devices(void);
 void tests_fpu(void);

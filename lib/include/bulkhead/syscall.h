@@ -216,10 +216,19 @@ SYS_STUB sys_thread_start(unsigned thread, uint64_t rip, uint64_t rsp, uint64_t 
     return sys_invoke6(SYS_THREAD_CTL, thread, THREAD_START, rip, rsp, rdi, 0, 0, 0);
 }
 
-// THREAD_STOP, THREAD_RESUME, THREAD_CANCEL (w0 = 0), THREAD_FS_BASE, THREAD_PRIORITY, THREAD_FPU
+// THREAD_STOP, THREAD_RESUME, THREAD_CANCEL (w0 = 0), THREAD_FS_BASE, THREAD_PRIORITY,
+// THREAD_WEIGHT, THREAD_FPU
 SYS_STUB sys_thread_set(unsigned thread, enum thread_op op, uint64_t w0)
 {
     return sys_invoke6(SYS_THREAD_CTL, thread, op, w0, 0, 0, 0, 0, 0);
+}
+
+// At most `budget` TSC ticks in each `period`; both 0: no limit. `signal`'s `bit` is raised each
+// time it is spent; CAP_NONE: nothing is.
+SYS_STUB sys_thread_budget(unsigned thread, uint64_t budget, uint64_t period, unsigned signal,
+                           unsigned bit)
+{
+    return sys_invoke6(SYS_THREAD_CTL, thread, THREAD_BUDGET, budget, period, signal, bit, 0, 0);
 }
 
 // *ticks: TSC ticks that the task's threads ran; 0 on error.
