@@ -15,7 +15,7 @@ CHECKED := $(if $(filter-out 0 1,$(DEBUG)),1,0)
 WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
 FREE    := -std=gnu17 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
            -fno-asynchronous-unwind-tables -fomit-frame-pointer -fno-common -fno-strict-aliasing $(WARN) -MMD -MP -DDEBUG=$(DEBUG)
-KFLAGS  := $(FREE) -DCHECKED=$(CHECKED) -DPREEMPT=$(PREEMPT) -DFAIL_ALLOC=$(FAIL_ALLOC) -mcmodel=kernel -Iinclude -Ikernel
+KFLAGS  := $(FREE) -DCHECKED=$(CHECKED) -DTRACING=$(CHECKED) $(if $(filter 1,$(CHECKED)),-fno-omit-frame-pointer -fno-optimize-sibling-calls) -DPREEMPT=$(PREEMPT) -DFAIL_ALLOC=$(FAIL_ALLOC) -mcmodel=kernel -Iinclude -Ikernel
 UFLAGS  := $(FREE) -mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I.
 HFLAGS  := -std=gnu17 -O2 -g $(WARN) -MMD -MP -Iinclude -I.
 LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096

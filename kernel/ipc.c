@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Gates and calls, all that entry.S leaves to C: busy workers, helping, dead and cancelled parties.
 #include "ipc.h"
+#include "debug.h"
 #include "sched.h"
 
 struct thread dead_worker = {.state = STATE_DEAD};
@@ -70,6 +71,7 @@ enum status ipc_call(struct thread *caller, struct gate *gate)
 {
     struct thread *worker = gate->worker;
 
+    trace(call, caller->obj.slot, gate->obj.slot, worker->obj.slot, caller->regs.rsi);
     if (worker == &dead_worker)
         return ERR_DEAD;
     if (caller->depth >= CALL_DEPTH_MAX)
@@ -91,6 +93,7 @@ enum status ipc_reply_wait(struct thread *worker)
 {
     struct thread *caller = worker->caller;
 
+    trace(reply, worker->obj.slot, caller ? caller->obj.slot : 0, worker->depth, worker->regs.rsi);
     if (worker->kind != THREAD_WORKER)
         return ERR_STATE;
     worker->caller = NULL;

@@ -2,6 +2,7 @@
 // The object table: slots with generations, set aside at boot and never handed out.
 #include "object.h"
 #include "check.h"
+#include "debug.h"
 #include "pool.h"
 #include "space.h"
 
@@ -15,6 +16,7 @@ void object_table_init(struct slot *table, uint32_t count)
     slot_count = count;
     slot_fresh = 1; // slot 0 stays empty, so that a capability word of 0 is never valid
     slot_free = 0;
+    debug_table(table, count);
 }
 
 enum status object_register(struct object *object, enum object_type type, struct pool *pool)
@@ -46,6 +48,7 @@ enum status object_register(struct object *object, enum object_type type, struct
         object->next = object->prev = object;
     }
     pool->objects = object;
+    trace(create, index, type, pool->obj.slot, (uint64_t)object);
     return OK;
 }
 
@@ -69,6 +72,8 @@ void object_free(struct object *object, size_t size)
     struct pool *pool = object->pool;
 
     check_released(object);
+    debug_free(object);
+    trace(destroy, object->slot, object->type, pool->obj.slot, (uint64_t)object);
     slot->object = NULL;
     if (slot->generation != UINT32_MAX) {
         slot->generation++;

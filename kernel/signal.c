@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Signals.
 #include "signal.h"
+#include "debug.h"
 #include "sched.h"
 
 enum status signal_create(struct pool *pool, struct signal **out)
@@ -32,6 +33,7 @@ void signal_raise(struct signal *signal, uint64_t bits)
 {
     struct thread *thread = signal->waiter;
 
+    trace(raise, signal->obj.slot, thread ? thread->obj.slot : 0, signal->vcpu ? signal->vcpu->obj.slot : 0, bits);
     signal->bits |= bits;
     if (thread && signal->bits) {
         uint64_t taken = signal->bits;
@@ -53,6 +55,7 @@ void signal_raise_ref(cap_t reference, unsigned bit)
 
 enum status signal_wait(struct signal *signal, struct thread *thread, bool poll, uint64_t deadline)
 {
+    trace(wait, thread->obj.slot, signal->obj.slot, poll, deadline);
     if (signal->waiter)
         return ERR_BUSY;
     if (signal->bits) {

@@ -2,6 +2,7 @@
 // Address spaces: mapping and unmapping with one record per range. Every step leaves tables and records in agreement: a
 // record exists before its first table entry and until after its last.
 #include "arch.h"
+#include "debug.h"
 
 static void record_link(struct record *record, struct record *after)
 {
@@ -98,6 +99,7 @@ enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uin
 {
     bool ports = mem->kind == MEM_PORTS;
 
+    trace(map, space->obj.slot, mem->obj.slot, rights, address);
     *again = false;
     if (ports) {
         if (space->obj.type != OBJ_TASK)
@@ -151,6 +153,7 @@ bool record_remove_step(struct record *record)
 {
     struct space *space = record->space;
 
+    trace(unmap, space->obj.slot, record->mem->obj.slot, record->rights, record->address);
     // From the end, so that `size` always tells what may still be mapped. A large page lies whole within its record.
     if (is_ports(record)) {
         uint64_t piece = record->size < PORT_STEPS ? record->size : PORT_STEPS;

@@ -3,6 +3,7 @@
 // memory and quota can be missing. The table of calls is include/bulkhead/syscalls.def.
 #include "syscall.h"
 #include "check.h"
+#include "debug.h"
 #include "destroy.h"
 #include "ipc.h"
 #include "irq.h"
@@ -429,6 +430,10 @@ static enum status sys_hw_ctl(struct call *c)
         c->words = 1;
         return OK;
     }
+    if (debug_hw_ctl(c->task, c->label, c->w, &status)) {
+        c->words = 1;
+        return status;
+    }
     if (c->label != HW_POOL_FREE)
         return arch_hw_ctl(c->label, c->w);
     status = lookup(c, c->w[0], OBJ_POOL, RIGHT_CTRL, &pool);
@@ -488,8 +493,10 @@ void syscall_slow(struct thread *thread)
                      .slot = (uint32_t)r->rdi >> 16,
                      .label = r->rsi,
                      .w = {r->rdx, r->r10, r->r8, r->r9, r->r12, r->r13}};
+    trace(syscall, thread->obj.slot, op, c.slot, c.label);
     enum status status = op < SYS_COUNT ? calls[op](&c) : ERR_ARG;
 
+    trace(result, thread->obj.slot, op, status, c.w[0]);
     if (status == OK && (op == SYS_CALL || op == SYS_REPLY_WAIT || op == SYS_WAIT))
         sched_return(thread); // it blocks, or has its message
     // A call on itself may have stopped the thread: it then resumes with this result. Or it rewrote it: its registers

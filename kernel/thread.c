@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Threads: creation, control, faults, and leaving whatever they are in.
 #include "ipc.h"
+#include "debug.h"
 #include "sched.h"
 #include "signal.h"
 
@@ -125,6 +126,7 @@ void thread_destroy(struct thread *thread)
 
 void thread_fault(struct thread *thread, unsigned vector, uint64_t error, uint64_t address)
 {
+    trace(fault, thread->obj.slot, vector, error, address);
     thread->regs.vector = vector;
     thread->regs.error = error;
     thread->fault_address = address;

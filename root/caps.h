@@ -8,6 +8,9 @@ void caps_init(unsigned first);
 // An empty slot, or CAP_NONE when all are taken.
 unsigned cap_alloc(void);
 
+// Names what slot holds for the kernel's debugger, when the kernel has one.
+void cap_name(unsigned slot, const char *name);
+
 // Empties the slot, whatever it holds, and takes it back. CAP_NONE is ignored.
 void cap_free(unsigned slot);
 

@@ -129,6 +129,8 @@ int main(const struct boot_info *info)
         if (boot->mem[i].cap >= last)
             last = boot->mem[i].cap + 1;
     caps_init(last);
+    for (unsigned slot = SLOT_TASK; slot <= SLOT_THREAD; slot++)
+        cap_name(slot, "root");
     ram_init();
     rtc_init();
     root_signal = cap_alloc();

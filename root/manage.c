@@ -15,7 +15,8 @@ static unsigned pending_bytes;
 static bool prepared;
 
 // Room that is kept for the answer to one request, which events may not take.
-#define ANSWER_ROOM (TASK_MAX * (uint32_t)sizeof(struct manage_reply))
+#define KERNEL_STEPS 16
+#define ANSWER_ROOM  (TASK_MAX * (uint32_t)sizeof(struct manage_reply))
 
 bool manage_prepare(void)
 {
@@ -107,6 +108,21 @@ static void control(struct task *task, uint32_t op, struct manage_reply *reply)
     describe(task, reply);
 }
 
+// A few steps, so that nobody waits long for root.
+static void kernel(const struct manage_request *request, struct manage_reply *reply)
+{
+    char text[sizeof(request->name) + 1] = "";
+    enum status status = OK;
+
+    memcpy(text, request->name, sizeof(request->name));
+    reply->value = request->cursor;
+    for (unsigned i = 0; i < KERNEL_STEPS && status == OK && (i == 0 || reply->value != 0); i++)
+        status = sys_hw_debug(SLOT_HW, text, &reply->value);
+    if (status != OK)
+        refuse(reply, status == ERR_ARG ? "this kernel has no debugger: make DEBUG=2"
+                                        : status_name(status));
+}
+
 static void serve(const struct manage_request *request)
 {
     struct manage_reply reply = {.tag = request->tag, .status = MANAGE_OK};
@@ -133,6 +149,9 @@ static void serve(const struct manage_request *request)
             describe(task, &reply);
         else
             control(task, request->op, &reply);
+        break;
+    case MANAGE_KERNEL:
+        kernel(request, &reply);
         break;
     case MANAGE_SHUTDOWN:
         sys_hw_ctl(SLOT_HW, HW_RESET, 0, NULL, NULL);

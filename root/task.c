@@ -44,10 +44,12 @@ static bool create(struct task *task, unsigned *slot, unsigned pool, enum object
 
     if (fresh != CAP_NONE)
         status = sys_create(pool, type, fresh, w[0], w[1], w[2], w[3], w[4]);
-    if (status == OK)
+    if (status == OK) {
         *slot = fresh;
-    else
+        cap_name(fresh, task->config->name);
+    } else {
         cap_free(fresh);
+    }
     return task_check(task, status, what);
 }
 

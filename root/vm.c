@@ -96,6 +96,8 @@ bool vm_create(struct task *task, struct task_info *info)
     }
     task->guest = cap_alloc();
     status = task->guest == CAP_NONE ? ERR_SLOT : sys_create_guest(task->pool, task->guest);
+    if (status == OK)
+        cap_name(task->guest, from->name);
     if (!task_check(task, status, "guest") || !give_ram(task) ||
         !give_file(task, from->kernel, KERNEL_ADDRESS, &info->kernel_address,
                    &info->kernel_file_size) ||

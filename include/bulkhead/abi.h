@@ -121,6 +121,10 @@ enum hw_op {
     HW_EXIT,      // w0 = code; ends the emulator where it has an exit port, else resets
     HW_CHECK,     // only in kernels that check themselves (DEBUG=2): w0 = first object, 0 at first -> w0 = next, 0: all were
                   // checked, as far as they belong to this CPU
+    // Kernels made with DEBUG=2; ERR_ARG otherwise.
+    HW_NAME,  // w0 = slot of any object, w1..w4 = its name, up to 31 bytes
+    HW_DEBUG, // label = HW_DEBUG | cursor << 8, w0..w5 = text of a command; writes one step of the answer to the log
+              // -> w0 = cursor of the next step, 0: that was all
 };
 
 // Faults of user threads: raised on the task's fault signal; read with THREAD_FAULT. Vectors are the processor's.

@@ -3,6 +3,7 @@
 #include "apic.h"
 #include "cpu.h"
 #include "log.h"
+#include "../debug.h"
 #include "../irq.h"
 #include "../sched.h"
 #include "interrupt.h"
@@ -10,6 +11,8 @@
 
 void interrupt_kernel(unsigned vector)
 {
+    trace(interrupt, vector, this_cpu()->current ? this_cpu()->current->obj.slot : 0,
+          this_cpu()->donor ? this_cpu()->donor->obj.slot : 0, this_cpu()->ready_bitmap);
     if (likely(vector - VECTOR_GSI < GSI_MAX)) {
         struct irq *irq = gsi_irqs[vector - VECTOR_GSI];
         // Mask first: a level interrupt is sent again at end-of-interrupt while its line is asserted.
@@ -55,8 +58,9 @@ void exception_user(struct regs *regs)
 
 void exception_kernel(struct regs *regs)
 {
+    debug_exception(regs);
     // The frame as entry.S pushed it: r15 .. rax, vector, error, rip, cs, rflags, rsp, ss
-    for (unsigned i = 0; i < sizeof(*regs) / 8; i++)
+    for (unsigned i = 0; !TRACING && i < sizeof(*regs) / 8; i++)
         log_hex(i % 4 ? "" : "\n", ((uint64_t *)regs)[i]);
     log_hex("\nrip", regs->rip);
     log_hex(" cr2", read_cr2());
@@ -80,8 +84,10 @@ void interrupt_critical(struct regs *regs)
     case 2: // HAZARD: an NMI may come at any instruction, also inside of a data structure's change: nothing is touched
         return;
     case 18:
+        debug_exception(regs);
         panic("machine check at", regs->rip);
     default:
+        debug_exception(regs);
         panic("double fault at", regs->rip);
     }
 }

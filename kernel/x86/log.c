@@ -3,6 +3,7 @@
 #include "log.h"
 #include "../arch.h"
 #include "../cpu.h"
+#include "../debug.h"
 #include "x86.h"
 
 #define COM1 0x3f8
@@ -83,5 +84,6 @@ void panic(const char *what, uint64_t value)
     log_text("\n");
     log_hex(what, value);
     log_text("\n");
+    debug_crash();
     end_machine(0x7f);
 }

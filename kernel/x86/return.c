@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Back to user mode: the switch between threads outside of the IPC fast path.
 #include "cpu.h"
+#include "../debug.h"
 #include "../sched.h"
 #include "virt.h"
 
@@ -19,6 +20,8 @@ void arch_return(struct thread *thread)
         cpu->fs_base = thread->fs_base;
         wrmsr(MSR_FS_BASE, thread->fs_base);
     }
+    if (cpu->current != thread)
+        trace(switch, cpu->current ? cpu->current->obj.slot : 0, thread->obj.slot, thread->priority, thread->regs.rip);
     cpu->current = thread;
     *cpu->rsp0 = (uint64_t)(&thread->regs + 1);
     if ((thread->cr3 & ~CR3_KEEP) != read_cr3())

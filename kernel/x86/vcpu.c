@@ -2,6 +2,7 @@
 // Virtual CPUs, the part that both vendors share: creation, vcpu_run, the kick, destruction.
 // HAZARD: the vmm may write the vCPU page at any time from another CPU: every field is read once
 // into a local.
+#include "../debug.h"
 #include "../sched.h"
 #include "log.h"
 #include "virt.h"
@@ -294,7 +295,9 @@ uint64_t vcpu_syscall(struct thread *thread)
             }
             thread_timer(thread, deadline);
         }
+        trace(vm_entry, thread->obj.slot, thread->state >> 8, thread->depth, thread->deadline);
         enum vcpu_exit exit = virt->run(v, page);
+        trace(vm_exit, thread->obj.slot, exit, thread->depth, thread->deadline);
         if (likely(exit != EXIT_HOST))
             return exit;
     }

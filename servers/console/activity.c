@@ -11,6 +11,7 @@
 #define START_POLL  250
 #define SPOKEN_MS   5000 // from its first output on the first prompt waits so long for a VM
 #define TOP_MS      1000
+#define FLUSH_MS    50
 #define RECORDS_MAX 64 // of root, a turn
 
 void console_prompt(struct console *c)
@@ -36,6 +37,22 @@ void console_request(struct console *c, enum activity activity, enum manage_op o
     }
     c->activity = activity;
     c->deadline = c->now + console_ticks(c, activity == STARTING ? START_POLL : ANSWER_MS);
+}
+
+// The kernel writes to the line directly: what the console has said must be out by then.
+void console_kernel(struct console *c, const char *text)
+{
+    snprintf(c->request_name, sizeof(c->request_name), "%s", text);
+    c->cursor = 0;
+    c->activity = KERNEL_FLUSH;
+    c->deadline = c->now + console_ticks(c, FLUSH_MS);
+}
+
+static void kernel_step(struct console *c)
+{
+    c->tag = manager_kernel(&c->manager, c->request_name, c->cursor);
+    c->activity = KERNEL;
+    c->deadline = c->now + console_ticks(c, ANSWER_MS);
 }
 
 void console_attach(struct console *c, struct vm *vm)
@@ -127,6 +144,9 @@ void activity_check(struct console *c)
     case TOP_PAUSE:
         console_request(c, TOP_SECOND, MANAGE_LIST, "");
         break;
+    case KERNEL_FLUSH:
+        kernel_step(c);
+        break;
     default:
         out_print(&c->out, "The manager (root) did not answer within %u s.\n", ANSWER_MS / 1000);
         console_prompt(c);
@@ -180,6 +200,16 @@ static void complete(struct console *c, const struct manage_reply *reply)
         c->activity = TOP_PAUSE;
         c->deadline = c->now + console_ticks(c, TOP_MS);
         return;
+    case KERNEL:
+        c->cursor = reply->value;
+        if (reply->status == MANAGE_OK && c->cursor != 0) {
+            kernel_step(c);
+            return;
+        }
+        if (reply->status != MANAGE_OK)
+            out_print(&c->out, "kernel: %s%s%s\n", text, reply->message[0] != '\0' ? ": " : "",
+                      reply->message);
+        break;
     default:
         if (reply->status != MANAGE_OK)
             out_print(&c->out, "%s: %s%s%s\n", c->request_name, text,

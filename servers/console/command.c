@@ -3,12 +3,13 @@
 
 #include "console.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define WORDS_MAX    3
 #define DISTANCE_MAX 2 // typing errors up to which a name is suggested
 
-enum operand { NO_NAME, VM_NAME, ANY_NAME };
+enum operand { NO_NAME, VM_NAME, ANY_NAME, TEXT };
 
 // A command is a request to root, or, when `run` is set, done here.
 struct command {
@@ -53,6 +54,7 @@ static const struct command commands[] = {
     {"restart",  VM_NAME,  "stop it and start it afresh", ACTION, MANAGE_RESTART, NULL},
     {"boot",     NO_NAME,  "chart of the boot times", 0, 0, run_boot},
     {"time",     NO_NAME,  "how long the machine is up", 0, 0, run_time},
+    {"kernel",   TEXT,     "the kernel's debugger, when made with DEBUG=2: `kernel help`", 0, 0, NULL},
     {"reboot",   NO_NAME,  "reset the machine", ACTION, MANAGE_SHUTDOWN, NULL},
     {"shutdown", NO_NAME,  "end the emulator; a real machine is reset", ACTION, MANAGE_EXIT, NULL},
 };
@@ -61,10 +63,12 @@ static const struct command commands[] = {
 
 static void run_help(struct console *c, struct vm *vm)
 {
+    static const char *const operands[] = {"", "NAME", "NAME", "TEXT"};
+
     (void)vm;
     for (unsigned i = 0; i < COMMAND_COUNT; i++)
-        out_print(&c->out, "  %-8s %-5s %s\n", commands[i].name,
-                  commands[i].operand == NO_NAME ? "" : "NAME", commands[i].help);
+        out_print(&c->out, "  %-8s %-5s %s\n", commands[i].name, operands[commands[i].operand],
+                  commands[i].help);
     out_text(&c->out, "Tab completes; the cursor keys edit and bring back earlier lines.\n");
     console_prompt(c);
 }
@@ -143,6 +147,16 @@ static unsigned split(char *text, char *words[WORDS_MAX])
     return n;
 }
 
+// `words` behind the command, as one text again.
+static void run_kernel(struct console *c, char *const *words, unsigned n)
+{
+    char text[TASK_NAME_SIZE];
+
+    snprintf(text, sizeof(text), "%s%s%s", n > 1 ? words[1] : "help", n > 2 ? " " : "",
+             n > 2 ? words[2] : "");
+    console_kernel(c, text);
+}
+
 void command_run(struct console *c, char *text)
 {
     const struct command *command = NULL;
@@ -161,6 +175,9 @@ void command_run(struct console *c, char *text)
         out_print(&c->out, "There is no command `%s`.", words[0]);
         suggest(c, true, words[0]);
         out_text(&c->out, " `help` shows all.\n");
+    } else if (command->operand == TEXT) {
+        run_kernel(c, words, n);
+        return;
     } else if (n > (command->operand == NO_NAME ? 1u : 2u)) {
         out_print(&c->out, "`%s` takes %s.\n", command->name,
                   command->operand == NO_NAME ? "nothing behind it" : "one name");

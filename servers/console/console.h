@@ -43,8 +43,10 @@ enum activity {
     TOP_SECOND,
     INFO,
     ACTION,
-    LOG,      // prints scrollback
-    ATTACHED, // the terminal is a VM's
+    KERNEL,       // waits for the steps of a command of the kernel's debugger
+    KERNEL_FLUSH, // before: the kernel does not wait for what is to be sent
+    LOG,          // prints scrollback
+    ATTACHED,     // the terminal is a VM's
 };
 
 struct console {
@@ -64,6 +66,7 @@ struct console {
     uint64_t start_end; // STARTING: when it is given up
     uint32_t tag;       // of the reply that completes the activity, 0: none is awaited
     char request_name[TASK_NAME_SIZE];
+    uint64_t cursor;        // KERNEL: of its next step
     struct vm *shown;       // LOG, ATTACHED
     uint64_t position, end; // in its scrollback; LOG stops at the end
 
@@ -108,6 +111,7 @@ void console_log(struct console *c, struct vm *vm);
 void console_end_log(struct console *c, const char *text);
 void console_request(struct console *c, enum activity activity, enum manage_op op,
                      const char *name);
+void console_kernel(struct console *c, const char *text);
 void activity_check(struct console *c);   // whether its time is over
 bool activity_receive(struct console *c); // records of root; true: there may be more
 

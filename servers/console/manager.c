@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-uint32_t manager_send(struct manager *manager, enum manage_op op, const char *name)
+static uint32_t send(struct manager *manager, enum manage_op op, const char *name, uint64_t cursor)
 {
-    struct manage_request request = {.op = op};
+    struct manage_request request = {.op = op, .cursor = cursor};
 
     if (!manager->present || ring_free(&manager->tx) < sizeof(request))
         return 0;
@@ -19,6 +19,16 @@ uint32_t manager_send(struct manager *manager, enum manage_op op, const char *na
     ring_write(&manager->tx, &request, sizeof(request));
     manager->tx.raise = true; // root serves many: tell it each time
     return request.tag;
+}
+
+uint32_t manager_send(struct manager *manager, enum manage_op op, const char *name)
+{
+    return send(manager, op, name, 0);
+}
+
+uint32_t manager_kernel(struct manager *manager, const char *text, uint64_t cursor)
+{
+    return send(manager, MANAGE_KERNEL, text, cursor);
 }
 
 bool manager_receive(struct manager *manager, struct manage_reply *reply)

@@ -17,5 +17,8 @@ struct manager {
 // Gives the request's tag, or 0 when there is no channel or no room in it. `name` may be empty.
 uint32_t manager_send(struct manager *manager, enum manage_op op, const char *name);
 
+// MANAGE_KERNEL. The tag, or 0.
+uint32_t manager_kernel(struct manager *manager, const char *text, uint64_t cursor);
+
 // True when *reply is the next whole record, its texts terminated.
 bool manager_receive(struct manager *manager, struct manage_reply *reply);

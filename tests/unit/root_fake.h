@@ -244,6 +244,8 @@ static enum status fake_thread_ctl(struct message *m, uint64_t slot)
     return OK;
 }
 
+static uint64_t fake_debugger; // 0: the kernel has none; else 1 + the steps that were done
+
 enum status sys_invoke(uint64_t operation, struct message *m, uint64_t *badge)
 {
     uint64_t slot = operation >> 16, *w = m->w;
@@ -252,8 +254,9 @@ enum status sys_invoke(uint64_t operation, struct message *m, uint64_t *badge)
 
     (void)badge;
     fake_calls++;
-    // What gives back must not fail: the kernel has no reason.
-    if (fake_fail && op != SYS_DESTROY && op != SYS_CAP_DROP && op != SYS_UNMAP && --fake_fail == 0)
+    // What gives back must not fail: the kernel has no reason. To name an object changes nothing.
+    if (fake_fail && op != SYS_DESTROY && op != SYS_CAP_DROP && op != SYS_UNMAP &&
+        op != SYS_HW_CTL && --fake_fail == 0)
         return ERR_MEMORY;
     switch (op) {
     case SYS_CREATE:
@@ -268,6 +271,16 @@ enum status sys_invoke(uint64_t operation, struct message *m, uint64_t *badge)
         return OK;
     case SYS_CAP_DROP:
         fake_caps[w[0]] = 0;
+        return OK;
+    case SYS_HW_CTL:
+        if (m->label == HW_NAME)
+            return fake_at(w[0], OBJ_NONE) && strcmp((char *)(w + 1), "") != 0 ? OK : ERR_CAP;
+        if ((m->label & 0xff) != HW_DEBUG || !fake_debugger)
+            return ERR_ARG;
+        assert_string_equal((char *)w, "list task");
+        assert_int_equal(m->label >> 8, fake_debugger - 1); // the cursor of the step before
+        w[0] = fake_debugger == 20 ? 0 : fake_debugger;     // a command of 20 steps
+        fake_debugger++;
         return OK;
     case SYS_CAP_COPY:
         object = fake_at(w[1], OBJ_TASK);

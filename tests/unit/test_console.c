@@ -60,6 +60,8 @@ static void reply(uint32_t tag, uint32_t more, const char *name, uint32_t st, co
     assert_int_equal(ring_write(&peers[2].out, (char *)&r + 50, sizeof(r) - 50), sizeof(r) - 50);
 }
 
+static unsigned kernel_steps;
+
 static void serve(const struct manage_request *q)
 {
     int vm = strcmp(q->name, "open") == 0 ? 0 : 1;
@@ -82,6 +84,17 @@ static void serve(const struct manage_request *q)
     case MANAGE_SYSTEM: {
         struct manage_reply r = {.tag = q->tag, .memory = 1 << 30, .value = 512 << 20};
 
+        ring_write(&peers[2].out, &r, sizeof(r));
+        break;
+    }
+    case MANAGE_KERNEL: {
+        struct manage_reply r = {.tag = q->tag, .value = q->cursor < 3 ? q->cursor + 1 : 0};
+
+        // Three steps of a kernel with a debugger, which prints by itself; or there is none.
+        if (strcmp(q->name, "list task") != 0)
+            r.status = MANAGE_REFUSED;
+        snprintf(r.message, sizeof(r.message), "%s", r.status ? "no debugger" : "");
+        kernel_steps++;
         ring_write(&peers[2].out, &r, sizeof(r));
         break;
     }
@@ -441,6 +454,23 @@ static void answers_commands(void **s)
     expect("25.0"); // the model of root counts a quarter of the time
 }
 
+static void kernel_commands(void **s)
+{
+    (void)s;
+    kernel_steps = 0;
+    type("kernel  list task\r");
+    expect_not(LINE_PROMPT "kernel  list task\r\n" LINE_PROMPT);
+    assert_int_equal(kernel_steps, 0); // what the console said goes out first
+    now += 51 * MS;
+    run();
+    assert_int_equal(kernel_steps, 4);
+    expect(LINE_PROMPT);
+    type("kernel\r");
+    now += 51 * MS;
+    run();
+    expect("kernel: refused: no debugger\r\n" LINE_PROMPT);
+}
+
 static void explains_errors(void **s)
 {
     (void)s;
@@ -541,6 +571,7 @@ int main(void)
         TEST(hears_in_batches, start_prompt),
         TEST(prints_the_log, start_prompt),
         TEST(answers_commands, start_prompt),
+        TEST(kernel_commands, start_prompt),
         TEST(explains_errors, start_prompt),
         TEST(completes, start_prompt),
         TEST(announces, start_prompt),

@@ -350,13 +350,18 @@ static void test_reports(void **state)
 // The console's ends of the management rings.
 static struct ring_end to_root, from_root;
 
-static void ask(uint32_t op, const char *name)
+static void ask_step(uint32_t op, const char *name, uint64_t cursor)
 {
-    struct manage_request request = {.op = op, .tag = 7};
+    struct manage_request request = {.op = op, .tag = 7, .cursor = cursor};
 
     strncpy(request.name, name, sizeof(request.name));
     assert_int_equal(ring_write(&to_root, &request, sizeof(request)), sizeof(request));
     supervise(1ull << BIT_REPORT(0));
+}
+
+static void ask(uint32_t op, const char *name)
+{
+    ask_step(op, name, 0);
 }
 
 static bool answer(struct manage_reply *reply)
@@ -407,6 +412,15 @@ static void test_management(void **state)
     assert_true(answer(&reply) && reply.status == MANAGE_BAD_REQUEST);
     ask(MANAGE_SYSTEM, "");
     assert_true(answer(&reply) && reply.memory == FAKE_SIZE && reply.value == ram_free_bytes());
+    ask(MANAGE_KERNEL, "list task");
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
+    assert_string_equal(reply.message, "this kernel has no debugger: make DEBUG=2");
+    fake_debugger = 1;
+    ask(MANAGE_KERNEL, "list task");
+    assert_true(answer(&reply) && reply.status == MANAGE_OK && reply.value == 16);
+    ask_step(MANAGE_KERNEL, "list task", 16);
+    assert_true(answer(&reply) && reply.status == MANAGE_OK && reply.value == 0);
+    assert_int_equal(fake_debugger, 21);
     config.tasks[1].kernel = "absent";
     ask(MANAGE_START, "open");
     assert_true(answer(&reply) && reply.status == MANAGE_FAILED);

@@ -21,14 +21,19 @@ enum manage_op {
     MANAGE_SYSTEM, // memory of the machine: `memory` = usable bytes, `value` = bytes not handed out
     MANAGE_SHUTDOWN, // resets the machine; no answer
     MANAGE_EXIT,     // ends an emulator (its exit port), else resets; no answer
+    // Steps of a command of the kernel's debugger, which answers on the serial line itself; `name`
+    // is its text, `value` of the reply the cursor for the next request, 0: that was all. Refused
+    // by a kernel without one.
+    MANAGE_KERNEL,
 };
 
 struct manage_request {
     uint32_t op;               // enum manage_op
     uint32_t tag;              // comes back in the reply; not 0
     char name[TASK_NAME_SIZE]; // NUL-terminated
+    uint64_t cursor;           // MANAGE_KERNEL: of the reply before, 0 at first
 };
-_Static_assert(sizeof(struct manage_request) == 40, "the format is shared between tasks");
+_Static_assert(sizeof(struct manage_request) == 48, "the format is shared between tasks");
 
 enum manage_status {
     MANAGE_OK,

@@ -289,6 +289,31 @@ SYS_STUB sys_hw_ctl(unsigned hw, enum hw_op op, uint64_t argument, uint64_t *w0,
     return status;
 }
 
+// Names an object for the kernel's debugger. ERR_ARG: this kernel has none.
+SYS_STUB sys_hw_name(unsigned hw, unsigned slot, const char *name)
+{
+    struct message message = {HW_NAME, {slot}};
+    char *to = (char *)(message.w + 1);
+
+    for (unsigned i = 0; i < 31 && name[i] != '\0'; i++)
+        to[i] = name[i];
+    return sys_invoke(SYS_HW_CTL | (uint64_t)hw << 16, &message, NULL);
+}
+
+// One step of a command of the kernel's debugger, up to 48 bytes. *cursor is 0 at first, and again
+// behind the last step. ERR_ARG: this kernel has none.
+SYS_STUB sys_hw_debug(unsigned hw, const char *text, uint64_t *cursor)
+{
+    struct message message = {HW_DEBUG | *cursor << 8, {0}};
+    enum status status;
+
+    for (unsigned i = 0; i < sizeof(message.w) && text[i] != '\0'; i++)
+        ((char *)message.w)[i] = text[i];
+    status = sys_invoke(SYS_HW_CTL | (uint64_t)hw << 16, &message, NULL);
+    *cursor = status == OK ? message.w[0] : 0;
+    return status;
+}
+
 // The message's label is the number of bytes, 1..48, and w[] holds them.
 SYS_STUB sys_log(struct message *message)
 {

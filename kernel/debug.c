@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The debugger's commands. Each call of HW_DEBUG does one bounded step and gives a cursor with which the next call goes
+// on, so nothing is remembered here and interrupts are off for one line of output at most. The answer goes to the
+// kernel's log.
+#include "debug.h"
+#include "ipc.h"
+#include "sched.h"
+
+#define SCAN      256 // slots looked at in a step
+#define NAMES     1024
+#define NAME_SIZE 32
+
+static const struct slot *slots;
+static uint32_t slot_count;
+// By slot number modulo its size: of two objects that meet there the one named last has its name.
+static struct {
+    uint32_t slot;
+    char text[NAME_SIZE];
+} names[NAMES];
+
+static const char *const types[OBJ_COUNT] = {
+    [OBJ_POOL] = "pool", [OBJ_MEM] = "mem", [OBJ_TASK] = "task",     [OBJ_GUEST] = "guest",   [OBJ_THREAD] = "thread",
+    [OBJ_GATE] = "gate", [OBJ_IRQ] = "irq", [OBJ_SIGNAL] = "signal", [OBJ_DEVICE] = "device", [OBJ_HW] = "hw"};
+
+void debug_table(const struct slot *table, uint32_t count)
+{
+    slots = table;
+    slot_count = count;
+}
+
+struct object *debug_object(uint32_t slot)
+{
+    return slot < slot_count ? slots[slot].object : NULL;
+}
+
+const char *debug_name(const struct object *object)
+{
+    return names[object->slot % NAMES].slot == object->slot ? names[object->slot % NAMES].text : "";
+}
+
+void debug_free(const struct object *object)
+{
+    if (*debug_name(object))
+        names[object->slot % NAMES].slot = 0;
+}
+
+static bool same(const char *a, const char *b)
+{
+    while (*a && *a == *b) // bound: both end with NUL
+        a++, b++;
+    return *a == *b;
+}
+
+static void put_text(const char *text)
+{
+    for (; *text; text++) // bound: a name, or a text of this file
+        arch_log(text, 1);
+}
+
+static void put_number(uint64_t value, unsigned base)
+{
+    char digits[20];
+    unsigned n = sizeof(digits);
+
+    do // bound: 20 digits
+        digits[--n] = "0123456789abcdef"[value % base];
+    while (value /= base);
+    arch_log(digits + n, sizeof(digits) - n);
+}
+
+static void put_object(const struct object *object)
+{
+    if (!object)
+        return put_text("-");
+    put_number(object->slot, 10);
+    if (*debug_name(object))
+        say("(%s)", P(debug_name(object)));
+}
+
+void debug_say(const char *format, const uint64_t *arguments)
+{
+    for (; *format; format++) { // bound: the format
+        if (*format != '%') {
+            arch_log(format, 1);
+            continue;
+        }
+        uint64_t value = *arguments++;
+        switch (*++format) {
+        case 's':
+            put_text((const char *)value);
+            break;
+        case 'd':
+            put_number(value, 10);
+            break;
+        case 'x':
+            put_number(value, 16);
+            break;
+        case 'o':
+            put_object((const struct object *)value);
+        }
+    }
+}
+
+void debug_record(const struct trace_record *r)
+{
+    say("@trace %x %x %x %x %x %x %x\n", r->cpu, r->time, r->event, r->a, r->b, r->c, r->d);
+}
+
+// ---- Commands: each gives the cursor of its next step, 0 behind the last
+
+static uint64_t next_slot(uint64_t slot)
+{
+    return slot < slot_count ? slot : 0;
+}
+
+static uint64_t list(const char *argument, uint64_t slot)
+{
+    unsigned type = OBJ_COUNT - 1;
+
+    while (type && !(types[type] && same(types[type], argument))) // bound: OBJ_COUNT
+        type--;
+    if (!type) {
+        say("list TYPE: pool mem task guest thread gate signal irq hw\n");
+        return 0;
+    }
+    for (unsigned n = 0; n < SCAN && slot < slot_count; n++) {
+        const struct object *object = debug_object(slot++);
+        if (object && object->type == type) {
+            debug_line(object);
+            break;
+        }
+    }
+    return next_slot(slot);
+}
+
+static uint64_t list_names(const char *argument, uint64_t slot)
+{
+    (void)argument;
+    for (unsigned n = 0; n < SCAN && slot < slot_count; n++) {
+        const struct object *object = debug_object(slot++);
+        if (object && *debug_name(object)) {
+            say("@name %d %s %s\n", object->slot, P(types[object->type]), P(debug_name(object)));
+            break;
+        }
+    }
+    return next_slot(slot);
+}
+
+// A decimal number, or false: a name.
+static bool number(const char *text, uint64_t *value)
+{
+    for (*value = 0; *text >= '0' && *text <= '9'; text++) // bound: the text
+        *value = 10 * *value + *text - '0';
+    return !*text;
+}
+
+static uint64_t show(const char *argument, uint64_t cursor)
+{
+    uint64_t only, slot = cursor & (SLOT_COUNT_MAX - 1), piece = cursor >> SLOT_BITS;
+    bool by_number = number(argument, &only);
+
+    if (by_number)
+        slot = only;
+    for (unsigned n = 0; n < SCAN && slot < slot_count; n++, slot++) {
+        const struct object *object = debug_object(slot);
+        if (!object || (!by_number && !same(debug_name(object), argument))) {
+            if (by_number)
+                break;
+            continue;
+        }
+        if (!piece)
+            debug_line(object);
+        piece = debug_detail(object, piece);
+        return piece ? piece << SLOT_BITS | slot : by_number ? 0 : next_slot(slot + 1);
+    }
+    if (by_number)
+        say("there is no object in slot %s\n", P(argument));
+    return by_number ? 0 : next_slot(slot);
+}
+
+static uint64_t cpus(const char *argument, uint64_t number)
+{
+    const struct cpu *cpu = arch_cpu(number);
+
+    (void)argument;
+    say("cpu %d APIC %d thread %o on the time of %o ready 0x%x timer 0x%x now 0x%x fpu %o\n", cpu->number, cpu->apic_id,
+        P(cpu->current), P(cpu->donor), cpu->ready_bitmap, cpu->armed, arch_time(), P(cpu->fpu_owner));
+    return number + 1 < arch_cpu_count() ? number + 1 : 0;
+}
+
+// A step is one priority of one CPU. HAZARD: another CPU may change its queue meanwhile: the loop is bounded by itself,
+// and the threads exist, because memory goes back only with the help of this CPU.
+static uint64_t ready(const char *argument, uint64_t cursor)
+{
+    const struct cpu *cpu = arch_cpu(cursor / PRIORITY_COUNT);
+    unsigned priority = cursor % PRIORITY_COUNT;
+    const struct thread *t = cpu->ready[priority];
+
+    (void)argument;
+    if (cpu->ready_bitmap >> priority & 1) {
+        say("cpu %d priority %d:", cpu->number, priority);
+        if (!priority)
+            say(" %o and others of the best-effort band", P((char *)cpu->fair.root - offsetof(struct thread, fair)));
+        for (unsigned n = 0; t && n < 16 && (!n || t != cpu->ready[priority]); n++, t = t->ready_next)
+            say(" %o", P(t));
+        say("\n");
+    }
+    cursor++;
+    return cursor < arch_cpu_count() * PRIORITY_COUNT ? cursor : 0;
+}
+
+// The rings stand still while they are printed. Cursor: CPU and how many of its records were printed.
+static uint64_t trace_dump(const char *argument, uint64_t cursor)
+{
+    uint64_t cpu = cursor >> 32, done = cursor & UINT32_MAX, wanted;
+    struct trace_record record;
+
+    if (!cursor) {
+        trace_pause(true);
+        say("@tsc %d %d\n", tsc_hz, arch_cpu_count());
+    }
+    uint64_t count = trace_count(arch_cpu(cpu));
+    if (*argument && number(argument, &wanted) && wanted < count)
+        count = wanted;
+    if (done < count && trace_read(arch_cpu(cpu), count - 1 - done, &record)) {
+        debug_record(&record);
+        return cpu << 32 | (done + 1);
+    }
+    if (cpu + 1 < arch_cpu_count())
+        return (cpu + 1) << 32;
+    trace_pause(false);
+    return 0;
+}
+
+static uint64_t crash(const char *argument, uint64_t cursor)
+{
+    (void)argument;
+    *(volatile uint64_t *)(0x6b63656863ull << 20) = cursor; // not canonical: no task can have mapped it
+    return 0;
+}
+
+static uint64_t help(const char *argument, uint64_t cursor);
+static const struct command {
+    const char *name, *operand, *help;
+    uint64_t (*step)(const char *argument, uint64_t cursor);
+} commands[] = {
+    {"help", "", "this list", help},
+    {"list", "TYPE", "a line about each pool mem task guest thread gate signal irq", list},
+    {"show", "SLOT|NAME", "all about an object", show},
+    {"names", "", "objects that have a name", list_names},
+    {"cpus", "", "what each CPU does", cpus},
+    {"ready", "", "the ready queues", ready},
+    {"trace", "[COUNT]", "the last records of each CPU; ./bulkhead trace reads them", trace_dump},
+    {"crash", "", "a fault in the kernel, to see its report", crash},
+};
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+static uint64_t help(const char *argument, uint64_t i)
+{
+    (void)argument;
+    say("  %s %s: %s\n", P(commands[i].name), P(commands[i].operand), P(commands[i].help));
+    return (i + 1) % COMMANDS;
+}
+
+// The cursor comes from user level: what is out of range begins anew.
+static uint64_t run(char *text, uint64_t cursor)
+{
+    char *argument = text;
+
+    while (*argument && *argument != ' ') // bound: the text
+        argument++;
+    while (*argument == ' ') // bound: the text
+        *argument++ = 0;
+    for (unsigned i = 0; i < COMMANDS; i++)
+        if (same(commands[i].name, text)) {
+            if (commands[i].step != trace_dump) // the one before may have been left half-way
+                trace_pause(false);
+            return commands[i].step(argument, cursor);
+        }
+    say("kernel: there is no command %s\n", P(text));
+    return 0;
+}
+
+bool debug_hw_ctl(const struct task *task, uint64_t op, uint64_t words[6], enum status *status)
+{
+    char text[6 * 8 + 1] = "";
+    struct object *object;
+
+    if ((op & 0xff) == HW_DEBUG) {
+        __builtin_memcpy(text, words, 6 * 8);
+        words[0] = run(text, op >> 8);
+        *status = OK;
+        return true;
+    }
+    if (op != HW_NAME)
+        return false;
+    *status = cap_lookup(task, words[0], OBJ_NONE, 0, &object);
+    if (*status == OK) {
+        names[object->slot % NAMES].slot = object->slot;
+        __builtin_memcpy(names[object->slot % NAMES].text, words + 1, NAME_SIZE - 1);
+    }
+    return true;
+}
