@@ -78,7 +78,8 @@ struct virt_ops {
 // it stands. Whoever takes away what the guest runs on invalidates the tag.
 static inline bool vcpu_goes_on(const struct vcpu *v, const struct vcpu_page *page, const struct cpu *cpu)
 {
-    return !cpu->need_resched && v->thread->state == STATE_RUNNING && !(v->signal && v->signal->bits) &&
+    return !cpu->need_resched && // first: it is set when the vCPU was destroyed
+           v->thread->state == STATE_RUNNING && !(v->signal && v->signal->bits) &&
            READ_ONCE(page->deadline) == v->thread->deadline && tag_is_valid(&v->tag, cpu);
 }
 

@@ -310,17 +310,13 @@ static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page)
     return EXIT_INVALID;
 }
 
-// An exit for the host. True: it was an interrupt, which is taken, and the guest can go on with nothing stored or
-// loaded.
+// An exit for the host. True: it was an interrupt, which is taken, and the guest can go on with nothing loaded.
+// HAZARD: else nothing of it may be touched any more: it may be destroyed in the preemption point.
 static inline bool host_exit(struct vcpu *v, struct vmcb *vmcb, const struct vcpu_page *page, const struct cpu *cpu)
 {
     switch (vmcb->exit_code) {
     case SVM_INTR:
         arch_preempt_point();
-        if (vmcb->exit_int_info & EVENT_VALID)
-            return false;
-        vmcb->event = 0;
-        v->svm.soft_length = 0;
         return vcpu_goes_on(v, page, cpu);
     case SVM_MC:
         __asm__ volatile("int $18"); // the host's own handler decides
@@ -367,11 +363,11 @@ again:
     if (unlikely(exit == EXIT_HOST)) {
         if (unlikely((uint32_t)vmcb->exit_code == SVM_INVALID))
             return refused(v, page);
-        if (host_exit(v, vmcb, page, cpu))
-            goto again; // bound: none, preemptible
         vmcb->event = store_registers(v, vmcb, page);
         vmcb->event_error = vmcb->exit_int_error;
         page->length = 0;
+        if (host_exit(v, vmcb, page, cpu))
+            goto again; // bound: none, preemptible
         return EXIT_HOST;
     }
     page->vectoring = store_registers(v, vmcb, page);

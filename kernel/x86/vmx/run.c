@@ -81,7 +81,7 @@ static inline void msrs_restore(const struct vcpu *v)
 }
 
 // After EXIT_HOST the guest's stay in the registers.
-static void msrs_leave(struct vcpu *v)
+void vmx_msrs_leave(struct vcpu *v)
 {
     if (v->vmx.msrs)
         msrs_restore(v);
@@ -92,7 +92,7 @@ void vmx_msrs_set(struct vcpu *v, uint64_t star, uint64_t lstar, uint64_t sfmask
 {
     const struct vmx_host *host = v->vmx.host;
 
-    msrs_leave(v);
+    vmx_msrs_leave(v);
     v->vmx.star = star;
     v->vmx.lstar = lstar;
     v->vmx.sfmask = sfmask;
@@ -275,10 +275,11 @@ static bool is_host_exception(uint32_t info)
     return true;
 }
 
-// An interrupt of the host, or its time slice is over: true when the guest can go on with nothing stored or loaded.
-static inline bool interrupted(const struct vcpu *v, const struct vcpu_page *page, const struct cpu *cpu,
-                               uint32_t reason)
+// An interrupt of the host, or its time slice is over: true when the guest can go on with nothing loaded. HAZARD: else
+// nothing of it may be touched any more: it may be destroyed in the preemption point.
+static inline bool interrupted(struct vcpu *v, const struct vcpu_page *page, const struct cpu *cpu, uint32_t reason)
 {
+    v->vmx.msrs = true;
     if (reason != REASON_INTERRUPT && reason != REASON_TIMER)
         return false;
     arch_preempt_point();
@@ -301,10 +302,10 @@ enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page)
         renew_tag(v, cpu);
     if (likely(!v->vmx.msrs))
         msrs_load(v);
-    v->vmx.msrs = false;
     if (read_cr2() != v->vmx.cr2) // a page fault of the host has been in between
         write_cr2(v->vmx.cr2);
 again:
+    v->vmx.msrs = false;
     page->entries++; // for statistics: what the vmm makes of it is its own affair
     if (unlikely(vmx_enter(page, v, v->vmx.launched, &v->vmx.host->gdtr)))
         return refused(v, page, vmread(INSTRUCTION_ERROR));
@@ -316,18 +317,16 @@ again:
         return refused(v, page, (uint64_t)reason << 32 | (uint32_t)vmread(QUALIFICATION));
     v->vmx.launched = true;
     enum vcpu_exit exit = classes[reason & (sizeof(classes) - 1)];
+    store_registers(v, page);
     if (unlikely(exit == EXIT_HOST)) {
-        if (interrupted(v, page, cpu, reason))
-            goto again; // bound: none, preemptible
         info = reason == REASON_EXCEPTION ? (uint32_t)vmread(EXIT_EVENT) : 0;
         if (!info || is_host_exception(info)) {
-            store_registers(v, page);
-            v->vmx.msrs = true;
+            if (interrupted(v, page, cpu, reason))
+                goto again; // bound: none, preemptible
             return EXIT_HOST;
         }
         exit = EXIT_EXCEPTION;
     }
-    store_registers(v, page);
     msrs_restore(v);
     page->reason = reason;
     v->vmx.shadow = (uint32_t)vmread(GUEST_SHADOW);
@@ -340,7 +339,7 @@ again:
 
 void vmx_leave(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit)
 {
-    msrs_leave(v);
+    vmx_msrs_leave(v);
     if (exit == EXIT_HOST)
         return;
     vmx_select(v, v->thread->cpu);

@@ -190,6 +190,7 @@ static void vmx_vcpu_destroy(struct vcpu *v)
 {
     struct cpu *cpu = this_cpu();
 
+    vmx_msrs_leave(v);
     vmclear(&v->vendor_phys); // else the processor might write the page later, when it is somebody
                               // else's
     if (cpu->vmcs == v)
