@@ -31,6 +31,7 @@ ROOT_SRC   := $(wildcard root/*.c)
 VMM_SRC    := $(wildcard vmm/*.c)
 CONSOLE_SRC := $(wildcard servers/console/*.c)
 KTEST_SRC  := $(wildcard tests/kernel/*.c $(if $(filter-out 0,$(FAIL_ALLOC)),tests/kernel/fail/*.c))
+KFIRE_SRC  := $(wildcard tests/fire/*.c)
 KTEST_ASM  := $(wildcard tests/kernel/*.S)
 KBENCH_SRC := $(wildcard bench/target/*.c)
 
@@ -76,6 +77,7 @@ $(eval $(call task,root,$(ROOT_SRC),-lfdt))
 $(eval $(call task,vmm,$(VMM_SRC)))
 $(eval $(call task,console,$(CONSOLE_SRC)))
 $(eval $(call task,ktest,$(KTEST_SRC) $(KTEST_ASM)))
+$(eval $(call task,kfire,$(KFIRE_SRC)))
 $(eval $(call task,kbench,$(KBENCH_SRC)))
 
 # ---- host tools: tools/NAME.c is one program, tools/NAME/*.c is one program of several files
@@ -109,7 +111,7 @@ unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $$t; done
 fuzz: $(FUZZ)
 	@set -e; for t in $(FUZZ); do echo $$t; $$t -max_total_time=3 -seed=1 -verbosity=0; done
-tests: unit-build fuzz-build $(O)/ktest.elf
+tests: unit-build fuzz-build $(O)/ktest.elf $(O)/kfire.elf
 
 # ---- images
 # The guests' initramfs, which a configuration calls build:initrd.
@@ -118,11 +120,11 @@ $(O)/initrd: tools/mkinitramfs.sh /bin/busybox
 	tools/mkinitramfs.sh $@
 iso: all
 	./bulkhead image -o $(O)/bulkhead.iso
-# A kernel with one root task and no system archive: the kernel's own tests and benchmarks.
+# A kernel with one root task and no system archive: the kernel's own tests and benchmarks. CMDLINE: the kernel's.
 $(O)/%.iso: $(O)/bulkhead.elf $(O)/%.elf
 	@rm -rf $(O)/iso-$*; mkdir -p $(O)/iso-$*/boot/grub
 	cp $(O)/bulkhead.elf $(O)/iso-$*/boot/; cp $(O)/$*.elf $(O)/iso-$*/boot/root.elf
-	printf 'set timeout=0\nset default=0\nmenuentry "$*" {\nmultiboot2 /boot/bulkhead.elf\nmodule2 /boot/root.elf root\nboot\n}\n' > $(O)/iso-$*/boot/grub/grub.cfg
+	printf 'set timeout=0\nset default=0\nmenuentry "$*" {\nmultiboot2 /boot/bulkhead.elf $(CMDLINE)\nmodule2 /boot/root.elf root\nboot\n}\n' > $(O)/iso-$*/boot/grub/grub.cfg
 	grub-mkrescue --compress=no -o $@ $(O)/iso-$* 2> $(O)/iso-$*.log || { cat $(O)/iso-$*.log; exit 1; }
 
 clean:
