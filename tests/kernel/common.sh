@@ -19,7 +19,7 @@ build() { # [make variables]
 }
 
 # The results in the machine's serial output, with its name before each. A run that did not come to its end has failed.
-report() { # MACHINE STATUS
+report() { # MACHINE STATUS [CPUS]
     local text="$WORK/$1.txt" line
     tr -d '\r' <"$text" >"$text.lines" 2>/dev/null
     while IFS= read -r line || [ -n "$line" ]; do # Bochs may end before the last byte is out
@@ -28,6 +28,11 @@ report() { # MACHINE STATUS
         *) echo "$1: $line" ;;
         esac
     done < <(sed -n '/^ktest: /,$p' "$text.lines")
+    if grep -q "^ktest: .* CPUs: ${3:-1}\$" "$text.lines"; then
+        echo "PASS $1/boot/cpus"
+    else
+        echo "FAIL $1/boot/cpus (not ${3:-1} CPUs were started)"
+    fi
     if ! grep -q '^ktest: end' "$text.lines"; then
         tail -n 5 "$text.lines"
         if [ "$2" -eq 124 ]; then

@@ -11,9 +11,10 @@ _bulkhead() {
         --only) words='style config unit fuzz clang kernel guest' ;;
         --cpu) words='EPYC,+svm,+npt max,+svm,+npt corei7_skylake_x broadwell_ult corei7_sandy_bridge_2600k' ;;
         --memory) words='768M 1G 2G' ;;
+        --cpus) words='1 2 4' ;;
         *)
             case ${COMP_WORDS[1]} in
-            run) words='--bochs --kvm --no-kvm --cpu --memory --help' ;;
+            run) words='--bochs --kvm --no-kvm --cpu --memory --cpus --help' ;;
             image) words='-o --help' ;;
             test) words='--long --only --help' ;;
             bench) words='--json --help' ;;
