@@ -6,6 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 export O=${O:-$root/build} PYTHONDONTWRITEBYTECODE=1
+export KERNEL_OPTIONS=accept=meltdown # few models of Bochs tell that they are free of it
 work=$O/bench
 log=$O/log/bench-build.log
 mkdir -p "$work/overlay" "$O/log"

@@ -38,6 +38,8 @@ void arch_space_flush(struct space *space); // after rights were taken away
 
 void arch_thread_release(struct thread *thread); // FPU and debug ownership, VMCS, vCPU memory
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address);
+// FLAG_SLOW, or 0: what its state word begins with.
+uint32_t arch_thread_flags(const struct task *task, enum thread_kind kind);
 enum status arch_thread_fpu(struct thread *thread, bool use);
 // Makes `thread` the current one and returns to user mode; does not come back.
 _Noreturn void arch_return(struct thread *thread);

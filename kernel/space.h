@@ -27,6 +27,7 @@ struct task {
     cap_t fault_signal; // reference; 0: none
     uint8_t fault_bit;
     uint8_t priority_max; // that it may hand out
+    uint32_t domain;      // security domain; 0: root and servers
     uint64_t time;        // TSC ticks used
     void *io_tables[3];   // the page tables that put the bitmap behind the TSS
 };

@@ -98,7 +98,7 @@ static enum status create_task(struct call *c, struct pool *pool, struct object 
 {
     cap_t fault = 0;
 
-    if (c->w[1] > 63 || c->w[2] > c->task->priority_max)
+    if (c->w[1] > 63 || c->w[2] > c->task->priority_max || c->w[3] > UINT32_MAX)
         return ERR_ARG;
     if (c->w[0] != CAP_NONE) {
         enum status status = lookup_raise(c, c->w[0], c->w[1]);
@@ -106,7 +106,10 @@ static enum status create_task(struct call *c, struct pool *pool, struct object 
             return status;
         fault = c->task->caps[c->w[0]];
     }
-    return task_create(pool, fault, c->w[1], c->w[2], (struct task **)out);
+    enum status status = task_create(pool, fault, c->w[1], c->w[2], (struct task **)out);
+    if (status == OK)
+        ((struct task *)*out)->domain = c->w[3];
+    return status;
 }
 
 static enum status create_thread(struct call *c, struct pool *pool, struct object **out)

@@ -37,6 +37,9 @@ enum thread_state {
 #define FLAG_FS     0x400u  // has an FS base
 #define FLAG_HELPED 0x800u  // a helper lends it time: its reply must reschedule
 #define FLAG_CANCEL 0x1000u // cancel at the next blocking call or vcpu_run
+#define FLAG_SLOW \
+    0x10000u // nothing but: its calls and the replies to it must not take the fast path. Above 16 bits: vcpu_run
+             // ignores it
 
 struct thread {
     struct object obj; // 32 bytes

@@ -217,7 +217,9 @@ static bool create_all(struct task *task, uint64_t *entry)
         !create(task, &task->pool, SLOT_POOL, OBJ_POOL,
                 (uint64_t[5]){task->pool_ram.mem, POOL_QUOTA}, "pool") ||
         !create(task, &task->task, task->pool, OBJ_TASK,
-                (uint64_t[5]){root_signal, BIT_FAULT(task->index), from->priority}, "task"))
+                (uint64_t[5]){root_signal, BIT_FAULT(task->index), from->priority,
+                              from->kind == MANAGE_KIND_VM ? task->index + 1 : 0},
+                "task"))
         return false;
     return task_map(task, task->status_page.mem, 0, TASK_STATUS_ADDRESS, PAGE, READ_WRITE,
                     "status page") &&

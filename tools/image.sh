@@ -2,14 +2,16 @@
 # shellcheck shell=bash disable=SC2154 # variables of ./bulkhead
 # Sourced by ./bulkhead: from a system.yaml and the build to a bootable ISO.
 
-# Reads name, memory (MiB) and cpus of the machine into variables of these names.
+# Reads name, memory (MiB), cpus and the kernel's options of the machine into variables of these names.
 read_machine() { # YAML
     local line
     line=$("$O/tools/bulkhead-config" --build "$O" --machine "$1") || exit 1
     # shellcheck disable=SC2034 # memory and cpus: used by the caller
-    IFS=' =' read -r _ name _ memory _ cpus <<<"$line"
+    IFS=' =' read -r _ name _ memory _ cpus _ <<<"$line"
+    options=${line#*options=}
 }
 
+# KERNEL_OPTIONS in the environment goes onto the kernel's command line, too: for emulators whose processor has weaknesses.
 # An ISO that GRUB boots by itself: kernel, root task, archive. The modules' last word tells them apart.
 write_iso() { # YAML ISO
     local stage="$O/iso/$name"
@@ -18,9 +20,9 @@ write_iso() { # YAML ISO
     mkdir -p "$stage/boot/grub" "$(dirname "$2")"
     "$O/tools/bulkhead-config" --build "$O" -o "$stage/boot/system.cpio" "$1" || return 1
     cp "$O/bulkhead.elf" "$O/root.elf" "$stage/boot/"
-    cat >"$stage/boot/grub/grub.cfg" <<'GRUB'
+    cat >"$stage/boot/grub/grub.cfg" <<GRUB
 set timeout=0
-multiboot2 /boot/bulkhead.elf
+multiboot2 /boot/bulkhead.elf $options ${KERNEL_OPTIONS:-}
 module2 /boot/root.elf root
 module2 /boot/system.cpio system
 boot

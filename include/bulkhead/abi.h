@@ -41,7 +41,8 @@ enum object_type {
     OBJ_NONE,
     OBJ_POOL,   // create: w0 = mem (RAM, CTRL, unused) to consume, w1 = quota of object slots
     OBJ_MEM,    // create: w0 = parent mem (CTRL), w1 = offset, w2 = size: derives a child
-    OBJ_TASK,   // create: w0 = fault signal (RAISE) or CAP_NONE, w1 = fault bit, w2 = highest priority it may hand out
+    OBJ_TASK,   // create: w0 = fault signal (RAISE) or CAP_NONE, w1 = fault bit, w2 = highest priority it may hand out,
+                //         w3 = security domain, chosen by the creator: a VM with its vmm has a number of its own, servers have 0
     OBJ_GUEST,  // create: no words
     OBJ_THREAD, // create: w0 = task (CTRL), w1 = enum thread_kind | home CPU << 8, w2 = priority,
                 //         vCPU: w3 = guest (CTRL), w4 = page-aligned address of its vCPU page in the task | VCPU_APIC

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Set-up of one CPU: descriptor tables, control registers, system-call MSRs.
 #include "cpu.h"
+#include "domain.h"
 #include "virt.h"
 
 struct features features;
@@ -112,6 +113,7 @@ void cpu_setup(unsigned number, uint32_t apic_id)
     cr4 |= features.pcid ? CR4_PCIDE : 0;
     write_cr4(cr4);
     write_cr0((read_cr0() & ~(3ull << 29 | 1ull << 2)) | 1ull << 1); // CD, NW, EM off; MP
+    domain_init(number == 0);
     fpu_init();
     asm volatile("mov %0, %%dr7" ::"r"(0ull)); // HAZARD: MOV SS + SYSCALL delivers a data breakpoint in ring 0
     wrmsr(MSR_STAR, STAR_VALUE);

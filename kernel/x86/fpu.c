@@ -4,6 +4,7 @@
 // works; it moves only when another thread needs the registers. HAZARD: in host mode CR0.TS is set
 // unless the owner itself runs and may use the FPU: else any task reads a guest's keys from the
 // registers.
+#include "domain.h"
 #include "virt.h"
 #include "insn.h"
 
@@ -13,7 +14,10 @@
 
 static uint64_t xcr0_host; // all components that are switched; 0: no XSAVE, use FXSAVE
 static bool have_tsc_aux;
-static bool eager; // HAZARD: LazyFP (CVE-2018-3665): TS does not keep these processors from reading ahead
+static bool fip_stays; // HAZARD: AMD before Zen (CVE-2006-1056): the x87 pointers are neither saved nor loaded
+static uint32_t size;  // of a save area
+// HAZARD: LazyFP (CVE-2018-3665): TS does not keep these processors from reading ahead.
+static bool eager;
 static uint8_t clean[1024] __attribute__((aligned(64))); // what XRSTOR and FXRSTOR take as the state after reset
 
 // Once: the processor's features.
@@ -28,8 +32,8 @@ static void find_features(void)
     clean[1] = 0x03;
     clean[24] = 0x80;
     clean[25] = 0x1f;
-    bool tells = cpuid_checked(7, 0).edx & 1u << 29; // and RDCL_NO means that it is free of LazyFP, too
-    eager = cpuid(0, 0).ecx == 0x6c65746e && !(tells && rdmsr(MSR_ARCH_CAPABILITIES) & 1); // "ntel"
+    eager = domain_need & NEED_EAGER;
+    fip_stays = cpuid(0, 0).ecx == 0x444d4163 && !(cpuid_checked(0x80000008, 0).ebx & 1u << 2); // "cAMD"
     have_tsc_aux = cpuid_checked(0x80000001, 0).edx & 1u << 27 || cpuid_checked(7, 0).ecx & 1u << 22;
 }
 
@@ -38,8 +42,13 @@ void fpu_init(void)
     if (this_cpu()->number == 0)
         find_features();
     write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (xcr0_host ? CR4_OSXSAVE : 0));
-    if (xcr0_host)
+    size = 512;
+    if (xcr0_host) {
         xsetbv(xcr0_host);
+        if (cpuid(0xd, 0).ebx > PAGE_SIZE) // of the components that are enabled now
+            xsetbv(xcr0_host &= 7);
+        size = cpuid(0xd, 0).ebx;
+    }
     clts();
     __asm__ volatile("fninit");
     write_cr0(read_cr0() | CR0_TS);
@@ -75,6 +84,8 @@ static void save(struct thread *owner)
 
 static void restore(const void *area)
 {
+    if (fip_stays) // an x87 load from here sets them; no exception may be pending, no register of the stack be in use
+        __asm__ volatile("fnclex; emms; fildl %0" ::"m"(size));
     if (xcr0_host) {
         xsetbv(xcr0_host);
         __asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
@@ -147,7 +158,9 @@ void fpu_switch(struct cpu *cpu, struct thread *to)
 
     if (open)
         fpu_own(to);
-    else if (unlikely(eager && cpu->fpu_owner && cpu->fpu_owner->task != to->task))
+    else if (unlikely(
+                 eager && cpu->fpu_owner &&
+                 (cpu->fpu_owner->task != to->task || !(to->state & FLAG_SLOW)))) // it may leave without coming here
         change(cpu, NULL);
     if (open == cpu->fpu_open)
         return;
@@ -168,19 +181,24 @@ void fpu_release(struct thread *thread)
         thread->cpu->fpu_owner = NULL;
     }
     if (thread->xstate)
-        pool_free(thread->obj.pool, thread->xstate, PAGE_SIZE);
+        pool_free(thread->obj.pool, thread->xstate, size);
     thread->xstate = NULL;
 }
 
 enum status fpu_area(struct thread *thread)
 {
     if (!thread->xstate) {
-        thread->xstate = pool_alloc(thread->obj.pool, PAGE_SIZE);
+        thread->xstate = pool_alloc(thread->obj.pool, size);
         if (!thread->xstate)
             return ERR_MEMORY;
-        __builtin_memcpy(thread->xstate, clean, sizeof(clean));
+        __builtin_memcpy(thread->xstate, clean, 32);
     }
     return OK;
+}
+
+uint32_t arch_thread_flags(const struct task *task, enum thread_kind kind)
+{
+    return (task->domain && domain_need & (NEED_FLUSH | NEED_EAGER)) || (kind == THREAD_VCPU && eager) ? FLAG_SLOW : 0;
 }
 
 enum status arch_thread_fpu(struct thread *thread, bool use)

@@ -7,7 +7,10 @@
 
 enum msr {
     MSR_FEATURE_CONTROL = 0x3a,
+    MSR_SPEC_CTRL = 0x48,
+    MSR_PRED_CMD = 0x49,
     MSR_ARCH_CAPABILITIES = 0x10a,
+    MSR_FLUSH_CMD = 0x10b,
     MSR_SYSENTER_CS = 0x174,
     MSR_SYSENTER_ESP = 0x175,
     MSR_SYSENTER_EIP = 0x176,
@@ -39,10 +42,11 @@ enum msr {
 #define CR4_VMXE       (1ull << 13)
 #define CR4_OSXSAVE    (1ull << 18)
 
-#define EFER_SCE  (1ull << 0)
-#define EFER_LME  (1ull << 8)
-#define EFER_LMA  (1ull << 10)
-#define EFER_SVME (1ull << 12)
+#define EFER_SCE    (1ull << 0)
+#define EFER_LME    (1ull << 8)
+#define EFER_LMA    (1ull << 10)
+#define EFER_SVME   (1ull << 12)
+#define EFER_AIBRSE (1ull << 21)
 
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define likely(x)    __builtin_expect(!!(x), 1)

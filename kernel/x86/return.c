@@ -3,6 +3,7 @@
 #include "cpu.h"
 #include "../debug.h"
 #include "../sched.h"
+#include "domain.h"
 #include "virt.h"
 
 _Noreturn void return_syscall(struct thread *thread);
@@ -24,9 +25,12 @@ void arch_return(struct thread *thread)
         trace(switch, cpu->current ? cpu->current->obj.slot : 0, thread->obj.slot, thread->priority, thread->regs.rip);
     cpu->current = thread;
     *cpu->rsp0 = (uint64_t)(&thread->regs + 1);
-    if ((thread->cr3 & ~CR3_KEEP) != read_cr3())
-        write_cr3(thread->cr3);
     fpu_switch(cpu, thread);
+    if ((thread->cr3 & ~CR3_KEEP) != read_cr3()) {
+        write_cr3(thread->cr3);
+        if (unlikely(cpu->domain != thread->task->domain)) // after fpu_switch, which may touch the former's state
+            domain_enter(cpu, thread->task->domain);
+    }
     if (thread->state & FLAG_FULL) {
         thread->state &= ~FLAG_FULL;
         thread->regs.cs = SEL_USER_CS;

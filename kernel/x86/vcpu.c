@@ -260,7 +260,7 @@ static bool prepare(struct thread *thread, struct vcpu *v)
         thread->state &= ~FLAG_CANCEL;
         return false;
     }
-    if (thread->cpu->need_resched || thread->state != STATE_RUNNING) {
+    if (thread->cpu->need_resched || (uint16_t)thread->state != STATE_RUNNING) {
         virt->leave(v, v->page, EXIT_HOST);
         thread_restart(thread);
         schedule();
@@ -278,7 +278,7 @@ uint64_t vcpu_syscall(struct thread *thread)
     struct cpu *cpu = thread->cpu;
 
     for (;;) { // leaves for every signal, deadline, reschedule
-        if (unlikely(!v || !v->guest || thread->state != STATE_RUNNING || cpu->need_resched ||
+        if (unlikely(!v || !v->guest || (uint16_t)thread->state != STATE_RUNNING || cpu->need_resched ||
                      cpu->fpu_owner != thread))
             if (!prepare(thread, v))
                 sched_return(thread);

@@ -152,6 +152,11 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     (void)thread, (void)guest, (void)page_address;
     return ERR_UNSUPPORTED;
 }
+uint32_t arch_thread_flags(const struct task *task, enum thread_kind kind)
+{
+    (void)task, (void)kind;
+    return 0;
+}
 enum status arch_thread_fpu(struct thread *thread, bool use)
 {
     (void)thread, (void)use;

@@ -58,7 +58,7 @@ static void test_defaults(void **state)
 static void test_every_key(void **state)
 {
     (void)state;
-    read_text("{\"system\": \"x\", \"machine\": {\"memory\": \"2G\", \"cpus\": 2},"
+    read_text("{\"system\": \"x\", \"machine\": {\"memory\": \"2G\", \"cpus\": 2, \"accept\": [\"meltdown\"]},"
               "\"vms\": {\"a\": {\"kernel\": \"k\", \"initrd\": \"i\", \"cmdline\": \"quiet\","
               "\"memory\": \"1G\", \"cpus\": 1, \"priority\": 49, \"on-crash\": \"restart\","
               "\"autostart\": false, \"clock\": \"8254\", \"cpu\": {\"hide\": [\"cx16\"]},"
@@ -66,6 +66,8 @@ static void test_every_key(void **state)
     assert_int_equal(config.error_count, 0);
     const struct vm *vm = &config.system.vms[0];
     assert_int_equal(config.system.cpus, 2);
+    assert_int_equal(config.system.accept_count, 1);
+    assert_string_equal(config.system.accept[0], "meltdown");
     assert_string_equal(vm->initrd, "i");
     assert_string_equal(vm->cmdline, "quiet");
     assert_int_equal(vm->priority, 49);

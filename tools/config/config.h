@@ -90,6 +90,8 @@ struct system {
     uint64_t memory; // of the machine, bytes
     const struct node *memory_node;
     unsigned cpus;
+    const char *const *accept; // weaknesses of its processor that the kernel else refuses
+    unsigned accept_count;
     struct vm vms[MAX_VMS];
     unsigned vm_count;
     struct deny *deny;

@@ -17,7 +17,7 @@ static const char usage[] =
     "      --check         only check; what the build makes need not exist yet\n"
     "      --json          errors as JSON lines\n"
     "      --graph         print who can reach whom\n"
-    "      --machine       print the machine for an emulator: name=... memory=MIB cpus=N\n"
+    "      --machine       print the machine: name=... memory=MIB cpus=N options=...\n"
     "      --help, --version\n"
     "\n"
     "Exit status: 0 good, 1 errors in FILE or an output that cannot be written, 2 wrong usage.\n";
@@ -72,9 +72,13 @@ static bool run(struct config *config, const struct options *options)
     }
     if (options->graph)
         graph_print(&config->system, stdout);
-    if (options->machine)
-        printf("name=%s memory=%llu cpus=%u\n", config->system.name,
+    if (options->machine) {
+        printf("name=%s memory=%llu cpus=%u options=", config->system.name,
                (unsigned long long)(config->system.memory / MIB), config->system.cpus);
+        for (unsigned i = 0; i < config->system.accept_count; i++)
+            printf("%saccept=%s", i ? " " : "", config->system.accept[i]);
+        printf("\n");
+    }
     if (options->dtb && !write_dtb(options->dtb, dtb, dtb_size))
         return false;
     return !options->output || archive_write(config, dtb, dtb_size, options->output);

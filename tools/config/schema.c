@@ -144,29 +144,37 @@ static void vm_console(struct config *config, struct node *value, void *into)
     value_choice(config, value, choices, &choice);
 }
 
-static void cpu_hide(struct config *config, struct node *value, void *into)
+// A list of choices, each at most once. Returns how many.
+static unsigned read_choices(struct config *config, struct node *value, const char *const *known,
+                             const char *const **into)
 {
-    struct vm *vm = into;
     unsigned count = 0, choice;
 
     if (!value_is(config, value, NODE_LIST))
-        return;
-    const char **hide =
-        config_alloc(config, sizeof(*hide) * (value->last ? value->last->index + 1 : 1));
+        return 0;
+    const char **list =
+        config_alloc(config, sizeof(*list) * (value->last ? value->last->index + 1 : 1));
     for (struct node *item = value->first; item; item = item->next) {
         bool repeated = false;
 
-        if (!value_choice(config, item, cpu_features, &choice))
+        if (!value_choice(config, item, known, &choice))
             continue;
         for (unsigned i = 0; i < count; i++)
-            repeated |= hide[i] == cpu_features[choice];
+            repeated |= list[i] == known[choice];
         if (repeated)
             report(config, item, "'%s' is already in the list", item->text);
         else
-            hide[count++] = cpu_features[choice];
+            list[count++] = known[choice];
     }
-    vm->hide = hide;
-    vm->hide_count = count;
+    *into = list;
+    return count;
+}
+
+static void cpu_hide(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->hide_count = read_choices(config, value, cpu_features, &vm->hide);
 }
 
 static void vm_cpu(struct config *config, struct node *value, void *into)
@@ -258,10 +266,20 @@ static void machine_cpus(struct config *config, struct node *value, void *into)
     value_int(config, value, 1, MAX_MACHINE_CPUS, NULL, &((struct system *)into)->cpus);
 }
 
+static void machine_accept(struct config *config, struct node *value, void *into)
+{
+    static const char *const known[] = {"meltdown", NULL};
+    struct system *system = into;
+
+    system->accept_count = read_choices(config, value, known, &system->accept);
+}
+
 static void system_machine(struct config *config, struct node *value, void *into)
 {
-    static const struct field fields[] = {
-        {"memory", machine_memory, false}, {"cpus", machine_cpus, false}, {0}};
+    static const struct field fields[] = {{"memory", machine_memory, false},
+                                          {"cpus", machine_cpus, false},
+                                          {"accept", machine_accept, false},
+                                          {0}};
 
     read_map(config, value, fields, into);
 }
