@@ -30,13 +30,16 @@ void arch_timer_arm(uint64_t deadline); // one-shot, absolute TSC; TIMER_NONE st
 
 enum status arch_task_init(struct task *task); // kernel half of the tables, PCID
 void arch_task_release(struct task *task);     // no CPU holds its CR3, tag or bitmap afterwards
-// Opens or closes I/O ports, at most PORT_STEPS. Errors: ERR_MEMORY (to close never fails).
-enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, bool allow);
+// Opens or closes *count I/O ports, at most PORT_STEPS, and says how many it came to: none when it made a piece of the
+// task's bitmap instead. Errors: ERR_MEMORY (to close never fails, and is always complete).
+enum status arch_task_ports(struct task *task, uint64_t first, uint64_t *count, bool allow);
 enum status arch_guest_init(struct guest *guest);
 void arch_guest_release(struct guest *guest);
 void arch_space_flush(struct space *space); // after rights were taken away
 
 void arch_thread_release(struct thread *thread); // FPU and debug ownership, VMCS, vCPU memory
+// From the three pools at most these pages, in all.
+#define VCPU_PAGES 14
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address);
 // FLAG_SLOW, or 0: what its state word begins with.
 uint32_t arch_thread_flags(const struct task *task, enum thread_kind kind);
@@ -57,5 +60,5 @@ enum status arch_vcpu_bind(struct thread *thread,
 enum status arch_irq_bind(unsigned gsi, uint32_t flags, void *irq); // irq = NULL releases
 void arch_irq_mask(unsigned gsi, bool mask);
 enum status arch_hw_ctl(uint64_t op, uint64_t words[6]);
-void arch_log(const char *bytes, size_t n);
+bool arch_log(char byte);                               // false when the port is not ready for it
 _Noreturn void panic(const char *what, uint64_t value); // a bug in the kernel, or a machine that it cannot run on

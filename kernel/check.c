@@ -94,9 +94,10 @@ static uint64_t check_tables(const struct space *space)
 static void check_records(const struct space *space)
 {
     const struct record *before = NULL;
-    unsigned count = 0;
+    unsigned count = 0, fingers = !space->finger[0] + !space->finger[1];
 
     for (const struct record *r = space->records; r; before = r, r = r->space_next) {
+        fingers += (r == space->finger[0]) + (r == space->finger[1]);
         CHECK(r->space == space && r->space_prev == before && r->size);
         CHECK(!before || before->address + before->size <= r->address);
         CHECK(check_live(r->mem, OBJ_MEM) && !r->mem->pool);
@@ -105,7 +106,7 @@ static void check_records(const struct space *space)
         CHECK(r->mem_prev ? r->mem_prev->mem_next == r : r->mem->records == r);
         CHECK(++count <= RECORDS_MAX);
     }
-    CHECK(count == space->record_count);
+    CHECK(count == space->record_count && fingers == 2);
 }
 
 // ---- memory
@@ -114,29 +115,32 @@ static void check_mem(const struct mem *mem)
     const struct mem *before = NULL;
     const struct record *last = NULL;
     unsigned count = 0;
+    bool finger = !mem->finger, checked = mem->check_size;
 
     for (const struct mem *child = mem->children; child; before = child, child = child->sibling_next) {
         CHECK(check_live(child, OBJ_MEM) && child->parent == mem && child->sibling_prev == before);
         CHECK(++count <= CHILDREN_MAX && child->obj.depth > mem->obj.depth);
         CHECK(child->base >= mem->base && child->base + child->size <= mem->base + mem->size && child->size);
+        CHECK(!before || child->base >= before->base + before->size);
+        finger |= child == mem->finger;
     }
-    CHECK(count == mem->child_count);
+    CHECK(count == mem->child_count && finger);
     for (const struct record *r = mem->records; r; last = r, r = r->mem_next) {
         CHECK(r->mem == mem && r->mem_prev == last);
         CHECK(check_live(r->space, OBJ_TASK) || check_live(r->space, OBJ_GUEST));
+        checked &= r != mem->unchecked;
+        CHECK(!checked || r->offset >= mem->check_offset + mem->check_size || mem->check_offset >= r->offset + r->size);
     }
     if (mem->pool)
         CHECK(check_live(mem->pool, OBJ_POOL) && mem->pool->mem == mem && !mem->children && !mem->records);
 }
 
-// No frame has two owners: children do not overlap, nor does what is mapped from the parent itself.
+// No frame has two owners: what is mapped from the parent itself does not overlap the children.
 static void check_mem_deep(const struct mem *mem)
 {
-    for (const struct mem *child = mem->children; child; child = child->sibling_next)
-        for (const struct mem *other = child->sibling_next; other; other = other->sibling_next)
-            CHECK(other->base >= child->base + child->size || child->base >= other->base + other->size);
     for (const struct record *r = mem->records; r; r = r->mem_next)
-        CHECK(mem_is_free(mem, r->offset, r->size));
+        for (const struct mem *child = mem->children; child; child = child->sibling_next)
+            CHECK(mem->base + r->offset >= child->base + child->size || child->base >= mem->base + r->offset + r->size);
 }
 
 static void use_object(const struct object *o, struct check_use *use)
@@ -155,6 +159,7 @@ static void use_object(const struct object *o, struct check_use *use)
     case OBJ_TASK:
     case OBJ_GUEST:
         use->pages += check_tables((const struct space *)o) + (o->type == OBJ_TASK);
+        use->pages += ((const struct space *)o)->ptab.split != NULL;
         check_use(use, o->type == OBJ_TASK ? sizeof(struct task) : sizeof(struct guest));
         for (const struct record *r = ((const struct space *)o)->records; r; r = r->space_next)
             check_use(use, sizeof(*r));
@@ -179,7 +184,7 @@ static void use_object(const struct object *o, struct check_use *use)
 static void check_pool(const struct pool *pool)
 {
     struct check_use use = {0};
-    uint64_t total = (pool->end - pool->base) / PAGE_SIZE, freed = 0, cut = 0;
+    uint64_t total = (pool->end - pool->base) / PAGE_SIZE, freed = 0, clean = 0, cut = 0;
     const struct object *o = pool->objects;
 
     if (pool->obj.dying || !pool->quota) // the boot pool also holds what the boot took for good
@@ -196,6 +201,13 @@ static void check_pool(const struct pool *pool)
         CHECK(virt_to_phys(p) >= pool->base && virt_to_phys(p) < pool->next_page);
         CHECK(!(virt_to_phys(p) & (PAGE_SIZE - 1)) && ++freed <= total);
     }
+    for (uint64_t **p = pool->clean; p; p = (uint64_t **)*p, clean++) {
+        CHECK(virt_to_phys(p) >= pool->base && virt_to_phys(p) < pool->next_page);
+        CHECK(!(virt_to_phys(p) & (PAGE_SIZE - 1)) && ++freed <= total);
+        for (unsigned i = 1; i < PAGE_SIZE / sizeof(*p); i++)
+            CHECK(!p[i]);
+    }
+    CHECK(clean == pool->clean_count);
     CHECK(freed + (pool->end - pool->next_page) / PAGE_SIZE == pool->free_pages);
     for (unsigned class = 0; class < POOL_CLASSES - 1; class ++) {
         uint64_t n = use.blocks[class], per_page = PAGE_SIZE >> (6 + 2 * class);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Mem objects: derivation. At boot the kernel makes disjoint ranges; afterwards a range only ever comes from a larger
 // one.
-#include "mem.h"
+#include "thread.h"
 
 enum status mem_create_boot(struct pool *pool, uint64_t base, uint64_t size, enum mem_kind kind, struct mem **out)
 {
@@ -20,11 +20,49 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
     return a < b + b_size && b < a + a_size;
 }
 
-bool mem_is_free(const struct mem *mem, uint64_t offset, uint64_t size)
+// The last child that begins at or below `address`. With preemption points: the finger remembers how far it came.
+static struct mem *child_at(struct mem *mem, uint64_t address)
 {
-    for (const struct mem *child = mem->children; child; child = child->sibling_next) // bound: children
-        if (overlap(mem->base + offset, size, child->base, child->size))
+    struct mem **at = &mem->finger, *next;
+    unsigned steps = 0;
+
+    if (!*at && !(*at = mem->children))
+        return NULL;
+    while ((*at)->base > address && (next = (*at)->sibling_prev)) { // bound: CHILDREN_MAX
+        *at = next;
+        walk_step(&steps);
+    }
+    while ((next = (*at)->sibling_next) && next->base <= address) { // bound: CHILDREN_MAX
+        *at = next;
+        walk_step(&steps);
+    }
+    return (*at)->base <= address ? *at : NULL;
+}
+
+bool mem_is_free(struct mem *mem, uint64_t offset, uint64_t size)
+{
+    const struct mem *child = child_at(mem, mem->base + offset + size - 1);
+
+    return !child || !overlap(mem->base + offset, size, child->base, child->size);
+}
+
+// Nothing of [offset, offset + size) is mapped. A record that was compared shrinks at most, and a new one begins the
+// check anew.
+static bool is_unmapped(struct mem *mem, uint64_t offset, uint64_t size)
+{
+    struct record *record;
+    unsigned steps = 0;
+
+    if (mem->check_offset != offset || mem->check_size != size)
+        mem->unchecked = mem->records;
+    mem->check_offset = offset;
+    mem->check_size = size;
+    while ((record = mem->unchecked)) { // bound: preemptible
+        if (overlap(offset, size, record->offset, record->size))
             return false;
+        mem->unchecked = record->mem_next;
+        walk_step(&steps);
+    }
     return true;
 }
 
@@ -42,11 +80,9 @@ enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, u
         return ERR_DEPTH;
     if (parent->child_count >= CHILDREN_MAX)
         return ERR_QUOTA;
-    if (!mem_is_free(parent, offset, size))
+    if (!mem_is_free(parent, offset, size) || !is_unmapped(parent, offset, size))
         return ERR_OVERLAP;
-    for (const struct record *r = parent->records; r; r = r->mem_next) // bound: records
-        if (overlap(offset, size, r->offset, r->size))
-            return ERR_OVERLAP;
+    struct mem *before = child_at(parent, parent->base + offset); // where the finger is: no step
     enum status status = mem_create_boot(pool, parent->base + offset, size, parent->kind, out);
     if (status != OK)
         return status;
@@ -55,17 +91,24 @@ enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, u
     parent->child_count++;
     if (mem->obj.depth <= parent->obj.depth)
         mem->obj.depth = parent->obj.depth + 1;
-    mem->sibling_next = parent->children;
-    if (parent->children)
-        parent->children->sibling_prev = mem;
-    parent->children = mem;
+    mem->sibling_prev = before;
+    mem->sibling_next = before ? before->sibling_next : parent->children;
+    if (mem->sibling_next)
+        mem->sibling_next->sibling_prev = mem;
+    if (before)
+        before->sibling_next = mem;
+    else
+        parent->children = mem;
     return OK;
 }
 
 void mem_destroy(struct mem *mem)
 {
-    if (mem->parent)
+    if (mem->parent) {
         mem->parent->child_count--;
+        if (mem->parent->finger == mem)
+            mem->parent->finger = mem->sibling_prev;
+    }
     if (mem->sibling_next)
         mem->sibling_next->sibling_prev = mem->sibling_prev;
     if (mem->sibling_prev)

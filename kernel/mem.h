@@ -14,8 +14,12 @@ struct mem {
     uint16_t child_count;
     struct pool *pool; // that consumed it: neither mapped nor derived until that dies
     struct mem *parent;
-    struct mem *children, *sibling_next, *sibling_prev;
-    struct record *records; // everything mapped from it
+    struct mem *children, *sibling_next, *sibling_prev; // sorted by base
+    struct mem *finger;                                 // child where the last search ended
+    struct record *records;                             // everything mapped from it
+    // A child is to be made: those of the records that were not compared with it yet.
+    struct record *unchecked;
+    uint64_t check_offset, check_size;
 };
 
 #define BUILDING 0xff
@@ -32,11 +36,11 @@ struct record {
 
 // Derives [offset, offset + size) of parent: nothing else of the parent may be mapped or derived there as long as it
 // lives. HAZARD: otherwise a parent could map what a child gave to the kernel as a pool. Errors: ERR_ARG, ERR_RANGE,
-// ERR_OVERLAP, ERR_BUSY (a pool has it), ERR_MEMORY, ERR_QUOTA, ERR_DEPTH.
+// ERR_OVERLAP, ERR_BUSY (a pool has it), ERR_MEMORY, ERR_QUOTA, ERR_DEPTH. Looks for overlaps with preemption points.
 enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, uint64_t size, struct mem **out);
 // At boot only: makes a range from numbers.
 enum status mem_create_boot(struct pool *pool, uint64_t base, uint64_t size, enum mem_kind kind, struct mem **out);
 // It has neither children nor records nor a pool.
 void mem_destroy(struct mem *mem);
-// True when [offset, offset + size) belongs to the mem itself: no child has it.
-bool mem_is_free(const struct mem *mem, uint64_t offset, uint64_t size);
+// True when [offset, offset + size) belongs to the mem itself: no child has it. With preemption points.
+bool mem_is_free(struct mem *mem, uint64_t offset, uint64_t size);

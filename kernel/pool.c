@@ -17,21 +17,68 @@ static unsigned class_of(size_t size)
     return class;
 }
 
-static void *take_page(struct pool *pool)
+static void *pop(void **list)
 {
-    void *page = pool->free[POOL_CLASSES - 1];
+    void *block = *list;
 
-    if (page)
-        pool->free[POOL_CLASSES - 1] = *(void **)page;
-    else if (pool->next_page < pool->end) {
+    if (block)
+        *list = *(void **)block;
+    return block;
+}
+
+static void push(void **list, void *block)
+{
+    *(void **)block = *list;
+    *list = block;
+}
+
+static void *dirty_page(struct pool *pool)
+{
+    void *page = pop(&pool->free[POOL_CLASSES - 1]);
+
+    if (!page && pool->next_page < pool->end) {
         // The window shows a page from its first use on: a pool of any size is made in constant time.
         arch_window_map(pool->next_page, PAGE_SIZE);
         page = phys_to_virt(pool->next_page);
         pool->next_page += PAGE_SIZE;
-    } else
-        return NULL;
-    pool->free_pages--;
+    }
     return page;
+}
+
+static void *clean_page(struct pool *pool)
+{
+    void **page = pop(&pool->clean);
+
+    if (page) {
+        *page = NULL;
+        pool->clean_count--;
+    }
+    return page;
+}
+
+static void *any_page(struct pool *pool)
+{
+    void *page = dirty_page(pool);
+
+    page = page ? page : clean_page(pool);
+    pool->free_pages -= page != NULL;
+    return page;
+}
+
+void *pool_page(struct pool *pool)
+{
+    return check_alloc_fails() ? NULL : any_page(pool);
+}
+
+bool pool_scrub(struct pool *pool, unsigned pages)
+{
+    void *page = pool->clean_count < pages ? dirty_page(pool) : NULL;
+
+    if (!page)
+        return true;
+    push(&pool->clean, memset(page, 0, PAGE_SIZE));
+    pool->clean_count++;
+    return false;
 }
 
 void *pool_alloc(struct pool *pool, size_t size)
@@ -41,17 +88,18 @@ void *pool_alloc(struct pool *pool, size_t size)
 
     if (check_alloc_fails())
         return NULL;
-    if (class < POOL_CLASSES - 1 && !pool->free[class]) {
-        char *page = take_page(pool);
-        for (size_t at = 0; page && at < PAGE_SIZE; at += class_size[class]) { // bound: 64
-            *(void **)(page + at) = pool->free[class];
-            pool->free[class] = page + at;
-        }
+    if (class == POOL_CLASSES - 1 && (block = clean_page(pool))) {
+        pool->free_pages--;
+        return block;
     }
-    if (class == POOL_CLASSES - 1)
-        block = take_page(pool);
-    else if ((block = pool->free[class]))
-        pool->free[class] = *(void **)block;
+    if (class == POOL_CLASSES - 1) {
+        block = any_page(pool);
+    } else if (!(block = pop(&pool->free[class])) && (block = any_page(pool))) {
+        void *list = NULL;
+        for (size_t at = PAGE_SIZE; at > class_size[class];) // bound: 63
+            push(&list, (char *)block + (at -= class_size[class]));
+        pool->free[class] = list;
+    }
     return block ? memset(block, 0, class_size[class]) : NULL;
 }
 
@@ -59,10 +107,8 @@ void pool_free(struct pool *pool, void *block, size_t size)
 {
     unsigned class = class_of(size);
 
-    *(void **)block = pool->free[class];
-    pool->free[class] = block;
-    if (class == POOL_CLASSES - 1)
-        pool->free_pages++;
+    push(&pool->free[class], block);
+    pool->free_pages += class == POOL_CLASSES - 1;
 }
 
 enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, struct pool **out)

@@ -16,14 +16,22 @@ struct pool {
     uint64_t next_page;       // pages from here to end were never used
     uint64_t free_pages;      // count of free pages, those behind next_page included
     void *free[POOL_CLASSES]; // free lists
+    void *clean;              // list of free pages that are zero but for the link
     struct object *objects;   // ring of what lives here
     uint32_t slots_left;      // of the quota
     uint32_t quota;           // taken from the home pool's
+    uint32_t clean_count;
 };
 
 // A zeroed block of at least `size` bytes (<= PAGE_SIZE; a page is page-aligned), or NULL. Time is constant but for the
-// zeroing.
+// zeroing, which a page that was scrubbed before does not need.
 void *pool_alloc(struct pool *pool, size_t size);
+
+// A page with whatever was in it, for a caller that writes all of it before anybody can read it; or NULL.
+void *pool_page(struct pool *pool);
+
+// Scrubs one page ahead when fewer than `pages` are clean: false. True when there are so many, or no more to be had.
+bool pool_scrub(struct pool *pool, unsigned pages);
 
 // Gives back what pool_alloc returned for the same size.
 void pool_free(struct pool *pool, void *block, size_t size);

@@ -46,6 +46,12 @@ static uint64_t leaf_entry(const struct ptab_format *f, uint64_t physical, unsig
     return level ? entry | f->large : entry;
 }
 
+static unsigned least(uint64_t a, uint64_t b, uint64_t c)
+{
+    a = a < b ? a : b;
+    return a < c ? a : c;
+}
+
 struct ptab_result ptab_map(struct ptab *ptab, uint64_t address, uint64_t physical, uint64_t size, unsigned rights,
                             bool device, unsigned steps)
 {
@@ -60,15 +66,13 @@ struct ptab_result ptab_map(struct ptab *ptab, uint64_t address, uint64_t physic
             uint64_t *entry = &table[index_at(at, level)], value = *entry;
             bool fits = level <= f->large_max && !((at | phys) & (page_size(level) - 1)) && left >= page_size(level);
             if (fits && !is_present(ptab, value)) {
-                unsigned room = ENTRIES - index_at(at, level);
-                do { // fill the table without walking again; bound: steps
-                    set(entry++, leaf_entry(f, phys, level, rights, device));
-                    result.size += page_size(level);
-                    phys += page_size(level);
-                    left -= page_size(level);
-                    steps--;
-                    room--;
-                } while (steps && room && left >= page_size(level) && !is_present(ptab, *entry));
+                uint64_t size = page_size(level), leaf = leaf_entry(f, phys, level, rights, device);
+                unsigned n = least(steps, ENTRIES - index_at(at, level), left / size);
+                for (steps -= n; n && !(*entry & f->present); n--) { // without walking again; bound: steps
+                    set(entry++, leaf);
+                    leaf += size;
+                    result.size += size;
+                }
                 break;
             }
             if (is_present(ptab, value) && is_leaf(ptab, value, level)) {
@@ -76,6 +80,9 @@ struct ptab_result ptab_map(struct ptab *ptab, uint64_t address, uint64_t physic
                 return result;
             }
             if (!is_present(ptab, value)) {
+                bool clean = ptab->pool->clean;
+                if (result.size && !clean)
+                    return result;
                 uint64_t *lower = pool_alloc(ptab->pool, PAGE_SIZE);
                 if (!lower) {
                     result.status = ERR_MEMORY;
@@ -83,7 +90,8 @@ struct ptab_result ptab_map(struct ptab *ptab, uint64_t address, uint64_t physic
                 }
                 value = virt_to_phys(lower) | f->table;
                 set(entry, value);
-                steps -= steps > 8 ? 8 : steps - 1; // a scrubbed page weighs as much as many entries
+                if (!clean)
+                    return result;
             }
             table = table_of(value);
             level--;
@@ -113,35 +121,42 @@ uint64_t ptab_unmap(struct ptab *ptab, uint64_t address, uint64_t size, unsigned
 
     while (end > address && steps) { // bound: steps
         unsigned level;
-        uint64_t *entry = find(ptab, end - 1, &level);
-        unsigned room = index_at(end - 1, level) + 1;
-        do { // down the table without walking again
+        uint64_t *entry = find(ptab, end - 1, &level), size = page_size(level);
+        unsigned n = least(steps, index_at(end - 1, level) + 1, (end - 1 - address) / size + 1);
+        end = ((end - 1) & -size) + size;
+        do { // down the table without walking again; bound: steps
             set(entry--, 0);
-            end = (end - 1) & ~(page_size(level) - 1);
+            end -= size;
             steps--;
-            room--;
-        } while (steps && room && end > address && (!is_present(ptab, *entry) || is_leaf(ptab, *entry, level)));
+        } while (--n && (!level || !is_present(ptab, *entry) || is_leaf(ptab, *entry, level)));
     }
     return end > address ? end - address : 0;
 }
 
-enum status ptab_split(struct ptab *ptab, uint64_t address)
+enum status ptab_split(struct ptab *ptab, uint64_t address, bool *again)
 {
-    const struct ptab_format *f = ptab->format;
     unsigned level;
+    uint64_t *entry = find(ptab, address, &level), value = *entry;
 
-    for (;;) { // bound: levels
-        uint64_t *entry = find(ptab, address, &level), value = *entry;
-        if (!is_present(ptab, value) || !(address & (page_size(level) - 1)))
-            return OK;
-        uint64_t *lower = pool_alloc(ptab->pool, PAGE_SIZE);
-        if (!lower)
-            return ERR_MEMORY;
-        uint64_t bits = level == 1 ? value & ~f->large : value;
-        for (unsigned i = 0; i < ENTRIES; i++)
-            lower[i] = bits + i * page_size(level - 1);
-        set(entry, virt_to_phys(lower) | f->table);
+    if (!is_present(ptab, value) || !(address & (page_size(level) - 1)))
+        return OK;
+    if (!ptab->split && !(ptab->split = pool_page(ptab->pool)))
+        return ERR_MEMORY;
+    // Another leaf may have been begun with, or this one was mapped anew: then all over. Bits 9 and 10 are free.
+    if (ptab->split_of != (value | level << 9))
+        ptab->split_done = 0;
+    ptab->split_of = value | level << 9;
+    uint64_t size = page_size(level - 1), next = (level == 1 ? value & ~ptab->format->large : value);
+    next += ptab->split_done * size;
+    for (unsigned n = 0; n < ENTRIES / 8; n++, next += size)
+        ptab->split[ptab->split_done++] = next;
+    *again = true;
+    if (ptab->split_done == ENTRIES) {
+        set(entry, virt_to_phys(ptab->split) | ptab->format->table);
+        ptab->split = NULL;
+        ptab->split_of = 0;
     }
+    return OK;
 }
 
 uint64_t ptab_lookup(const struct ptab *ptab, uint64_t address, uint64_t *size)
@@ -161,8 +176,12 @@ bool ptab_free_step(struct ptab *ptab, unsigned top, unsigned steps)
     while (steps--) { // bound: steps; each frees the lowest table at `at`, or finds none there
         uint64_t *table = ptab->root, *parent = NULL, *entry = &table[index_at(at, root_level)];
         unsigned level = root_level;
-        if (at >> (12 + 9 * root_level) >= top)
+        if (at >> (12 + 9 * root_level) >= top) {
+            if (ptab->split)
+                pool_free(ptab->pool, ptab->split, PAGE_SIZE);
+            ptab->split = NULL;
             return true;
+        }
         while (level && is_present(ptab, *entry) && !is_leaf(ptab, *entry, level)) { // bound: levels
             parent = entry;
             table = table_of(*entry);

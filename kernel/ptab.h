@@ -22,6 +22,9 @@ struct ptab {
     uint64_t *root;
     struct pool *pool; // pays for tables
     uint64_t freed;    // ptab_free_step is through below this address
+    // A table that ptab_split fills in steps: not linked yet; of which leaf, and its entries that are written.
+    uint64_t *split, split_of;
+    unsigned split_done;
 };
 
 struct ptab_result {
@@ -30,14 +33,16 @@ struct ptab_result {
 };
 
 // Maps at most `steps` entries of [address, ...) to physical memory with the largest pages that alignment allows.
-// Returns how far it came; tables made on the way stay for the next call. Errors: ERR_MEMORY.
+// Ends early when it had to scrub a page for a table, which weighs more than all of them. Returns how far it came,
+// which may be nowhere; tables made on the way stay for the next call. Errors: ERR_MEMORY.
 struct ptab_result ptab_map(struct ptab *ptab, uint64_t address, uint64_t physical, uint64_t size, unsigned rights,
                             bool device, unsigned steps);
 // Clears at most `steps` entries, from the end, and returns the bytes that are left; a large page that the range covers
 // in part must have been split before. Empty tables stay.
 uint64_t ptab_unmap(struct ptab *ptab, uint64_t address, uint64_t size, unsigned steps);
-// Makes `address` the border of a leaf, splitting large pages. Errors: ERR_MEMORY (nothing changed but tables made).
-enum status ptab_split(struct ptab *ptab, uint64_t address);
+// Makes `address` the border of a leaf, splitting large pages, in pieces: *again is set when there is more to do.
+// Errors: ERR_MEMORY (nothing changed but tables made).
+enum status ptab_split(struct ptab *ptab, uint64_t address, bool *again);
 // The leaf entry that maps an address, 0 when none; `*size` is its page size.
 uint64_t ptab_lookup(const struct ptab *ptab, uint64_t address, uint64_t *size);
 // Frees tables, at most `steps` entries looked at; nothing is mapped any more. True when all are gone. `top` is the

@@ -23,12 +23,18 @@ static void record_link(struct record *record, struct record *after)
     if (mem->records)
         mem->records->mem_prev = record;
     mem->records = record;
+    mem->check_size = 0;
 }
 
 static void record_free(struct record *record)
 {
     struct space *space = record->space;
 
+    for (unsigned i = 0; i < 2; i++)
+        if (space->finger[i] == record)
+            space->finger[i] = record->space_prev;
+    if (record->mem->unchecked == record)
+        record->mem->unchecked = record->mem_next;
     space->record_count--;
     if (record->space_next)
         record->space_next->space_prev = record->space_prev;
@@ -45,14 +51,23 @@ static void record_free(struct record *record)
     pool_free(space->obj.pool, record, sizeof(*record));
 }
 
-// The last record that begins at or below `address`.
-static struct record *record_at(struct space *space, uint64_t address)
+// The last record that begins at or below `address`. With preemption points: the finger remembers how far it came.
+static struct record *record_at(struct space *space, uint64_t address, unsigned finger)
 {
-    struct record *found = NULL;
+    struct record **at = &space->finger[finger], *next;
+    unsigned steps = 0;
 
-    for (struct record *r = space->records; r && r->address <= address; r = r->space_next) // bound: records
-        found = r;
-    return found;
+    if (!*at && !(*at = space->records))
+        return NULL;
+    while ((*at)->address > address && (next = (*at)->space_prev)) { // bound: RECORDS_MAX
+        *at = next;
+        walk_step(&steps);
+    }
+    while ((next = (*at)->space_next) && next->address <= address) { // bound: RECORDS_MAX
+        *at = next;
+        walk_step(&steps);
+    }
+    return (*at)->address <= address ? *at : NULL;
 }
 
 static bool is_ports(const struct record *record)
@@ -60,8 +75,8 @@ static bool is_ports(const struct record *record)
     return record->address >= PORTS_ADDRESS;
 }
 
-// The ports of [first, first + count) of the record.
-static enum status set_ports(struct record *record, uint64_t first, uint64_t count, bool allow)
+// The ports of [first, first + *count) of the record; see arch_task_ports.
+static enum status set_ports(struct record *record, uint64_t first, uint64_t *count, bool allow)
 {
     return arch_task_ports((struct task *)record->space, record->mem->base + record->offset + first, count, allow);
 }
@@ -73,7 +88,7 @@ static enum status map_continue(struct record *record, bool *again)
     struct ptab_result r = {.size = left < PORT_STEPS ? left : PORT_STEPS};
 
     if (is_ports(record))
-        r.status = set_ports(record, record->done, r.size, true);
+        r.status = set_ports(record, record->done, &r.size, true);
     else
         r = ptab_map(&space->ptab, record->address + record->done, record->mem->base + record->offset + record->done,
                      left, record->rights, record->mem->kind == MEM_DEVICE, SPACE_STEPS);
@@ -114,7 +129,7 @@ enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uin
         return ERR_RANGE;
     if (!ports && (address >= space->limit || size > space->limit - address))
         return ERR_RANGE;
-    struct record *before = record_at(space, address);
+    struct record *before = record_at(space, address, 0);
     if (before && before->building && before->address == address && before->mem == mem && before->offset == offset) {
         if (before->building == BUILDING && before->size == size && before->rights == rights)
             return map_continue(before, again);
@@ -146,7 +161,8 @@ enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uin
     record->rights = rights;
     record->building = BUILDING;
     record_link(record, before);
-    return map_continue(record, again);
+    *again = true;
+    return OK;
 }
 
 bool record_remove_step(struct record *record)
@@ -158,7 +174,7 @@ bool record_remove_step(struct record *record)
     if (is_ports(record)) {
         uint64_t piece = record->size < PORT_STEPS ? record->size : PORT_STEPS;
         record->size -= piece;
-        set_ports(record, record->size, piece, false);
+        set_ports(record, record->size, &piece, false);
     } else {
         record->size = ptab_unmap(&space->ptab, record->address, record->size, SPACE_STEPS);
         arch_space_flush(space);
@@ -171,7 +187,7 @@ bool record_remove_step(struct record *record)
     return true;
 }
 
-// Cuts the record in two at `address`, which lies inside of it. The second half is new.
+// Cuts the record in two at `address`, which lies inside of it, or its large pages before. The second half is new.
 static enum status record_split(struct record *record, uint64_t address)
 {
     struct space *space = record->space;
@@ -179,8 +195,9 @@ static enum status record_split(struct record *record, uint64_t address)
     if (space->record_count >= RECORDS_MAX)
         return ERR_QUOTA;
     if (!is_ports(record)) {
-        enum status status = ptab_split(&space->ptab, address);
-        if (status != OK)
+        bool again = false;
+        enum status status = ptab_split(&space->ptab, address, &again);
+        if (status != OK || again)
             return status;
     }
     struct record *half = pool_alloc(space->obj.pool, sizeof(*half));
@@ -212,14 +229,14 @@ enum status space_unmap(struct space *space, uint64_t address, uint64_t size, bo
     // Both cuts first: after them nothing can fail.
     uint64_t cuts[2] = {address, end};
     for (unsigned i = 0; i < 2; i++) {
-        struct record *r = record_at(space, cuts[i]);
+        struct record *r = record_at(space, cuts[i], i);
         if (r && r->address < cuts[i] && cuts[i] < r->address + r->size) {
             enum status status = r->building ? ERR_BUSY : record_split(r, cuts[i]);
-            if (status != OK)
-                return status;
+            *again = status == OK;
+            return status;
         }
     }
-    struct record *r = record_at(space, address);
+    struct record *r = record_at(space, address, 0);
     if (!r || r->address < address)
         r = r ? r->space_next : space->records;
     if (r && r->address < end) {
@@ -260,7 +277,7 @@ static bool space_empty_step(struct space *space, unsigned top)
         record_remove_step(space->records);
         return false;
     }
-    return ptab_free_step(&space->ptab, top, 12); // each walks down from the root: about 90 instructions
+    return ptab_free_step(&space->ptab, top, 8); // each walks down from the root: about 110 instructions
 }
 
 bool task_destroy_step(struct task *task)

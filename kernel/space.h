@@ -10,8 +10,9 @@ struct thread;
 
 struct space {
     struct object obj;
-    struct ptab ptab;       // root and format
-    struct record *records; // sorted by address
+    struct ptab ptab;         // root and format
+    struct record *records;   // sorted by address
+    struct record *finger[2]; // into them, where the last searches ended
     uint32_t record_count;
     uint64_t limit;         // first address past it
     struct thread *threads; // task: its threads; guest: the vCPUs that run in it
@@ -44,8 +45,8 @@ bool task_destroy_step(struct task *task); // no threads left; false: more to do
 bool guest_destroy_step(struct guest *guest);
 
 // Steps of work (table entries) between two preemption points.
-#define SPACE_STEPS 64
-#define PORT_STEPS  4096 // 64 words of the bitmap
+#define SPACE_STEPS 48
+#define PORT_STEPS  3072 // 48 words of the bitmap
 
 // Addresses of I/O ports in a task's records: above every memory address.
 #define PORTS_ADDRESS (1ull << 63)

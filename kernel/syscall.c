@@ -23,13 +23,11 @@ static enum status lookup(const struct call *c, uint64_t slot, enum object_type 
     return cap_lookup(c->task, slot, type, rights, (struct object **)out);
 }
 
-// Something large goes on in steps; an interrupt that made another thread more urgent restarts the call later.
-static void preemption_point(struct call *c)
+// So that what is made needs no scrubbing, which would take too long for a single step.
+static void scrub(struct pool *pool, unsigned pages)
 {
-    if (sched_preempt()) {
-        thread_restart(c->thread);
-        schedule();
-    }
+    while (!pool_scrub(pool, pages)) // bound: pages
+        preemption_point();
 }
 
 static enum status sys_call(struct call *c)
@@ -106,6 +104,7 @@ static enum status create_task(struct call *c, struct pool *pool, struct object 
             return status;
         fault = c->task->caps[c->w[0]];
     }
+    scrub(pool, 2);
     enum status status = task_create(pool, fault, c->w[1], c->w[2], (struct task **)out);
     if (status == OK)
         ((struct task *)*out)->domain = c->w[3];
@@ -128,6 +127,11 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
         return ERR_ARG;
     if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC) || c->w[4] >= USER_END))
         return ERR_RANGE;
+    if (guest) {
+        scrub(pool, VCPU_PAGES);
+        scrub(task->space.ptab.pool, 6);  // tables for the vCPU page and the APIC's
+        scrub(guest->space.ptab.pool, 4); // its APIC page, and tables for it
+    }
     status = thread_create(pool, task, kind, cpu, c->w[2], (struct thread **)out);
     if (status == OK && guest) {
         status = arch_vcpu_create((struct thread *)*out, guest, c->w[4]);
@@ -166,6 +170,7 @@ static enum status create_irq(struct call *c, struct pool *pool, struct object *
 static enum status create_guest(struct call *c, struct pool *pool, struct object **out)
 {
     (void)c;
+    scrub(pool, 1);
     return guest_create(pool, (struct guest **)out);
 }
 
@@ -214,7 +219,7 @@ static enum status sys_destroy(struct call *c)
     while (!object_destroy_step(object)) { // bound: preemptible
         if (this_cpu()->current != c->thread)
             schedule(); // it destroyed itself
-        preemption_point(c);
+        preemption_point();
     }
     if (this_cpu()->current != c->thread)
         schedule();
@@ -302,7 +307,7 @@ static enum status sys_map(struct call *c)
     do { // bound: preemptible
         status = space_map(space, mem, c->w[0], c->w[1], c->w[2], c->w[3], &again);
         if (status == OK && again)
-            preemption_point(c);
+            preemption_point();
     } while (status == OK && again);
     return status;
 }
@@ -316,7 +321,7 @@ static enum status sys_unmap(struct call *c)
     if (lookup(c, c->slot, OBJ_MEM, RIGHT_CTRL, &mem) == OK) {
         while (mem->records) { // bound: preemptible
             record_remove_step(mem->records);
-            preemption_point(c);
+            preemption_point();
         }
         return OK;
     }
@@ -324,7 +329,7 @@ static enum status sys_unmap(struct call *c)
     while (status == OK && again) { // bound: preemptible
         status = space_unmap(space, c->w[0], c->w[1], &again);
         if (status == OK && again)
-            preemption_point(c);
+            preemption_point();
     }
     return status;
 }
@@ -366,6 +371,8 @@ static enum status sys_thread_ctl(struct call *c)
         return thread_budget(c, thread);
     if (op == THREAD_PRIORITY && c->w[0] > c->task->priority_max)
         return ERR_ARG;
+    if (op == THREAD_FPU)
+        scrub(thread->obj.pool, 1);
     status = thread_ctl(thread, c->label, c->w);
     if (op == THREAD_READ || op == THREAD_FAULT)
         c->words = 6;
@@ -448,13 +455,23 @@ static enum status sys_hw_ctl(struct call *c)
     return OK;
 }
 
+#define LOG_POLLS 100000
 static enum status sys_log(struct call *c)
 {
     if (!DEBUG)
         return ERR_UNSUPPORTED;
-    if (!c->label || c->label > sizeof(c->w))
+    // A restart goes on where it was: bits 8.. of the label count the bytes sent, twice, as each may follow a CR.
+    uint64_t count = c->label & 0xff, done = c->label >> 8;
+    if (!count || count > sizeof(c->w) || done >= 2 * count)
         return ERR_ARG;
-    arch_log((const char *)c->w, c->label);
+    for (unsigned polls = 0; done < 2 * count; c->thread->regs.rsi = done << 8 | count) { // bound: polls
+        char byte = ((const char *)c->w)[done / 2];
+        bool skip = !(done & 1) && byte != '\n';
+        if (skip || arch_log(done & 1 ? byte : '\r') || ++polls == LOG_POLLS)
+            done++;
+        if (!skip)
+            preemption_point();
+    }
     return OK;
 }
 

@@ -51,6 +51,14 @@ void thread_restart(struct thread *thread)
     thread->regs.rip -= 2; // the length of SYSCALL; its argument registers are still in `regs`
 }
 
+void preemption_point(void)
+{
+    if (sched_preempt()) {
+        thread_restart(this_cpu()->current);
+        schedule();
+    }
+}
+
 void thread_cancel(struct thread *thread, enum status status)
 {
     switch (thread->state & STATE_MASK) {

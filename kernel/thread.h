@@ -103,3 +103,13 @@ void thread_fault(struct thread *thread, unsigned vector, uint64_t error, uint64
 void thread_result(struct thread *thread, enum status status);
 // Sets up `regs` so that the system call is executed again when the thread runs next.
 void thread_restart(struct thread *thread);
+
+// In a system call that goes on in steps: lets interrupts in. When one made another thread more urgent it does not come
+// back: the call is restarted later. Else nothing but what interrupts do has changed.
+void preemption_point(void);
+// Counts a step of a walk along a list; a preemption point now and then.
+static inline void walk_step(unsigned *steps)
+{
+    if (++*steps % 64 == 0)
+        preemption_point();
+}

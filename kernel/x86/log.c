@@ -43,10 +43,12 @@ void log_hex(const char *before, uint64_t value)
         put("0123456789abcdef"[value >> shift & 15]);
 }
 
-void arch_log(const char *bytes, size_t n)
+bool arch_log(char byte)
 {
-    for (size_t i = 0; i < n; i++)
-        put(bytes[i]);
+    if (!(inb(COM1 + 5) & 0x20))
+        return false;
+    outb(COM1, byte);
+    return true;
 }
 
 // SeaBIOS' debug port ends a Bochs run (the words open the debugger, whose next command ends it); QEMU has

@@ -84,8 +84,10 @@ enum status arch_task_init(struct task *task)
 
     if (!root)
         return ERR_MEMORY;
-    for (unsigned i = 256; i < 512; i++)
+    // The kernel's half: the window and its like are neighbours from its begin on, the image is at its end.
+    for (unsigned i = 256; kernel_pml4[i] && i < 511; i++)
         root[i] = kernel_pml4[i];
+    root[511] = kernel_pml4[511];
     task->space.ptab.root = root;
     task->space.ptab.format = &task_format;
     task->space.tag = pcid_take();
@@ -129,47 +131,53 @@ void arch_task_release(struct task *task)
     pool_free(pool, task->space.ptab.root, PAGE_SIZE);
 }
 
+static bool has_bitmap(const struct task *task)
+{
+    return task->space.ptab.root[TSS_PML4] != kernel_pml4[TSS_PML4];
+}
+
 // The task's own tables for the TSS area: the same TSS pages, its own bitmap behind each. CR3 then switches the bitmap.
+// Makes one page, or links them when all are there.
 static enum status bitmap_create(struct task *task)
 {
     struct pool *pool = task->space.ptab.pool;
-    uint64_t *tables[3];
+    uint64_t **tables = (uint64_t **)task->io_tables;
 
     for (unsigned i = 0; i < 2; i++)
         if (!task->io_bitmap[i]) {
-            task->io_bitmap[i] = pool_alloc(pool, PAGE_SIZE);
+            task->io_bitmap[i] = pool_page(pool);
             if (!task->io_bitmap[i])
                 return ERR_MEMORY;
             memset(task->io_bitmap[i], ALL_ONES, PAGE_SIZE);
+            return OK;
         }
     for (unsigned i = 0; i < 3; i++)
-        if (!task->io_tables[i]) {
-            task->io_tables[i] = pool_alloc(pool, PAGE_SIZE);
-            if (!task->io_tables[i])
-                return ERR_MEMORY;
-        }
-    __builtin_memcpy(tables, task->io_tables, sizeof(tables));
+        if (!tables[i])
+            return (tables[i] = pool_alloc(pool, PAGE_SIZE)) ? OK : ERR_MEMORY;
     tables[0][0] = virt_to_phys(tables[1]) | PTE_P | PTE_W;
     tables[1][0] = virt_to_phys(tables[2]) | PTE_P | PTE_W;
-    for (unsigned i = 0; i < 512; i++) {
-        unsigned page = i % (TSS_STRIDE / PAGE_SIZE);
-        tables[2][i] = tss_table[i];
-        if (tss_table[i] && (page == 1 || page == 2))
-            tables[2][i] = virt_to_phys(task->io_bitmap[page - 1]) | PTE_P | PTE_NX;
-    }
+    for (unsigned i = 0; i < 512; i += TSS_STRIDE / PAGE_SIZE) // bound: 128
+        if (tss_table[i]) {
+            tables[2][i] = tss_table[i];
+            tables[2][i + 1] = virt_to_phys(task->io_bitmap[0]) | PTE_P | PTE_NX;
+            tables[2][i + 2] = virt_to_phys(task->io_bitmap[1]) | PTE_P | PTE_NX;
+        }
     task->space.ptab.root[TSS_PML4] = virt_to_phys(tables[0]) | PTE_P | PTE_W;
     arch_space_flush(&task->space);
     return OK;
 }
 
-enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, bool allow)
+enum status arch_task_ports(struct task *task, uint64_t first, uint64_t *size, bool allow)
 {
-    if (!task->io_tables[2]) {
-        enum status status = bitmap_create(task);
-        if (status != OK)
-            return status;
+    uint64_t count = *size;
+
+    if (!has_bitmap(task)) {
+        if (!allow)
+            return OK;
+        *size = 0;
+        return bitmap_create(task);
     }
-    for (uint64_t port = first, next; port < first + count; port = next) { // bound: 64, words of PORT_STEPS
+    for (uint64_t port = first, next; port < first + count; port = next) { // bound: words of PORT_STEPS
         next = (port | 63) + 1 < first + count ? (port | 63) + 1 : first + count;
         uint64_t *word = (uint64_t *)task->io_bitmap[port >> 15] + (port >> 6 & 511);
         uint64_t mask = (next - port == 64 ? ~0ull : (1ull << (next - port)) - 1) << (port & 63);

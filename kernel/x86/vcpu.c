@@ -42,7 +42,11 @@ bool virt_init(void)
 
 static enum status page_map(struct ptab *ptab, uint64_t address, const void *page)
 {
-    return ptab_map(ptab, address, virt_to_phys(page), PAGE_SIZE, MAP_READ | MAP_WRITE, false, SPACE_STEPS).status;
+    struct ptab_result r = {0, OK};
+
+    while (r.status == OK && !r.size) // bound: levels
+        r = ptab_map(ptab, address, virt_to_phys(page), PAGE_SIZE, MAP_READ | MAP_WRITE, false, 1);
+    return r.status;
 }
 
 // The guest's page at APIC_PAGE. What it accesses there the processor virtualizes, or it exits; the rest (page tables

@@ -43,6 +43,9 @@ static bool
     preempt_now; // the next preemption point finds an interrupt that made somebody else more urgent
 static void (*at_preempt)(void); // what an interrupt at the next preemption point does
 static unsigned flushes;
+static char host_log[64];
+static size_t host_log_length;
+static unsigned host_log_busy; // for so many polls
 
 static const struct ptab_format host_format = {.table = 7,
                                                .leaf = 5,
@@ -119,12 +122,21 @@ enum status arch_task_init(struct task *task)
 }
 void arch_task_release(struct task *task)
 {
+    for (unsigned i = 0; i < 2; i++)
+        if (task->io_bitmap[i])
+            pool_free(task->space.ptab.pool, task->io_bitmap[i], PAGE_SIZE);
     pool_free(task->space.ptab.pool, task->space.ptab.root, PAGE_SIZE);
 }
-enum status arch_task_ports(struct task *task, uint64_t first, uint64_t count, bool allow)
+enum status arch_task_ports(struct task *task, uint64_t first, uint64_t *count, bool allow)
 {
-    (void)task;
-    for (uint64_t p = first; p < first + count; p++)
+    // As on x86 the first ports cost memory, a page a step.
+    for (unsigned i = 0; allow && i < 2; i++)
+        if (!task->io_bitmap[i]) {
+            *count = 0;
+            task->io_bitmap[i] = pool_page(task->space.ptab.pool);
+            return task->io_bitmap[i] ? OK : ERR_MEMORY;
+        }
+    for (uint64_t p = first; p < first + *count; p++)
         host_ports[p] = allow;
     return OK;
 }
@@ -209,9 +221,15 @@ enum status arch_hw_ctl(uint64_t op, uint64_t words[6])
     (void)op, (void)words;
     return ERR_ARG;
 }
-void arch_log(const char *bytes, size_t n)
+bool arch_log(char byte)
 {
-    (void)bytes, (void)n;
+    if (host_log_busy) {
+        host_log_busy--;
+        return false;
+    }
+    if (host_log_length < sizeof(host_log))
+        host_log[host_log_length++] = byte;
+    return true;
 }
 static unsigned check_seed; // of the run, for the message
 void panic(const char *what, uint64_t value)
@@ -240,7 +258,8 @@ void arch_check_released(const struct object *o)
 }
 void arch_check_use(const struct object *o, struct check_use *use)
 {
-    (void)o, (void)use;
+    for (unsigned i = 0; o->type == OBJ_TASK && i < 2; i++)
+        use->pages += ((const struct task *)o)->io_bitmap[i] != NULL;
 }
 bool arch_check_page(const struct space *space, uint64_t address, uint64_t physical)
 {

@@ -68,12 +68,13 @@ static void map_unmap_map(void **state)
     create(OBJ_MEM, 20, SLOT_RAM, 4096, 1 << 20, 0);
     const uint64_t a = 0x40000000, w[6] = {0, a, 1 << 20, MAP_READ | MAP_WRITE};
     struct mem *mem = object_at(20);
-    for (unsigned i = 0; i < 4; i++) {
+    // The record and three tables first, one a step.
+    while (!mem->records || mem->records->done <= 128 << 12) {
         interrupted(R, t, SYS_MAP, SLOT_TASK, 20, w);
         SYS(t, WAIT, 40, 0, 0);
     }
     struct record *r = mem->records;
-    assert_true(r->building && r->done > 200 << 12);
+    assert_true(r->building);
     for (unsigned i = 0; i < 2; i++) {
         interrupted(R, t, SYS_UNMAP, SLOT_TASK, 0, (const uint64_t[6]){a, 1 << 20});
         SYS(t, WAIT, 40, 0, 0);

@@ -116,12 +116,11 @@ void svm_intercepts(struct vcpu *v)
     vmcb->clean = 0;
 }
 
-// The state after reset, nothing of a guest's or (see svm_run) of the host's left in it.
+// The state after reset, in a VMCB that is zero: nothing of a guest's or (see svm_run) of the host's is left in it.
 static void reset(struct vcpu *v)
 {
     struct vmcb *vmcb = v->vendor;
 
-    __builtin_memset(vmcb, 0, sizeof(*vmcb));
     vmcb->iopm = kernel_phys(io_bitmap);
     vmcb->msrpm = kernel_phys(msr_bitmap);
     vmcb->virq = VIRQ_MASKING;
@@ -306,6 +305,7 @@ static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page)
     page->reason = SVM_INVALID;
     page->qualification = 0;
     page->vectoring = page->length = page->shadow = page->have = 0;
+    __builtin_memset(v->vendor, 0, sizeof(struct vmcb));
     reset(v);
     return EXIT_INVALID;
 }
