@@ -464,11 +464,12 @@ static enum status sys_log(struct call *c)
     uint64_t count = c->label & 0xff, done = c->label >> 8;
     if (!count || count > sizeof(c->w) || done >= 2 * count)
         return ERR_ARG;
-    for (unsigned polls = 0; done < 2 * count; c->thread->regs.rsi = done << 8 | count) { // bound: polls
+    for (unsigned polls = 0; done < 2 * count;) { // bound: polls
         char byte = ((const char *)c->w)[done / 2];
         bool skip = !(done & 1) && byte != '\n';
         if (skip || arch_log(done & 1 ? byte : '\r') || ++polls == LOG_POLLS)
             done++;
+        c->thread->regs.rsi = done << 8 | count;
         if (!skip)
             preemption_point();
     }
