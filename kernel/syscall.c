@@ -470,7 +470,7 @@ static enum status sys_log(struct call *c)
         if (skip || arch_log(done & 1 ? byte : '\r') || ++polls == LOG_POLLS)
             done++;
         c->thread->regs.rsi = done << 8 | count;
-        if (!skip)
+        if (!skip && done < 2 * count)
             preemption_point();
     }
     return OK;
