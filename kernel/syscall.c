@@ -467,7 +467,7 @@ static enum status sys_log(struct call *c)
     for (unsigned polls = 0; done < 2 * count;) { // bound: polls
         char byte = ((const char *)c->w)[done / 2];
         bool skip = !(done & 1) && byte != '\n';
-        if (skip || arch_log(done & 1 ? byte : '\r') || ++polls == LOG_POLLS)
+        if (skip || arch_log_byte(done & 1 ? byte : '\r') || ++polls == LOG_POLLS)
             done++;
         c->thread->regs.rsi = done << 8 | count;
         if (!skip && done < 2 * count)

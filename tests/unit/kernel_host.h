@@ -221,7 +221,7 @@ enum status arch_hw_ctl(uint64_t op, uint64_t words[6])
     (void)op, (void)words;
     return ERR_ARG;
 }
-bool arch_log(char byte)
+bool arch_log_byte(char byte)
 {
     if (host_log_busy) {
         host_log_busy--;
