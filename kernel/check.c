@@ -271,7 +271,7 @@ uint32_t check_slots(uint32_t first, uint32_t n)
     }
     if (end < slot_fresh)
         return end;
-    CHECK(dead_worker.state == STATE_DEAD && !dead_worker.waiters);
+    CHECK(dead_worker.state == STATE_DEAD && !dead_worker.waiters.root);
     check_queues(this_cpu());
     return 0;
 }
@@ -285,8 +285,8 @@ void check_released(const struct object *object)
 
     switch (object->type) {
     case OBJ_THREAD:
-        CHECK(!t->queued && !heap_holds(&t->timer) && !heap_holds(&t->refill) && !heap_holds(&t->fair));
-        CHECK(!t->caller && !t->callee && !t->waiters && !t->waits_for && !t->waiting && !t->gates && !t->vcpu);
+        CHECK(!t->queued && !heap_holds(&t->timer) && !heap_holds(&t->refill) && !heap_holds(&t->node));
+        CHECK(!t->caller && !t->callee && !t->waiters.root && !t->waiting && !t->gates && !t->vcpu && !t->obj.inbox);
         CHECK(!t->xstate);
         for (unsigned i = 0; i < arch_cpu_count(); i++)
             CHECK(arch_cpu(i)->current != t && arch_cpu(i)->donor != t && arch_cpu(i)->fpu_owner != t);

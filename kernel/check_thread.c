@@ -9,7 +9,8 @@ static bool is_blocked(const struct thread *t)
 {
     unsigned state = t->state & STATE_MASK;
 
-    return state == STATE_STOPPED || state == STATE_WAITING || state == STATE_FAULTED || state == STATE_RECEIVE;
+    return state == STATE_STOPPED || state == STATE_WAITING || state == STATE_FAULTED || state == STATE_RECEIVE ||
+           state == STATE_PARKED;
 }
 
 // The end of a call chain; NULL when it goes in a circle or something on it is to be done.
@@ -21,7 +22,8 @@ static const struct thread *chain_end(const struct thread *t)
             t = t->callee;
         } else if (state == STATE_HELPING) {
             const struct gate *gate = (const struct gate *)cap_object(t->helping);
-            if (!gate || gate->worker == &dead_worker || (gate->worker->state & STATE_MASK) == STATE_RECEIVE)
+            if (!gate || gate->obj.dying || gate->worker == &dead_worker ||
+                (gate->worker->state & STATE_MASK) == STATE_RECEIVE)
                 return NULL;
             t = gate->worker;
         } else {
@@ -31,23 +33,36 @@ static const struct thread *chain_end(const struct thread *t)
     return NULL;
 }
 
+// Counts a heap's nodes, each of which lies at `offset` in a live thread of the CPU; whose call chain ends at `end`.
+static unsigned check_heap(const struct heap *heap, const struct cpu *cpu, size_t offset, const struct thread *end)
+{
+    const struct heap_node *node = heap->root, *from = NULL;
+    unsigned count = 0;
+
+    CHECK(!node || !node->parent);
+    while (node) { // down the left, then the right, then up
+        const struct heap_node *next = node->parent;
+        if (from == node->parent) {
+            const struct thread *t = (const struct thread *)((const char *)node - offset);
+            CHECK(check_live(t, OBJ_THREAD) && t->cpu == cpu && heap_holds(node));
+            CHECK(!end || (!t->queued && chain_end(t) == end));
+            CHECK(++count <= slot_fresh && (!from || from->key <= node->key));
+            next = node->left ? node->left : node->right ? node->right : next;
+        } else if (from == node->left && node->right) {
+            next = node->right;
+        }
+        CHECK(!next || next == node->parent || next->parent == node);
+        from = node;
+        node = next;
+    }
+    return count;
+}
+
+// The waiters of a thread at home here: whoever's chain ends at it.
 static void check_waits(const struct thread *t)
 {
-    unsigned links = 0;
-
-    for (const struct thread *w = t->waiters; w; w = w->wait_next) {
-        CHECK(check_live(w, OBJ_THREAD) && w->waits_for == t && !w->queued);
-        CHECK(links++ < 4096);
-    }
-    if (!t->waits_for) {
-        CHECK(!t->wait_next);
-        return;
-    }
-    CHECK(check_live(t->waits_for, OBJ_THREAD) && is_blocked(t->waits_for));
-    bool found = false;
-    for (const struct thread *w = t->waits_for->waiters; w && !found; w = w->wait_next)
-        found = w == t;
-    CHECK(found && chain_end(t) == t->waits_for);
+    CHECK(!t->waiters.root || is_blocked(t));
+    check_heap(&t->waiters, t->cpu, offsetof(struct thread, node), t);
 }
 
 void check_thread(const struct thread *t)
@@ -61,8 +76,7 @@ void check_thread(const struct thread *t)
     if (t->callee)
         CHECK(check_live(t->callee, OBJ_THREAD) && t->callee->caller == t);
     if (t->caller)
-        CHECK(check_live(t->caller, OBJ_THREAD) && t->caller->callee == t && t->kind == THREAD_WORKER && !t->queued &&
-              !t->waits_for);
+        CHECK(check_live(t->caller, OBJ_THREAD) && t->caller->callee == t && t->kind == THREAD_WORKER && !t->queued);
     CHECK((state == STATE_HELPING) == !!t->helping);
     CHECK((state == STATE_WAITING) == !!t->waiting);
     if (t->waiting)
@@ -70,44 +84,21 @@ void check_thread(const struct thread *t)
     if (state == STATE_RECEIVE)
         CHECK(!t->queued && !t->caller && t->kind == THREAD_WORKER);
     CHECK(t->depth <= CALL_DEPTH_MAX && (t->kind == THREAD_WORKER || !t->depth));
-    check_waits(t);
-    if (!is_blocked(t) && !t->caller)
-        CHECK(t->queued || t->waits_for || heap_holds(&t->refill)); // nobody is forgotten
+    if (t->home == t->cpu->number)
+        check_waits(t);
+    if ((!is_blocked(t) && !t->caller && !t->obj.inbox) || state == STATE_PARKED)
+        CHECK(t->queued || heap_holds(&t->node) || heap_holds(&t->refill)); // nobody is forgotten
     CHECK(!(t->queued && heap_holds(&t->refill)));
     CHECK(!heap_holds(&t->refill) || (t->budget && !t->budget_left));
-    CHECK(heap_holds(&t->timer) == (t->deadline != TIMER_NONE) && heap_holds(&t->fair) == (t->queued && !t->priority));
+    CHECK(heap_holds(&t->timer) == (t->deadline != TIMER_NONE) && (!t->queued || heap_holds(&t->node) == !t->level));
     for (const struct gate *g = t->gates, *last = NULL; g; last = g, g = g->next)
         CHECK(check_live(g, OBJ_GATE) && g->worker == t && g->prev == last);
     CHECK(t->task_prev ? t->task_prev->task_next == t : t->task->space.threads == t);
 }
 
-// Counts a heap's nodes, each of which lies at `offset` in a live thread of the CPU.
-static unsigned check_heap(const struct heap *heap, const struct cpu *cpu, size_t offset)
-{
-    const struct heap_node *node = heap->root, *from = NULL;
-    unsigned count = 0;
-
-    CHECK(!node || !node->parent);
-    while (node) { // down the left, then the right, then up
-        const struct heap_node *next = node->parent;
-        if (from == node->parent) {
-            const struct thread *t = (const struct thread *)((const char *)node - offset);
-            CHECK(check_live(t, OBJ_THREAD) && t->cpu == cpu && heap_holds(node));
-            CHECK(++count <= slot_fresh && (!from || from->key <= node->key));
-            next = node->left ? node->left : node->right ? node->right : next;
-        } else if (from == node->left && node->right) {
-            next = node->right;
-        }
-        CHECK(!next || next == node->parent || next->parent == node);
-        from = node;
-        node = next;
-    }
-    return count;
-}
-
 void check_queues(const struct cpu *cpu)
 {
-    unsigned queued = 0, timers = 0, refills = 0;
+    unsigned queued = 0, timers = 0, refills = 0, waiting = 0;
 
     for (uint32_t slot = 1; slot < slot_fresh; slot++) {
         const struct thread *t = (const struct thread *)slots[slot].object;
@@ -116,22 +107,26 @@ void check_queues(const struct cpu *cpu)
         queued += t->queued;
         timers += t->deadline != TIMER_NONE;
         refills += heap_holds(&t->refill);
+        waiting += !t->queued && heap_holds(&t->node) && (t->state & STATE_MASK) != STATE_PARKED;
+        if (t->home == cpu->number)
+            waiting -= check_heap(&t->waiters, cpu, offsetof(struct thread, node), NULL);
     }
     CHECK(!cpu->fair.root == !(cpu->ready_bitmap & 1) && !cpu->ready[0]);
-    queued -= check_heap(&cpu->fair, cpu, offsetof(struct thread, fair));
+    queued -= check_heap(&cpu->fair, cpu, offsetof(struct thread, node), NULL);
     for (unsigned p = 1; p < PRIORITY_COUNT; p++) {
         const struct thread *head = cpu->ready[p], *t = head;
         CHECK(!head == !(cpu->ready_bitmap >> p & 1));
         if (!head)
             continue;
         do {
-            CHECK(check_live(t, OBJ_THREAD) && t->queued && t->priority == p && t->cpu == cpu);
+            CHECK(check_live(t, OBJ_THREAD) && t->queued && t->level == p && t->cpu == cpu);
             CHECK(t->ready_next->ready_prev == t && queued--);
         } while ((t = t->ready_next) != head);
     }
     CHECK(!queued);
-    CHECK(check_heap(&cpu->timers, cpu, offsetof(struct thread, timer)) == timers);
-    CHECK(check_heap(&cpu->refills, cpu, offsetof(struct thread, refill)) == refills);
+    CHECK(check_heap(&cpu->released, cpu, offsetof(struct thread, node), NULL) >= waiting); // parked threads, too
+    CHECK(check_heap(&cpu->timers, cpu, offsetof(struct thread, timer), NULL) == timers);
+    CHECK(check_heap(&cpu->refills, cpu, offsetof(struct thread, refill), NULL) == refills);
     CHECK(!cpu->timers.root || cpu->armed <= cpu->timers.root->key);
     CHECK(!cpu->refills.root || cpu->armed <= cpu->refills.root->key);
     CHECK(!cpu->donor || check_live(cpu->donor, OBJ_THREAD));
@@ -150,9 +145,9 @@ void check_references(const struct object *gone)
         if (!o || o == gone)
             continue;
         if (o->type == OBJ_THREAD) {
-            CHECK(t->caller != g && t->callee != g && t->task != g && t->waiting != g && t->waits_for != g);
-            CHECK(t->wait_next != g && t->waiters != g && t->task_next != g && t->task_prev != g);
-            CHECK(!t->queued || !t->priority || (t->ready_next != g && t->ready_prev != g));
+            CHECK(t->caller != g && t->callee != g && t->task != g && t->waiting != g);
+            CHECK(t->task_next != g && t->task_prev != g);
+            CHECK(!t->queued || !t->level || (t->ready_next != g && t->ready_prev != g));
         } else if (o->type == OBJ_SIGNAL) {
             CHECK(s->waiter != g && s->vcpu != g);
         } else if (o->type == OBJ_GATE) {

@@ -200,7 +200,7 @@ static uint64_t ready(const char *argument, uint64_t cursor)
     if (cpu->ready_bitmap >> priority & 1) {
         say("cpu %d priority %d:", cpu->number, priority);
         if (!priority)
-            say(" %o and others of the best-effort band", P((char *)cpu->fair.root - offsetof(struct thread, fair)));
+            say(" %o and others of the best-effort band", P((char *)cpu->fair.root - offsetof(struct thread, node)));
         for (unsigned n = 0; t && n < 16 && (!n || t != cpu->ready[priority]); n++, t = t->ready_next)
             say(" %o", P(t));
         say("\n");

@@ -61,6 +61,12 @@ void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key)
     heap->root = merge(heap->root, node);
 }
 
+void heap_merge(struct heap *heap, struct heap *from)
+{
+    heap->root = merge(heap->root, from->root);
+    from->root = NULL;
+}
+
 void heap_remove(struct heap *heap, struct heap_node *node)
 {
     struct heap_node *parent = node->parent, *rest = merge(node->left, node->right);

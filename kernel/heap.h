@@ -21,4 +21,6 @@ static inline bool heap_holds(const struct heap_node *node)
     return node->rank;
 }
 void heap_insert(struct heap *heap, struct heap_node *node, uint64_t key); // the node is in no heap
-void heap_remove(struct heap *heap, struct heap_node *node);               // the node is in this heap
+// All nodes of `from` go into `heap`.
+void heap_merge(struct heap *heap, struct heap *from);
+void heap_remove(struct heap *heap, struct heap_node *node); // the node is in this heap

@@ -25,21 +25,38 @@ enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge
     return OK;
 }
 
-void gate_destroy(struct gate *gate)
+// Helpers find a gate gone when they are scheduled next; those that wait at the end of its worker's calls are told.
+static void thread_look_again(struct thread *worker)
 {
-    // Helpers find the gate gone when they are scheduled next; those that wait at the end of its worker's calls are
-    // told now.
-    if (gate->worker != &dead_worker) {
-        gate->worker->gate_count--;
-        if (gate->next)
-            gate->next->prev = gate->prev;
-        if (gate->prev)
-            gate->prev->next = gate->next;
-        else
-            gate->worker->gates = gate->next;
-        sched_release_chain(gate->worker);
-    }
-    object_free(&gate->obj, sizeof(*gate));
+    struct cpu *cpu = READ_ONCE(worker->cpu);
+
+    if (cpu == this_cpu())
+        sched_release_chain(worker);
+    else
+        cpu_post(&worker->obj, cpu);
+}
+
+void gate_unlink(struct gate *gate)
+{
+    struct thread *worker = gate->worker;
+
+    if (worker == &dead_worker)
+        return;
+    worker->gate_count--;
+    if (gate->next)
+        gate->next->prev = gate->prev;
+    if (gate->prev)
+        gate->prev->next = gate->next;
+    else
+        worker->gates = gate->next;
+    __atomic_store_n(&gate->worker, &dead_worker, __ATOMIC_RELEASE);
+    thread_look_again(worker);
+}
+
+void gate_look_again(struct gate *gate)
+{
+    if (gate->worker != &dead_worker)
+        thread_look_again(gate->worker);
 }
 
 static void copy_message(struct thread *to, const struct thread *from)
@@ -53,10 +70,8 @@ static void copy_message(struct thread *to, const struct thread *from)
     to->regs.r13 = from->regs.r13;
 }
 
-void ipc_deliver(struct thread *caller, struct gate *gate)
+void ipc_deliver(struct thread *caller, struct gate *gate, struct thread *worker)
 {
-    struct thread *worker = gate->worker;
-
     thread_result(worker, OK);
     copy_message(worker, caller);
     worker->regs.rdi = gate->badge;
@@ -69,11 +84,13 @@ void ipc_deliver(struct thread *caller, struct gate *gate)
 
 enum status ipc_call(struct thread *caller, struct gate *gate)
 {
-    struct thread *worker = gate->worker;
+    struct thread *worker = READ_ONCE(gate->worker);
 
     trace(call, caller->obj.slot, gate->obj.slot, worker->obj.slot, caller->regs.rsi);
     if (worker == &dead_worker)
         return ERR_DEAD;
+    if (worker->home != caller->home)
+        return ERR_STATE;
     if (caller->depth >= CALL_DEPTH_MAX)
         return ERR_DEPTH;
     if (caller->state & FLAG_CANCEL) {
@@ -81,7 +98,7 @@ enum status ipc_call(struct thread *caller, struct gate *gate)
         return ERR_CANCELLED;
     }
     if ((worker->state & STATE_MASK) == STATE_RECEIVE) {
-        ipc_deliver(caller, gate);
+        ipc_deliver(caller, gate, worker);
         return OK;
     }
     caller->helping = object_cap(&gate->obj, 0);

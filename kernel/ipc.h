@@ -15,13 +15,17 @@ struct gate {
 extern struct thread dead_worker;
 
 enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge, struct gate **out);
-void gate_destroy(struct gate *gate);
+// Nobody reaches the worker through it any more; those who wait for that are told.
+void gate_unlink(struct gate *gate);
+// It cannot be reached by some capability any more: those who wait in a call through it look again.
+void gate_look_again(struct gate *gate);
 
-// CALL of `caller` through a gate: either the worker is current afterwards, or the caller is STATE_HELPING.
+// CALL of `caller` through a gate: either the worker is current afterwards, or the caller is STATE_HELPING. Errors:
+// ERR_DEAD, ERR_STATE (the worker is at home on another CPU), ERR_DEPTH, ERR_CANCELLED.
 enum status ipc_call(struct thread *caller, struct gate *gate);
 // REPLY_WAIT.
 enum status ipc_reply_wait(struct thread *worker);
 // The worker is free: hands it the message that the helping `caller` holds in its registers.
-void ipc_deliver(struct thread *caller, struct gate *gate);
+void ipc_deliver(struct thread *caller, struct gate *gate, struct thread *worker);
 // The caller of `worker` is gone or gave up: the worker finishes on its own time, its reply is dropped.
 void ipc_orphan(struct thread *worker);

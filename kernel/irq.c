@@ -18,14 +18,17 @@ enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsi
     status = arch_irq_bind(irq->gsi, irq->flags, irq);
     if (status != OK)
         object_free(&irq->obj, sizeof(*irq));
+    else
+        irq->bound = true;
     *out = irq;
     return status;
 }
 
-void irq_destroy(struct irq *irq)
+void irq_unbind(struct irq *irq)
 {
-    arch_irq_bind(irq->gsi, 0, NULL);
-    object_free(&irq->obj, sizeof(*irq));
+    if (irq->bound)
+        arch_irq_bind(irq->gsi, 0, NULL);
+    irq->bound = false;
 }
 
 static void irq_mask(struct irq *irq, bool mask)

@@ -9,11 +9,11 @@ struct irq {
     uint32_t gsi, flags; // IRQ_LEVEL, IRQ_LOW
     cap_t signal;
     uint8_t bit;
-    bool masked;
+    bool masked, bound;
     uint64_t count;
 };
 
 enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsigned bit, struct irq **out);
-void irq_destroy(struct irq *irq);
+void irq_unbind(struct irq *irq); // it is delivered no more
 enum status irq_ctl(struct irq *irq, uint64_t op);
 void irq_deliver(struct irq *irq);

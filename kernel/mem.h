@@ -23,15 +23,17 @@ struct mem {
 };
 
 #define BUILDING 0xff
+#define REMOVING 0xfe
 struct record {
     struct mem *mem;
     struct space *space;
     uint64_t address, size, offset;         // in the space; in the mem
-    uint64_t done;                          // bytes whose table entries are written (map is restartable)
+    uint64_t done;                          // bytes whose table entries are written (map and unmap are restartable)
+    uint64_t cleared;                       // `space->cleared` when the last of them was taken out
     struct record *mem_next, *mem_prev;     // ring-free list of the mem
     struct record *space_next, *space_prev; // list of the space, by address
     uint8_t rights,
-        building; // 0: complete; BUILDING: map goes on; else the status that map failed with: it is taken back
+        building; // 0: complete; BUILDING: map goes on; REMOVING; else the status that map failed with: taken back
 };
 
 // Derives [offset, offset + size) of parent: nothing else of the parent may be mapped or derived there as long as it

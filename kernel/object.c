@@ -74,7 +74,7 @@ void object_free(struct object *object, size_t size)
     check_released(object);
     debug_free(object);
     trace(destroy, object->slot, object->type, pool->obj.slot, (uint64_t)object);
-    slot->object = NULL;
+    __atomic_store_n(&slot->object, NULL, __ATOMIC_RELEASE);
     if (slot->generation != UINT32_MAX) {
         slot->generation++;
         slot->reserved = slot_free;
@@ -98,9 +98,11 @@ struct object *cap_object(cap_t cap)
 {
     const struct slot *slot = &slots[cap & (SLOT_COUNT_MAX - 1)];
 
-    if ((cap & (SLOT_COUNT_MAX - 1)) >= slot_count || slot->generation != cap >> 32)
+    if ((cap & (SLOT_COUNT_MAX - 1)) >= slot_count)
         return NULL;
-    return slot->object;
+    // In this order: object_free changes both, and a slot in use again has a new generation from before.
+    struct object *object = __atomic_load_n(&slot->object, __ATOMIC_ACQUIRE);
+    return READ_ONCE(slot->generation) == cap >> 32 ? object : NULL;
 }
 
 bool object_revoke(struct object *object)
@@ -113,13 +115,10 @@ bool object_revoke(struct object *object)
     return true;
 }
 
-enum status cap_lookup(const struct task *task, uint64_t index, enum object_type type, unsigned rights,
-                       struct object **out)
+enum status cap_resolve(cap_t cap, enum object_type type, unsigned rights, struct object **out)
 {
-    if (index >= CAP_SLOTS)
-        return ERR_CAP;
-    cap_t cap = task->caps[index];
     struct object *object = cap_object(cap);
+
     if (!object || (type != OBJ_NONE && object->type != type) || object->dying)
         return ERR_CAP;
     if ((cap_rights(cap) & rights) != rights)
@@ -127,4 +126,10 @@ enum status cap_lookup(const struct task *task, uint64_t index, enum object_type
     check_object(object);
     *out = object;
     return OK;
+}
+
+enum status cap_lookup(const struct task *task, uint64_t index, enum object_type type, unsigned rights,
+                       struct object **out)
+{
+    return index < CAP_SLOTS ? cap_resolve(READ_ONCE(task->caps[index]), type, rights, out) : ERR_CAP;
 }

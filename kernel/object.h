@@ -7,17 +7,31 @@
 #include <stdint.h>
 #include "bulkhead/abi.h"
 
+// One access, although somebody else may write at the same time.
+#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+
 struct pool;
 struct task;
 
 struct object {
-    uint8_t type; // enum object_type; first byte: entry.S reads it
-    uint8_t dying;
+    uint8_t type;        // enum object_type; first byte: entry.S reads it
+    uint8_t dying;       // being destroyed: no look-up finds it any more; RELEASED: no CPU holds anything of it
     uint16_t depth;      // of what it lives in, derives from or consumed: longest way down to it for destroy
     uint32_t slot;       // in the object table
     struct pool *pool;   // that it is charged to
     struct object *next; // all objects of the pool, a ring through pool->objects
     struct object *prev;
+    struct object *inbox; // while it is on its way to another CPU (cpu.c): the next one there
+};
+
+#define RELEASED   2
+#define ROUND_DONE 3 // it went through one round and needs another
+
+// How a piece of something large went.
+enum step {
+    STEP_DONE,  // all of it is done
+    STEP_AGAIN, // there is more: after a preemption point
+    STEP_WAIT,  // the thread sleeps until other CPUs have answered; its system call restarts
 };
 
 // HAZARD: a stale capability must never be followed into memory that was given back. So `generation` changes before the
@@ -70,6 +84,9 @@ struct object *cap_object(cap_t cap);
 // Raises the generation, so that every capability and reference made before is dead. False when the slot can hold no
 // further one.
 bool object_revoke(struct object *object);
+
+// The object behind a capability word: type (OBJ_NONE: any) and rights are checked. Errors: ERR_CAP, ERR_RIGHTS.
+enum status cap_resolve(cap_t cap, enum object_type type, unsigned rights, struct object **out);
 
 // Looks up slot `index` of a task: type (OBJ_NONE: any) and rights are checked.
 // Errors: ERR_CAP, ERR_RIGHTS.

@@ -134,17 +134,18 @@ enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, stru
     return OK;
 }
 
-bool pool_destroy_step(struct pool *pool)
+bool pool_hide_step(struct pool *pool)
 {
-    struct pool *home = pool->obj.pool;
     uint64_t used = pool->next_page - pool->base, piece = used < 16 * PAGE_SIZE ? used : 16 * PAGE_SIZE;
 
     pool->next_page -= piece;
     arch_window_unmap(pool->next_page, piece);
-    if (pool->next_page != pool->base)
-        return false;
+    return pool->next_page == pool->base;
+}
+
+void pool_destroy(struct pool *pool)
+{
     pool->mem->pool = NULL;
-    home->slots_left += pool->quota;
+    pool->obj.pool->slots_left += pool->quota;
     object_free(&pool->obj, sizeof(*pool));
-    return true;
 }

@@ -40,5 +40,7 @@ void pool_free(struct pool *pool, void *block, size_t size);
 // Errors: ERR_MEMORY, ERR_QUOTA, ERR_DEPTH.
 enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, struct pool **out);
 
-// The pool is empty: hides its pages in pieces, then gives its range back to the mem object. True when it is gone.
-bool pool_destroy_step(struct pool *pool);
+// The pool is empty: hides a piece of its pages. True when all are hidden.
+bool pool_hide_step(struct pool *pool);
+// No CPU sees its pages any more: its range is the mem object's again.
+void pool_destroy(struct pool *pool);

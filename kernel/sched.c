@@ -74,12 +74,12 @@ static void charge(struct cpu *cpu)
         return;
     donor->time += used;
     donor->slice_used += used;
-    donor->task->time += used;
-    if (donor->priority == 0) {
+    __atomic_fetch_add(&donor->task->time, used, __ATOMIC_RELAXED); // its other threads may be on other CPUs
+    if (donor->level == 0) {
         donor->virtual_time += used * WEIGHT_DEFAULT / donor->weight;
         if (donor->queued) {
-            heap_remove(&cpu->fair, &donor->fair);
-            heap_insert(&cpu->fair, &donor->fair, donor->virtual_time);
+            heap_remove(&cpu->fair, &donor->node);
+            heap_insert(&cpu->fair, &donor->node, donor->virtual_time);
             cpu->fair_time = cpu->fair.root->key; // grows: the donor was the smallest, and got larger
         }
     }
@@ -87,20 +87,44 @@ static void charge(struct cpu *cpu)
         donor->budget_left = used < donor->budget_left ? donor->budget_left - used : 0;
 }
 
+// Waits are ordered by level, and by time within one.
+#define WAIT_TIME_BITS 58
+
+static void wait_in(struct heap *heap, struct thread *thread, unsigned level)
+{
+    uint64_t time = this_cpu()->since & ((1ull << WAIT_TIME_BITS) - 1);
+
+    heap_insert(heap, &thread->node, (uint64_t)(PRIORITY_COUNT - 1 - level) << WAIT_TIME_BITS | time);
+}
+
+static void unwait(struct thread *thread)
+{
+    struct heap *heap = &thread->cpu->released;
+
+    if (thread->queued || !heap_holds(&thread->node))
+        return;
+    // Heaps are merged, so only of a root it matters which one it stands in: then `waits_for` is true.
+    if (!thread->node.parent && heap->root != &thread->node)
+        heap = thread->waits_for ? &thread->waits_for->waiters : thread->parked;
+    heap_remove(heap, &thread->node);
+}
+
 static void enqueue(struct thread *thread)
 {
     struct cpu *cpu = thread->cpu;
-    struct thread *head = cpu->ready[thread->priority];
+    unsigned level = thread->lent > thread->priority ? thread->lent : thread->priority;
+    struct thread *head = cpu->ready[level];
 
     // HAZARD: who runs alone in the band is charged rarely. A newcomer that started at its old virtual time would keep
     // it out for as long as it ran.
-    if (thread->priority == 0)
+    if (level == 0)
         charge(cpu);
     thread->queued = 1;
-    if (thread->priority == 0) {
+    thread->level = level;
+    if (level == 0) {
         if (thread->virtual_time < cpu->fair_time) // sleeping earns nothing
             thread->virtual_time = cpu->fair_time;
-        heap_insert(&cpu->fair, &thread->fair, thread->virtual_time);
+        heap_insert(&cpu->fair, &thread->node, thread->virtual_time);
         cpu->ready_bitmap |= 1;
     } else if (head) {
         thread->ready_next = head;
@@ -109,12 +133,11 @@ static void enqueue(struct thread *thread)
         head->ready_prev = thread;
     } else {
         thread->ready_next = thread->ready_prev = thread;
-        cpu->ready[thread->priority] = thread;
-        cpu->ready_bitmap |= 1ull << thread->priority;
+        cpu->ready[level] = thread;
+        cpu->ready_bitmap |= 1ull << level;
     }
     // Of equal priority: the running one finishes its slice, whose timer is set when schedule() sees two of them.
-    if (!cpu->donor || thread->priority > cpu->donor->priority ||
-        (thread->priority == cpu->donor->priority && cpu->slice_end == TIMER_NONE))
+    if (!cpu->donor || level > cpu->donor->level || (level == cpu->donor->level && cpu->slice_end == TIMER_NONE))
         cpu->need_resched = true;
 }
 
@@ -122,6 +145,7 @@ void sched_enqueue(struct thread *thread)
 {
     if (thread->queued || heap_holds(&thread->refill))
         return;
+    unwait(thread);
     if (budget_wake(thread)) {
         enqueue(thread);
     } else {
@@ -138,17 +162,17 @@ static void unqueue(struct thread *thread)
         return;
     thread->queued = 0;
     thread->slice_used = 0;
-    if (thread->priority == 0) {
-        heap_remove(&cpu->fair, &thread->fair);
+    if (thread->level == 0) {
+        heap_remove(&cpu->fair, &thread->node);
         if (!cpu->fair.root)
             cpu->ready_bitmap &= ~1ull;
     } else {
         thread->ready_next->ready_prev = thread->ready_prev;
         thread->ready_prev->ready_next = thread->ready_next;
-        if (cpu->ready[thread->priority] == thread)
-            cpu->ready[thread->priority] = thread->ready_next == thread ? NULL : thread->ready_next;
-        if (!cpu->ready[thread->priority])
-            cpu->ready_bitmap &= ~(1ull << thread->priority);
+        if (cpu->ready[thread->level] == thread)
+            cpu->ready[thread->level] = thread->ready_next == thread ? NULL : thread->ready_next;
+        if (!cpu->ready[thread->level])
+            cpu->ready_bitmap &= ~(1ull << thread->level);
     }
     if (cpu->donor == thread)
         cpu->need_resched = true;
@@ -158,8 +182,8 @@ void sched_rotate(struct thread *thread)
 {
     struct cpu *cpu = thread->cpu;
 
-    if (thread->queued && cpu->ready[thread->priority] == thread)
-        cpu->ready[thread->priority] = thread->ready_next;
+    if (thread->queued && cpu->ready[thread->level] == thread)
+        cpu->ready[thread->level] = thread->ready_next;
     thread->slice_used = 0;
     cpu->slice_end = TIMER_NONE;
     cpu->need_resched = true;
@@ -167,20 +191,39 @@ void sched_rotate(struct thread *thread)
 
 void sched_remove(struct thread *thread)
 {
+    unwait(thread);
     unqueue(thread);
     refill_cancel(thread);
     thread_timer(thread, TIMER_NONE);
 }
 
+void sched_release(struct heap *waiters)
+{
+    struct cpu *cpu = this_cpu();
+
+    if (!waiters->root)
+        return;
+    heap_merge(&cpu->released, waiters);
+    cpu->need_resched = true;
+}
+
 void sched_release_waiters(struct thread *thread)
 {
-    while (thread->waiters) { // bound: helpers of one call chain
-        struct thread *waiter = thread->waiters;
-        thread->waiters = waiter->wait_next;
-        waiter->wait_next = NULL;
-        waiter->waits_for = NULL;
-        sched_enqueue(waiter);
-    }
+    sched_release(&thread->waiters);
+}
+
+void sched_park(struct heap *parked, struct thread *thread)
+{
+    struct cpu *cpu = this_cpu();
+
+    sched_remove(thread);
+    thread->state = STATE_PARKED | (thread->state & ~STATE_MASK);
+    if (thread->home == cpu->number)
+        thread_restart(thread);
+    thread->waits_for = NULL;
+    thread->parked = parked;
+    wait_in(parked, thread, cpu->donor ? cpu->donor->level : thread->priority);
+    cpu->need_resched = true;
 }
 
 // HAZARD: a donor waits at the end of its chain. Whoever changes the chain above that end must make it look again: else
@@ -193,12 +236,14 @@ void sched_release_chain(struct thread *thread)
         sched_release_waiters(thread);
         bool helps = (thread->state & STATE_MASK) == STATE_HELPING;
         struct gate *gate = helps ? (struct gate *)cap_object(thread->helping) : NULL;
-        thread = gate ? gate->worker : thread->callee;
+        thread = gate ? READ_ONCE(gate->worker) : thread->callee;
     }
 }
 
 void sched_wake(struct thread *thread)
 {
+    if ((thread->state & STATE_MASK) == STATE_PARKED)
+        thread->state = STATE_RUNNING | (thread->state & ~STATE_MASK);
     if (thread->kind != THREAD_WORKER || !thread->caller)
         sched_enqueue(thread); // active; or a worker on its own time
     sched_release_waiters(thread);
@@ -281,32 +326,29 @@ static struct thread *follow(struct thread *donor)
     struct thread *t = donor;
 
     for (unsigned steps = 0; steps < 2 * CALL_DEPTH_MAX; steps++) {
-        switch (t->state & STATE_MASK) {
-        case STATE_RUNNING:
+        unsigned state = t->state & STATE_MASK;
+        if (state == STATE_RUNNING && t->cpu == donor->cpu)
             return t;
-        case STATE_CALLING:
+        if (state == STATE_CALLING) {
             t = t->callee;
-            break;
-        case STATE_HELPING: {
+        } else if (state == STATE_HELPING) {
             struct gate *gate = (struct gate *)cap_object(t->helping);
-            if (!gate || gate->worker == &dead_worker) {
+            struct thread *worker = gate ? READ_ONCE(gate->worker) : &dead_worker;
+            if (worker == &dead_worker || worker->home != t->home) {
                 t->helping = 0;
-                thread_result(t, ERR_DEAD);
+                thread_result(t, worker == &dead_worker ? ERR_DEAD : ERR_STATE);
                 return t;
             }
-            if ((gate->worker->state & STATE_MASK) == STATE_RECEIVE)
-                ipc_deliver(t, gate);
+            if ((worker->state & STATE_MASK) == STATE_RECEIVE)
+                ipc_deliver(t, gate, worker);
             else
-                gate->worker->state |= FLAG_HELPED;
-            t = gate->worker;
-            break;
-        }
-        default: // blocked, stopped or faulted
+                worker->state |= FLAG_HELPED;
+            t = worker;
+        } else { // blocked, stopped, faulted, or in a system call on another CPU
             unqueue(donor);
             if (t != donor) {
-                donor->wait_next = t->waiters;
-                t->waiters = donor;
                 donor->waits_for = t;
+                wait_in(&t->waiters, donor, donor->level);
             }
             return NULL;
         }
@@ -322,6 +364,65 @@ static struct thread *follow(struct thread *donor)
     return t;
 }
 
+// Those that need not wait any more go into the ready queue, as far as they are as urgent as what is there.
+static void take_released(struct cpu *cpu)
+{
+    struct heap_node *top;
+
+    while ((top = cpu->released.root)) { // bound: threads that waited, each once; preemptible
+        unsigned level = PRIORITY_COUNT - 1 - (top->key >> WAIT_TIME_BITS);
+        if (cpu->ready_bitmap >> level >> 1)
+            return;
+        struct thread *thread = thread_of(top, offsetof(struct thread, node));
+        heap_remove(&cpu->released, top);
+        if ((thread->state & STATE_MASK) == STATE_PARKED)
+            sched_wake(thread);
+        else
+            sched_enqueue(thread);
+        arch_preempt_point();
+    }
+}
+
+void sched_travel(struct thread *thread, struct cpu *to)
+{
+    struct cpu *cpu = this_cpu();
+
+    account(cpu);
+    thread->lent = to->number != thread->home && cpu->donor ? cpu->donor->level : 0;
+    sched_remove(thread);
+    if (cpu->donor == thread)
+        cpu->donor = NULL;
+    if (cpu->current == thread)
+        cpu->current = NULL;
+    cpu->need_resched = true;
+    if (thread->obj.dying) { // HAZARD: else it could be ahead of the round that looks for it
+        thread->state = STATE_STOPPED;
+        return;
+    }
+    __atomic_store_n(&thread->cpu, to, __ATOMIC_RELEASE); // from here on it belongs to the other CPU
+    cpu_post(&thread->obj, to);
+}
+
+void sched_arrived(struct thread *thread)
+{
+    struct cpu *cpu = this_cpu(), *now = READ_ONCE(thread->cpu);
+    unsigned state = thread->state & STATE_MASK;
+
+    if (thread->obj.dying)
+        return; // the round finds it by `cpu`
+    if (now != cpu) {
+        cpu_post(&thread->obj, now);
+    } else if (thread->home != cpu->number) {
+        if (state == STATE_RUNNING)
+            sched_enqueue(thread);
+    } else {
+        thread->lent = 0;
+        sched_release_chain(thread);
+        if (state == STATE_RUNNING)
+            sched_wake(thread);
+    }
+}
+
 void schedule(void)
 {
     struct cpu *cpu = this_cpu();
@@ -329,6 +430,7 @@ void schedule(void)
     account(cpu);
     for (;;) { // bound: queued threads whose chains are blocked; each leaves the queue; preemptible
         cpu->need_resched = false;
+        take_released(cpu);
         if (!cpu->ready_bitmap) {
             cpu->donor = NULL;
             cpu->current = NULL;
@@ -336,9 +438,8 @@ void schedule(void)
             timer_update(cpu);
             arch_idle();
         }
-        unsigned priority = 63 - __builtin_clzll(cpu->ready_bitmap);
-        struct thread *donor =
-            priority ? cpu->ready[priority] : thread_of(cpu->fair.root, offsetof(struct thread, fair));
+        unsigned level = 63 - __builtin_clzll(cpu->ready_bitmap);
+        struct thread *donor = level ? cpu->ready[level] : thread_of(cpu->fair.root, offsetof(struct thread, node));
         struct thread *thread = follow(donor);
         if (!thread) {
             arch_preempt_point();
@@ -347,7 +448,7 @@ void schedule(void)
         // HAZARD: a thread that is preempted often must still use its slice up, or its equals starve: what it used
         // counts.
         uint64_t slice = tsc_hz / SLICE_PER_SECOND, used = donor->slice_used < slice ? donor->slice_used : slice;
-        bool alone = priority ? donor->ready_next == donor : !donor->fair.left;
+        bool alone = level ? donor->ready_next == donor : !donor->node.left;
         cpu->slice_end = alone && !donor->budget ? TIMER_NONE : cpu->since + slice - used;
         if (donor->budget) {
             if (donor->period_end <= cpu->since)
@@ -359,6 +460,10 @@ void schedule(void)
         cpu->donor = donor;
         cpu->need_resched = false;
         timer_update(cpu);
+        if (thread->home != cpu->number) {
+            cpu->current = thread;
+            arch_syscall(thread);
+        }
         arch_return(thread);
     }
 }
@@ -368,7 +473,11 @@ void sched_return(struct thread *thread)
     struct cpu *cpu = this_cpu();
 
     // `current` is another, or none, when the call destroyed the thread: then it must not be looked at.
-    if (cpu->need_resched || cpu->current != thread || (thread->state & STATE_MASK) != STATE_RUNNING)
+    if (cpu->current != thread)
+        schedule();
+    if (thread->home != cpu->number)
+        sched_travel(thread, arch_cpu(thread->home));
+    if (cpu->need_resched || (thread->state & STATE_MASK) != STATE_RUNNING)
         schedule();
     arch_return(thread);
 }

@@ -19,6 +19,14 @@ bool sched_preempt(void);
 void sched_wake(struct thread *thread);
 // Its call chain can go on, or ended: the queued threads that waited for it look again.
 void sched_release_waiters(struct thread *thread);
+void sched_release(struct heap *waiters);
+// The system call of the running `thread` waits in `parked`; after sched_release(parked) it begins again.
+void sched_park(struct heap *parked, struct thread *thread);
+// The thread goes to another CPU: there to do its system call (then with the priority that it runs at here), or home.
+// This CPU must not touch it any more.
+void sched_travel(struct thread *thread, struct cpu *to);
+// It came, or shall look again at its call chain.
+void sched_arrived(struct thread *thread);
 // The same for all on the way down from `thread` to the end of its call chain.
 void sched_release_chain(struct thread *thread);
 void sched_remove(struct thread *thread); // out of the ready queue and off the timer list

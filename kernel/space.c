@@ -2,6 +2,7 @@
 // Address spaces: mapping and unmapping with one record per range. Every step leaves tables and records in agreement: a
 // record exists before its first table entry and until after its last.
 #include "arch.h"
+#include "cpu.h"
 #include "debug.h"
 
 static void record_link(struct record *record, struct record *after)
@@ -81,7 +82,7 @@ static enum status set_ports(struct record *record, uint64_t first, uint64_t *co
     return arch_task_ports((struct task *)record->space, record->mem->base + record->offset + first, count, allow);
 }
 
-static enum status map_continue(struct record *record, bool *again)
+static enum status map_continue(struct record *record, struct thread *thread, enum step *step)
 {
     struct space *space = record->space;
     uint64_t left = record->size - record->done;
@@ -94,28 +95,26 @@ static enum status map_continue(struct record *record, bool *again)
                      left, record->rights, record->mem->kind == MEM_DEVICE, SPACE_STEPS);
     if (r.status != OK) {
         // What was mapped goes again, in steps, before the error is told.
-        if (is_ports(record))
-            r.size = 0;
-        record->size = record->done += r.size;
+        record->done += is_ports(record) ? 0 : r.size;
         record->building = r.status;
-        *again = record->size != 0;
-        if (!*again)
-            record_free(record);
-        return *again ? OK : r.status;
+        *step = STEP_AGAIN;
+        return OK;
     }
     record->done += r.size;
-    *again = record->done < record->size;
-    record->building = *again ? BUILDING : 0;
+    *step = record->done < record->size ? STEP_AGAIN : STEP_DONE;
+    if (*step == STEP_DONE && is_ports(record) && space->flushed < space->cleared && !cpu_round_flush(space, thread))
+        *step = STEP_WAIT; // every CPU sees the new bitmap
+    record->building = *step != STEP_DONE ? BUILDING : 0;
     return OK;
 }
 
 enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uint64_t address, uint64_t size,
-                      unsigned rights, bool *again)
+                      unsigned rights, struct thread *thread, enum step *step)
 {
     bool ports = mem->kind == MEM_PORTS;
 
     trace(map, space->obj.slot, mem->obj.slot, rights, address);
-    *again = false;
+    *step = STEP_DONE;
     if (ports) {
         if (space->obj.type != OBJ_TASK)
             return ERR_ARG;
@@ -130,13 +129,14 @@ enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uin
     if (!ports && (address >= space->limit || size > space->limit - address))
         return ERR_RANGE;
     struct record *before = record_at(space, address, 0);
-    if (before && before->building && before->address == address && before->mem == mem && before->offset == offset) {
-        if (before->building == BUILDING && before->size == size && before->rights == rights)
-            return map_continue(before, again);
-        if (before->building != BUILDING) { // it failed: take back what was mapped
+    if (before && before->building && before->address == address && before->mem == mem && before->offset == offset &&
+        before->size == size && before->rights == rights) {
+        if (before->building == BUILDING)
+            return map_continue(before, thread, step);
+        if (before->building != REMOVING) { // it failed: take back what was mapped
             enum status status = before->building;
-            *again = !record_remove_step(before);
-            return *again ? OK : status;
+            *step = record_remove_step(before, thread);
+            return *step == STEP_DONE ? status : OK;
         }
     }
     if (mem->pool)
@@ -161,30 +161,34 @@ enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uin
     record->rights = rights;
     record->building = BUILDING;
     record_link(record, before);
-    *again = true;
+    *step = STEP_AGAIN;
     return OK;
 }
 
-bool record_remove_step(struct record *record)
+enum step record_remove_step(struct record *record, struct thread *thread)
 {
     struct space *space = record->space;
 
     trace(unmap, space->obj.slot, record->mem->obj.slot, record->rights, record->address);
-    // From the end, so that `size` always tells what may still be mapped. A large page lies whole within its record.
-    if (is_ports(record)) {
-        uint64_t piece = record->size < PORT_STEPS ? record->size : PORT_STEPS;
-        record->size -= piece;
-        set_ports(record, record->size, &piece, false);
-    } else {
-        record->size = ptab_unmap(&space->ptab, record->address, record->size, SPACE_STEPS);
-        arch_space_flush(space);
+    if (!record->building || record->building == BUILDING)
+        record->building = REMOVING; // HAZARD: else a range half built were mapped on
+    // From the end, so that `done` always tells what may still be mapped. A large page lies whole within its record.
+    if (record->done) {
+        if (is_ports(record)) {
+            uint64_t piece = record->done < PORT_STEPS ? record->done : PORT_STEPS;
+            record->done -= piece;
+            set_ports(record, record->done, &piece, false);
+        } else {
+            record->done = ptab_unmap(&space->ptab, record->address, record->done, SPACE_STEPS);
+            record->cleared = ++space->cleared;
+        }
+        return STEP_AGAIN;
     }
-    // HAZARD: a range half built that loses its end may be mapped again with the size that is left.
-    record->done = record->done < record->size ? record->done : record->size;
-    if (record->size)
-        return false;
+    // HAZARD: only now may the memory be another's, or the address be mapped again.
+    if (record->cleared > space->flushed && space->obj.dying != RELEASED && !cpu_round_flush(space, thread))
+        return STEP_WAIT;
     record_free(record);
-    return true;
+    return STEP_DONE;
 }
 
 // Cuts the record in two at `address`, which lies inside of it, or its large pages before. The second half is new.
@@ -216,11 +220,11 @@ static enum status record_split(struct record *record, uint64_t address)
     return OK;
 }
 
-enum status space_unmap(struct space *space, uint64_t address, uint64_t size, bool *again)
+enum status space_unmap(struct space *space, uint64_t address, uint64_t size, struct thread *thread, enum step *step)
 {
     uint64_t limit = address >= PORTS_ADDRESS ? UINT64_MAX : space->limit;
 
-    *again = false;
+    *step = STEP_DONE;
     if (!size || (address < PORTS_ADDRESS && (address | size) & (PAGE_SIZE - 1)))
         return ERR_ARG;
     if (address >= limit || size > limit - address)
@@ -232,7 +236,7 @@ enum status space_unmap(struct space *space, uint64_t address, uint64_t size, bo
         struct record *r = record_at(space, cuts[i], i);
         if (r && r->address < cuts[i] && cuts[i] < r->address + r->size) {
             enum status status = r->building ? ERR_BUSY : record_split(r, cuts[i]);
-            *again = status == OK;
+            *step = status == OK ? STEP_AGAIN : STEP_DONE;
             return status;
         }
     }
@@ -240,8 +244,9 @@ enum status space_unmap(struct space *space, uint64_t address, uint64_t size, bo
     if (!r || r->address < address)
         r = r ? r->space_next : space->records;
     if (r && r->address < end) {
-        record_remove_step(r);
-        *again = true;
+        *step = record_remove_step(r, thread);
+        if (*step == STEP_DONE)
+            *step = STEP_AGAIN;
     }
     return OK;
 }
@@ -274,7 +279,7 @@ enum status task_create(struct pool *pool, cap_t fault_signal, unsigned fault_bi
 static bool space_empty_step(struct space *space, unsigned top)
 {
     if (space->records) {
-        record_remove_step(space->records);
+        record_remove_step(space->records, NULL);
         return false;
     }
     return ptab_free_step(&space->ptab, top, 8); // each walks down from the root: about 110 instructions

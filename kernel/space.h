@@ -16,8 +16,10 @@ struct space {
     uint32_t record_count;
     uint64_t limit;         // first address past it
     struct thread *threads; // task: its threads; guest: the vCPUs that run in it
-    uint64_t tag;           // task: PCID; guest: see x86/tag.h
-    uint64_t tag_generation;
+    uint64_t tag;           // task: PCID
+    uint64_t cpus;          // on which its translations may be cached
+    uint64_t cleared;       // counts the steps that took translations out of the tables ...
+    uint64_t flushed;       // ... and of those the ones that no CPU has cached any more
 };
 
 struct task {
@@ -41,7 +43,8 @@ struct guest {
 enum status task_create(struct pool *pool, cap_t fault_signal, unsigned fault_bit, unsigned priority_max,
                         struct task **out);
 enum status guest_create(struct pool *pool, struct guest **out);
-bool task_destroy_step(struct task *task); // no threads left; false: more to do
+// No CPU holds anything of the space any more. False: more to do.
+bool task_destroy_step(struct task *task);
 bool guest_destroy_step(struct guest *guest);
 
 // Steps of work (table entries) between two preemption points.
@@ -51,12 +54,12 @@ bool guest_destroy_step(struct guest *guest);
 // Addresses of I/O ports in a task's records: above every memory address.
 #define PORTS_ADDRESS (1ull << 63)
 
-// Maps a piece of [offset, offset + size) of mem at address. *again: there is more to do, call again with the same
-// arguments. Errors: ERR_ARG, ERR_RANGE, ERR_OVERLAP, ERR_BUSY, ERR_MEMORY.
+// Maps a piece of [offset, offset + size) of mem at address for a system call of `thread`. *step: whether there is more
+// to do; then call again with the same arguments. Errors: ERR_ARG, ERR_RANGE, ERR_OVERLAP, ERR_BUSY, ERR_MEMORY.
 enum status space_map(struct space *space, struct mem *mem, uint64_t offset, uint64_t address, uint64_t size,
-                      unsigned rights, bool *again);
+                      unsigned rights, struct thread *thread, enum step *step);
 // Removes mappings in [address, address + size). Splitting a record or large page may fail with ERR_MEMORY, before
 // anything changed.
-enum status space_unmap(struct space *space, uint64_t address, uint64_t size, bool *again);
-// Removes a piece of a record; true when it is gone.
-bool record_remove_step(struct record *record);
+enum status space_unmap(struct space *space, uint64_t address, uint64_t size, struct thread *thread, enum step *step);
+// Removes a piece of a record. Its range stays taken until no CPU has a translation of it cached.
+enum step record_remove_step(struct record *record, struct thread *thread);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // System calls: each decodes its registers, looks up and checks its capabilities, and acts; after the checks only
-// memory and quota can be missing. The table of calls is include/bulkhead/syscalls.def.
+// memory and quota can be missing. The table of calls is include/bulkhead/syscalls.def. What a call changes decides on
+// which CPU it is done (see cpu.h): the calling thread goes there.
 #include "syscall.h"
 #include "check.h"
 #include "debug.h"
@@ -30,6 +31,15 @@ static void scrub(struct pool *pool, unsigned pages)
         preemption_point();
 }
 
+// After a step that left something to do.
+static void next_step(enum step step)
+{
+    if (step == STEP_WAIT)
+        schedule(); // it sleeps
+    if (step == STEP_AGAIN)
+        preemption_point();
+}
+
 static enum status sys_call(struct call *c)
 {
     struct gate *gate;
@@ -41,11 +51,12 @@ static enum status sys_call(struct call *c)
 static enum status sys_raise(struct call *c)
 {
     struct signal *signal;
-    enum status status = lookup(c, c->slot, OBJ_SIGNAL, RIGHT_RAISE, &signal);
+    cap_t cap = c->slot < CAP_SLOTS ? READ_ONCE(c->task->caps[c->slot]) : 0;
+    enum status status = cap_resolve(cap, OBJ_SIGNAL, RIGHT_RAISE, (struct object **)&signal);
 
     if (status != OK)
         return status;
-    unsigned rights = cap_rights(c->task->caps[c->slot]);
+    unsigned rights = cap_rights(cap);
     signal_raise(signal, rights & RIGHT_ONE_BIT ? 1ull << (rights >> 5 & 63) : c->label);
     return OK;
 }
@@ -136,7 +147,7 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
     if (status == OK && guest) {
         status = arch_vcpu_create((struct thread *)*out, guest, c->w[4]);
         if (status != OK)
-            thread_destroy((struct thread *)*out);
+            thread_free((struct thread *)*out);
     }
     return status;
 }
@@ -215,14 +226,14 @@ static enum status sys_destroy(struct call *c)
     if (!(cap_rights(cap) & RIGHT_CTRL))
         return ERR_RIGHTS;
     if (object->type == OBJ_HW || (object->type == OBJ_POOL && !((struct pool *)object)->mem))
-        return ERR_STATE;                  // the boot pool holds the kernel's own objects
-    while (!object_destroy_step(object)) { // bound: preemptible
+        return ERR_STATE; // the boot pool holds the kernel's own objects
+    enum step step;
+    do { // bound: preemptible
+        step = object_destroy_step(object, c->thread);
         if (this_cpu()->current != c->thread)
             schedule(); // it destroyed itself
-        preemption_point();
-    }
-    if (this_cpu()->current != c->thread)
-        schedule();
+        next_step(step);
+    } while (step != STEP_DONE);
     c->task->caps[c->slot] = 0;
     return OK;
 }
@@ -238,7 +249,7 @@ static enum status sys_revoke(struct call *c)
     if (!object_revoke(object))
         return ERR_STATE;
     if (object->type == OBJ_GATE)
-        sched_release_chain(((struct gate *)object)->worker); // its helpers are told
+        gate_look_again((struct gate *)object);
     c->task->caps[c->slot] = object_cap(object, rights);
     return OK;
 }
@@ -293,7 +304,7 @@ static enum status sys_map(struct call *c)
 {
     struct space *space;
     struct mem *mem;
-    bool again;
+    enum step step;
     enum status status = lookup_space(c, &space);
 
     if (status == OK)
@@ -305,10 +316,10 @@ static enum status sys_map(struct call *c)
     if (c->w[3] > RIGHT_ALL)
         return ERR_ARG;
     do { // bound: preemptible
-        status = space_map(space, mem, c->w[0], c->w[1], c->w[2], c->w[3], &again);
-        if (status == OK && again)
-            preemption_point();
-    } while (status == OK && again);
+        status = space_map(space, mem, c->w[0], c->w[1], c->w[2], c->w[3], c->thread, &step);
+        if (status == OK)
+            next_step(step);
+    } while (status == OK && step != STEP_DONE);
     return status;
 }
 
@@ -316,27 +327,27 @@ static enum status sys_unmap(struct call *c)
 {
     struct space *space;
     struct mem *mem;
-    bool again = true;
+    enum step step = STEP_AGAIN;
 
     if (lookup(c, c->slot, OBJ_MEM, RIGHT_CTRL, &mem) == OK) {
         while (mem->records) { // bound: preemptible
-            record_remove_step(mem->records);
-            preemption_point();
+            step = record_remove_step(mem->records, c->thread);
+            next_step(step == STEP_DONE ? STEP_AGAIN : step);
         }
         return OK;
     }
     enum status status = lookup_space(c, &space);
-    while (status == OK && again) { // bound: preemptible
-        status = space_unmap(space, c->w[0], c->w[1], &again);
-        if (status == OK && again)
-            preemption_point();
+    while (status == OK && step != STEP_DONE) { // bound: preemptible
+        status = space_unmap(space, c->w[0], c->w[1], c->thread, &step);
+        if (status == OK)
+            next_step(step);
     }
     return status;
 }
 
 static enum status thread_budget(struct call *c, struct thread *thread)
 {
-    struct signal *signal;
+    struct object *signal;
     cap_t overrun = 0;
 
     if (c->w[0] > c->w[1] || c->w[1] > PERIOD_MAX || (!c->w[0] && c->w[1]) || c->w[3] > 63)
@@ -345,10 +356,10 @@ static enum status thread_budget(struct call *c, struct thread *thread)
     if (c->w[1] && c->w[1] < tsc_hz / PERIODS_PER_SECOND)
         return ERR_ARG;
     if (c->w[2] != CAP_NONE) {
-        enum status status = lookup(c, c->w[2], OBJ_SIGNAL, RIGHT_RAISE, &signal);
+        overrun = c->w[2] < CAP_SLOTS ? READ_ONCE(c->task->caps[c->w[2]]) : 0;
+        enum status status = cap_resolve(overrun, OBJ_SIGNAL, RIGHT_RAISE, &signal);
         if (status != OK)
             return status;
-        overrun = c->task->caps[c->w[2]];
         unsigned rights = cap_rights(overrun);
         if (rights & RIGHT_ONE_BIT && (rights >> 5 & 63) != c->w[3])
             return ERR_RIGHTS;
@@ -371,8 +382,16 @@ static enum status sys_thread_ctl(struct call *c)
         return thread_budget(c, thread);
     if (op == THREAD_PRIORITY && c->w[0] > c->task->priority_max)
         return ERR_ARG;
-    if (op == THREAD_FPU)
+    if (op == THREAD_FPU && c->w[0] & 1 && !thread->xstate) {
         scrub(thread->obj.pool, 1);
+        status = arch_thread_area(thread);
+        if (status != OK)
+            return status;
+        if (READ_ONCE(thread->cpu) != this_cpu()) { // now to where the thread is
+            sched_travel(c->thread, READ_ONCE(thread->cpu));
+            schedule();
+        }
+    }
     status = thread_ctl(thread, c->label, c->w);
     if (op == THREAD_READ || op == THREAD_FAULT)
         c->words = 6;
@@ -501,12 +520,51 @@ static enum status sys_device_ctl(struct call *c)
     return ERR_UNSUPPORTED;
 }
 
+// `place`: HERE where the caller is; SHARED on CPU 0, as it changes what all CPUs share; THREAD where the thread is
+// that the capability names.
+static const struct {
+    enum status (*handler)(struct call *);
+    enum { HERE, SHARED, THREAD } place;
+} calls[SYS_COUNT] = {
+    [SYS_CALL] = {sys_call, HERE},
+    [SYS_REPLY_WAIT] = {sys_reply_wait, HERE},
+    [SYS_RAISE] = {sys_raise, HERE},
+    [SYS_WAIT] = {sys_wait, HERE},
+    [SYS_YIELD] = {sys_yield, HERE},
+    [SYS_CREATE] = {sys_create, SHARED},
+    [SYS_DESTROY] = {sys_destroy, SHARED},
+    [SYS_REVOKE] = {sys_revoke, SHARED},
+    [SYS_CAP_COPY] = {sys_cap_copy, SHARED},
+    [SYS_CAP_DROP] = {sys_cap_drop, SHARED},
+    [SYS_MAP] = {sys_map, SHARED},
+    [SYS_UNMAP] = {sys_unmap, SHARED},
+    [SYS_THREAD_CTL] = {sys_thread_ctl, THREAD},
+    [SYS_TASK_CTL] = {sys_task_ctl, SHARED},
+    [SYS_VCPU_RUN] = {sys_vcpu_run, HERE},
+    [SYS_VCPU_CTL] = {sys_vcpu_ctl, SHARED},
+    [SYS_IRQ_CTL] = {sys_irq_ctl, SHARED},
+    [SYS_DEVICE_CTL] = {sys_device_ctl, HERE},
+    [SYS_HW_CTL] = {sys_hw_ctl, SHARED},
+    [SYS_LOG] = {sys_log, SHARED},
+};
+
+static struct cpu *place_of(const struct call *c, unsigned op)
+{
+    struct thread *thread;
+
+    if (calls[op].place == HERE)
+        return c->thread->cpu;
+    if (calls[op].place == SHARED)
+        return arch_cpu(0);
+    if (lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL, &thread) != OK)
+        return c->thread->cpu; // to get the error
+    if (c->label == THREAD_FPU && c->w[0] & 1 && !READ_ONCE(thread->xstate))
+        return arch_cpu(0); // first the save area is made, from a pool
+    return READ_ONCE(thread->cpu);
+}
+
 void syscall_slow(struct thread *thread)
 {
-    static enum status (*const calls[SYS_COUNT])(struct call *) = {
-        sys_call,     sys_reply_wait, sys_raise,    sys_wait,       sys_yield,  sys_create,     sys_destroy,
-        sys_revoke,   sys_cap_copy,   sys_cap_drop, sys_map,        sys_unmap,  sys_thread_ctl, sys_task_ctl,
-        sys_vcpu_run, sys_vcpu_ctl,   sys_irq_ctl,  sys_device_ctl, sys_hw_ctl, sys_log};
     struct regs *r = &thread->regs;
     unsigned op = r->rdi & 0xff;
     struct call c = {.thread = thread,
@@ -515,8 +573,16 @@ void syscall_slow(struct thread *thread)
                      .label = r->rsi,
                      .w = {r->rdx, r->r10, r->r8, r->r9, r->r12, r->r13}};
     trace(syscall, thread->obj.slot, op, c.slot, c.label);
-    enum status status = op < SYS_COUNT ? calls[op](&c) : ERR_ARG;
+    enum status status = ERR_ARG;
 
+    if (op < SYS_COUNT) {
+        struct cpu *place = place_of(&c, op);
+        if (place != thread->cpu) {
+            sched_travel(thread, place);
+            schedule();
+        }
+        status = calls[op].handler(&c);
+    }
     trace(result, thread->obj.slot, op, status, c.w[0]);
     if (status == OK && (op == SYS_CALL || op == SYS_REPLY_WAIT || op == SYS_WAIT))
         sched_return(thread); // it blocks, or has its message

@@ -23,6 +23,8 @@ enum status thread_create(struct pool *pool, struct task *task, enum thread_kind
     thread->state = arch_thread_flags(task, kind);
     thread->priority = priority;
     thread->cpu = arch_cpu(cpu);
+    thread->home = cpu;
+    __atomic_fetch_or(&task->space.cpus, 1ull << cpu, __ATOMIC_SEQ_CST);
     thread->caps = task->caps;
     thread->cr3 = task->cr3;
     thread->deadline = TIMER_NONE;
@@ -53,10 +55,13 @@ void thread_restart(struct thread *thread)
 
 void preemption_point(void)
 {
-    if (sched_preempt()) {
-        thread_restart(this_cpu()->current);
-        schedule();
-    }
+    struct cpu *cpu = this_cpu();
+
+    if (!sched_preempt())
+        return;
+    if (cpu->current && cpu->current->home == cpu->number)
+        thread_restart(cpu->current); // else it begins again by itself
+    schedule();
 }
 
 void thread_cancel(struct thread *thread, enum status status)
@@ -91,6 +96,10 @@ void thread_detach(struct thread *thread)
     thread_cancel(thread, ERR_CANCELLED);
     sched_remove(thread);
     thread->state = STATE_STOPPED | (thread->state & ~STATE_MASK);
+    if (thread->home != this_cpu()->number && !thread->obj.dying) {
+        thread_restart(thread); // what it wanted to do here, it does when it runs again
+        sched_travel(thread, arch_cpu(thread->home));
+    }
 }
 
 // Nobody will reply to the call that the thread serves.
@@ -106,30 +115,49 @@ static void drop_caller(struct thread *thread)
     sched_wake(caller);
 }
 
-void thread_destroy(struct thread *thread)
+bool thread_drop_gates(struct thread *thread)
 {
-    thread_detach(thread);
-    arch_thread_release(thread);
-    while (thread->gates) { // bound: gates of the thread
+    for (unsigned n = 0; n < 32 && thread->gates; n++) {
         struct gate *gate = thread->gates;
         thread->gates = gate->next;
         gate->next = gate->prev = NULL;
-        gate->worker = &dead_worker;
+        __atomic_store_n(&gate->worker, &dead_worker, __ATOMIC_RELEASE);
     }
-    drop_caller(thread);
-    sched_release_waiters(thread);
+    return !thread->gates;
+}
+
+void thread_leave(struct thread *thread)
+{
+    struct cpu *cpu = this_cpu();
+
+    if (READ_ONCE(thread->cpu) == cpu && thread->state != STATE_DEAD) {
+        thread_detach(thread);
+        thread->state = STATE_DEAD;
+        if (cpu->donor == thread || cpu->current == thread)
+            cpu->need_resched = true;
+        if (cpu->donor == thread)
+            cpu->donor = NULL;
+        if (cpu->current == thread)
+            cpu->current = NULL;
+    }
+    if (thread->home == cpu->number) {
+        drop_caller(thread);
+        sched_release_waiters(thread);
+        arch_thread_leave(thread);
+    }
+    if (thread->vcpu && thread->task->space.cpus >> cpu->number & 1)
+        arch_space_flush(&thread->task->space); // its page is not mapped any more
+}
+
+void thread_free(struct thread *thread)
+{
+    arch_thread_release(thread);
     if (thread->task_next)
         thread->task_next->task_prev = thread->task_prev;
     if (thread->task_prev)
         thread->task_prev->task_next = thread->task_next;
     else
         thread->task->space.threads = thread->task_next;
-    if (thread->cpu->donor == thread) {
-        thread->cpu->donor = NULL;
-        thread->cpu->need_resched = true;
-    }
-    if (thread->cpu->current == thread)
-        thread->cpu->current = NULL;
     object_free(&thread->obj, sizeof(*thread));
 }
 
@@ -234,13 +262,45 @@ static enum status thread_set_priority(struct thread *thread, uint64_t priority)
 {
     if (priority >= PRIORITY_COUNT || priority > thread->task->priority_max)
         return ERR_ARG;
-    bool queued = thread->queued || heap_holds(&thread->refill);
+    bool queued = thread->queued || heap_holds(&thread->refill) || heap_holds(&thread->node);
     uint64_t deadline = thread->deadline;
     sched_remove(thread);
     thread->priority = priority;
     thread_timer(thread, deadline);
     if (queued)
-        sched_enqueue(thread);
+        sched_wake(thread); // where it waited, it waits again
+    return OK;
+}
+
+static enum status thread_move(struct thread *thread, uint64_t number)
+{
+    struct cpu *to = number < CPU_MAX ? arch_cpu(number) : NULL;
+    uint32_t state = thread->state;
+
+    if ((state & STATE_MASK) == STATE_PARKED) // what it wanted to do, it does when it runs again
+        state = STATE_RUNNING | (state & ~STATE_MASK);
+    if (!to)
+        return ERR_ARG;
+    if (number == thread->home)
+        return OK;
+    // It must not be in anything that belongs to this CPU.
+    if (thread->cpu->number != thread->home || thread->caller || thread->waiters.root ||
+        (state & STATE_MASK) == STATE_CALLING || (state & STATE_MASK) == STATE_HELPING ||
+        (state & STATE_MASK) == STATE_WAITING)
+        return ERR_BUSY;
+    __atomic_fetch_or(&thread->task->space.cpus, 1ull << number, __ATOMIC_SEQ_CST);
+    arch_thread_leave(thread);
+    if (this_cpu()->current == thread) { // sched_return sends it there
+        thread->home = number;
+        return OK;
+    }
+    // HAZARD: a worker can be called on its new CPU as soon as its state and home say so: `cpu` must be right before.
+    thread->state = STATE_PARKED;
+    sched_remove(thread);
+    __atomic_store_n(&thread->cpu, to, __ATOMIC_RELEASE);
+    __atomic_store_n(&thread->home, number, __ATOMIC_RELEASE);
+    __atomic_store_n(&thread->state, state, __ATOMIC_RELEASE);
+    cpu_post(&thread->obj, to);
     return OK;
 }
 
@@ -286,6 +346,8 @@ enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6])
             return ERR_ARG;
         thread->weight = words[0];
         return OK;
+    case THREAD_CPU:
+        return thread_move(thread, words[0]);
     case THREAD_FPU:
         return arch_thread_fpu(thread, words[0] & 1);
     default:

@@ -28,6 +28,7 @@ enum thread_state {
     STATE_HELPING, // wants to call `gate`, whose worker is busy: lends it time
     STATE_RECEIVE, // worker waiting for a call
     STATE_WAITING, // on a signal
+    STATE_PARKED,  // its system call waits for other CPUs, see cpu.h
     STATE_FAULTED,
     STATE_DEAD,
 };
@@ -42,28 +43,32 @@ enum thread_state {
              // ignores it
 
 struct thread {
-    struct object obj; // 32 bytes
+    struct object obj; // 40 bytes, so that state and home are one word of 8
     uint32_t state;
-    uint32_t depth; // of the call chain that it ends
+    uint32_t home; // number of the CPU where it runs user code; entry.S compares it together with `state`
     uint64_t cr3;
     cap_t *caps;
     struct thread *caller, *callee;
-    struct cpu *cpu;
+    struct cpu *cpu; // where it is: away from home only within a system call. Only code on this CPU changes the thread
     struct task *task;
     // RSP0 points at the end of `regs`, which must be aligned to 16 (SDM 3A 6.14.2)
     struct regs regs __attribute__((aligned(16)));
     uint8_t kind, priority;
+    uint8_t level; // priority at which it is queued: its own, or away from home that which was lent to it
+    uint8_t lent;
     uint8_t queued; // in the ready queue
     uint8_t overrun_bit;
-    uint32_t gate_count;
+    uint16_t gate_count;
+    uint32_t depth; // of the call chain that it ends
     uint64_t fs_base;
     struct vcpu *vcpu;
     struct gate *gates; // that it serves
     cap_t helping;      // STATE_HELPING: reference to the gate
     struct thread *ready_next, *ready_prev;
     struct thread *task_next, *task_prev; // threads of its task
-    struct thread *waiters;               // queued threads whose call chain is blocked here
-    struct thread *wait_next, *waits_for; // that list, and the thread whose list it is
+    struct heap waiters;                  // threads whose call chain is blocked here, the most urgent first
+    struct thread *waits_for;             // in whose `waiters` it was put
+    struct heap *parked;                  // or else where it was parked
     struct signal *waiting;               // STATE_WAITING
     uint64_t deadline;                    // of its timer, TSC
     struct heap_node timer;               // armed for `deadline`
@@ -73,8 +78,8 @@ struct thread {
     uint64_t budget, period, budget_left, period_end;
     struct heap_node refill; // it spent its budget and waits for period_end
     cap_t overrun;           // signal to raise then
-    // Priority 0, the best-effort band: shares by weight.
-    struct heap_node fair;
+    struct heap_node node;   // queued at level 0; or else in `waiters` of a thread, in the CPU's `released`, or parked
+    // Level 0, the best-effort band: shares by weight.
     uint64_t virtual_time; // ticks used, divided by weight
     uint32_t weight;
     uint64_t fault_address; // CR2; vector and error are in `regs`
@@ -85,7 +90,12 @@ struct thread {
 
 enum status thread_create(struct pool *pool, struct task *task, enum thread_kind kind, unsigned cpu, unsigned priority,
                           struct thread **out);
-void thread_destroy(struct thread *thread);
+// The part of this CPU when the thread is destroyed: nothing here points at it any more.
+void thread_leave(struct thread *thread);
+// After all CPUs did that: unlinks it and gives its memory back.
+void thread_free(struct thread *thread);
+// Takes the gates that it serves from it, some in each step; true when none is left.
+bool thread_drop_gates(struct thread *thread);
 
 // Takes the thread out of whatever it waits in, serves or calls; it is then STATE_STOPPED. Its caller and callee are
 // told.

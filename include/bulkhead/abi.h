@@ -95,6 +95,7 @@ enum thread_op {
     THREAD_BUDGET, // w0 = ticks it may run in each w1 = period (both 0: no limit; else at most PERIOD_MAX ticks, at least 1 /
                    // PERIODS_PER_SECOND s), w2 = signal (RAISE) or CAP_NONE, w3 = bit that is raised each time it is spent
     THREAD_WEIGHT, // w0 = share within priority 0, 1 .. WEIGHT_MAX
+    THREAD_CPU,      // w0 = CPU: its new home; not while it calls, serves, helps or waits (ERR_BUSY)
     THREAD_FPU,      // w0 = 1: the thread uses the FPU, 0: it does not (#NM faults)
 };
 #define PERIOD_MAX (1ull << 48)

@@ -98,9 +98,8 @@ void cpu_setup(unsigned number, uint32_t apic_id)
 {
     struct cpu_local *local = (struct cpu_local *)(CPU_REGIONS + (uint64_t)number * CPU_REGION_SIZE + CPU_STACK_TOP);
 
-    local->cpu.number = number;
+    cpu_init(&local->cpu, number);
     local->cpu.apic_id = apic_id;
-    local->cpu.slice_end = local->cpu.armed = TIMER_NONE;
     for (unsigned i = 0; number == 0 && i < 256; i++)
         set_gate(i, i == 1 ? 1 : i == 2 ? 2 : i == 18 ? 3 : i == 8 ? 4 : 0);
     load_tables(local, number);

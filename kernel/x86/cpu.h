@@ -38,4 +38,5 @@ void smp_start(void);
 void cpu_setup(unsigned number, uint32_t apic_id);
 _Noreturn void idle_loop(uint64_t stack_top);
 _Noreturn void schedule_on(uint64_t stack_top);
+_Noreturn void syscall_on(uint64_t stack_top, struct thread *thread);
 void idle_check(void);

@@ -50,7 +50,8 @@ syscall_entry:
     cmpw $TYPE_GATE, (%r15)         // type is gate and not dying
     jne slow
     mov GATE_WORKER(%r15), %r14
-    cmpl $RECEIVE, THREAD_STATE(%r14)
+    mov CPU_RECEIVE(%rsp), %rbp     // waits for calls, and on this CPU
+    cmp %rbp, THREAD_STATE(%r14)
     jne slow
     cmpl $RUNNING, THREAD_STATE(%rbx)
     jne slow
@@ -264,6 +265,14 @@ vectors:
 schedule_on:
     mov %rdi, %rsp
     call schedule
+    ud2
+
+// _Noreturn void syscall_on(uint64_t stack_top, struct thread *): likewise.
+    .global syscall_on
+syscall_on:
+    mov %rdi, %rsp
+    mov %rsi, %rdi
+    call syscall_slow
     ud2
 
 // _Noreturn void idle_loop(uint64_t stack_top): interrupts arrive here, and the loop asks for a reschedule after each.

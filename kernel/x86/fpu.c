@@ -171,15 +171,14 @@ void fpu_switch(struct cpu *cpu, struct thread *to)
         write_cr0(read_cr0() | CR0_TS);
 }
 
-void fpu_release(struct thread *thread)
+void fpu_leave(struct thread *thread)
 {
-    // HAZARD: what stays in the registers is overwritten by the next owner's state before anybody
-    // can read it.
-    if (thread->cpu->fpu_owner == thread) {
-        if (eager)
-            change(thread->cpu, NULL);
-        thread->cpu->fpu_owner = NULL;
-    }
+    if (this_cpu()->fpu_owner == thread)
+        change(this_cpu(), NULL);
+}
+
+void fpu_free(struct thread *thread)
+{
     if (thread->xstate)
         pool_free(thread->obj.pool, thread->xstate, size);
     thread->xstate = NULL;
@@ -205,13 +204,20 @@ enum status arch_thread_fpu(struct thread *thread, bool use)
 {
     if (thread->kind == THREAD_VCPU)
         return ERR_STATE; // the registers are its guest's
-    if (!use) {
-        thread->state &= ~FLAG_FPU;
-        fpu_release(thread);
+    if (use) {
+        thread->state |= FLAG_FPU;
         return OK;
     }
-    enum status status = fpu_area(thread);
-    if (status == OK)
-        thread->state |= FLAG_FPU;
-    return status;
+    thread->state &= ~FLAG_FPU;
+    fpu_leave(thread);
+    if (thread->xstate) { // it begins anew when it asks again
+        __builtin_memset(thread->xstate, 0, size);
+        __builtin_memcpy(thread->xstate, clean, 32);
+    }
+    return OK;
+}
+
+enum status arch_thread_area(struct thread *thread)
+{
+    return thread->kind == THREAD_VCPU ? ERR_STATE : fpu_area(thread);
 }

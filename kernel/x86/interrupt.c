@@ -32,6 +32,8 @@ void interrupt_kernel(unsigned vector)
 
 static inline void reschedule(const struct cpu *cpu, struct thread *thread)
 {
+    if (!thread)
+        schedule(); // it was destroyed
     if (cpu->need_resched || (thread->state & STATE_MASK) != STATE_RUNNING) {
         thread->state |= FLAG_FULL;
         schedule();

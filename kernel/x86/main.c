@@ -104,11 +104,11 @@ static void info_make(void)
 
 static void map(struct mem *mem, uint64_t offset, uint64_t address, uint64_t size, unsigned rights)
 {
-    bool again;
+    enum step step;
 
     do
-        need(space_map(&root->space, mem, offset, address, size, rights, &again), "boot: map of root: error");
-    while (again);
+        need(space_map(&root->space, mem, offset, address, size, rights, NULL, &step), "boot: map of root: error");
+    while (step != STEP_DONE);
 }
 
 // Segments are page-aligned and complete in the file (the Makefile turns .bss into contents), so nothing is copied.
@@ -132,6 +132,7 @@ static uint64_t root_load(struct mem *image)
     }
     uint64_t entry = elf->e_entry;
     arch_window_unmap(image->base, PAGE_SIZE);
+    arch_window_flush();
     return entry;
 }
 

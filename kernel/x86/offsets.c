@@ -14,6 +14,7 @@ void offsets(void);
 void offsets(void)
 {
     DEFINE(CPU_CURRENT, offsetof(struct cpu, current)); DEFINE(CPU_RSP0, offsetof(struct cpu, rsp0));
+    DEFINE(CPU_RECEIVE, offsetof(struct cpu, receive));
     THREAD(STATE, state); THREAD(DEPTH, depth); THREAD(CR3, cr3); THREAD(CAPS, caps); THREAD(CALLER, caller); THREAD(CALLEE, callee);
     THREAD(CPU, cpu); THREAD(REGS, regs); THREAD(RIP, regs.rip); THREAD(RSP, regs.rsp); THREAD(RFLAGS, regs.rflags);
     DEFINE(THREAD_REGS_END, offsetof(struct thread, regs) + sizeof(struct regs));

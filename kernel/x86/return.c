@@ -2,6 +2,7 @@
 // Back to user mode: the switch between threads outside of the IPC fast path.
 #include "cpu.h"
 #include "../debug.h"
+#include "../syscall.h"
 #include "../sched.h"
 #include "domain.h"
 #include "virt.h"
@@ -45,9 +46,9 @@ void arch_idle(void)
     idle_loop((uint64_t)this_cpu());
 }
 
-void arch_thread_release(struct thread *thread)
+void arch_syscall(struct thread *thread)
 {
-    vcpu_release(thread);
+    syscall_on((uint64_t)this_cpu(), thread);
 }
 
 unsigned arch_cpu_count(void)

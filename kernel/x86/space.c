@@ -61,9 +61,19 @@ void arch_window_map(uint64_t base, uint64_t size)
 void arch_window_unmap(uint64_t base, uint64_t size)
 {
     for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count;
-         page++) { // bound: pages of a pool
+         page++) // bound: pages of a pool
         window[page] = 0;
-        invlpg(WINDOW_BASE + (page << 12)); // global entries, too
+}
+
+void arch_window_flush(void)
+{
+    uint64_t cr4 = read_cr4();
+
+    if (features.pge) { // its entries are global: SDM 3A 4.10.4.1
+        write_cr4(cr4 & ~CR4_PGE);
+        write_cr4(cr4);
+    } else {
+        write_cr3(read_cr3());
     }
 }
 
@@ -110,17 +120,24 @@ void arch_space_flush(struct space *space)
     }
 }
 
+void arch_space_leave(struct space *space)
+{
+    if (space->obj.type == OBJ_GUEST)
+        return; // its vCPUs do not enter it any more, and its tags come with them
+    uint64_t cr3 = ((struct task *)space)->cr3 & ~CR3_KEEP, now = read_cr3();
+    // HAZARD: it may be loaded still, in the idle loop or while a thread of another task does a system call here.
+    if (space->tag) {
+        write_cr3(cr3);
+        write_cr3(cr3 == now ? kernel_phys(kernel_pml4) : now | CR3_KEEP);
+    } else if (cr3 == now) {
+        write_cr3(kernel_phys(kernel_pml4));
+    }
+}
+
 void arch_task_release(struct task *task)
 {
     struct pool *pool = task->space.ptab.pool;
 
-    // HAZARD: CR3 may still be the dead task's, in the idle loop too.
-    if (features.pcid)
-        write_cr3(task->cr3 & ~CR3_KEEP);
-    write_cr3(kernel_phys(kernel_pml4));
-    struct thread *current = this_cpu()->current;
-    if (current && current->task != task)
-        write_cr3(current->cr3 & ~CR3_KEEP);
     pcids[task->space.tag / 64] &= ~(task->space.tag ? 1ull << (task->space.tag & 63) : 0);
     for (unsigned i = 0; i < 3; i++)
         if (task->io_tables[i])
@@ -163,7 +180,7 @@ static enum status bitmap_create(struct task *task)
             tables[2][i + 2] = virt_to_phys(task->io_bitmap[1]) | PTE_P | PTE_NX;
         }
     task->space.ptab.root[TSS_PML4] = virt_to_phys(tables[0]) | PTE_P | PTE_W;
-    arch_space_flush(&task->space);
+    task->space.cleared++; // until it is flushed, a CPU may still see the bitmap that denies all
     return OK;
 }
 
@@ -195,9 +212,13 @@ enum status arch_guest_init(struct guest *guest)
     return guest->space.ptab.root ? OK : ERR_MEMORY;
 }
 
-void arch_guest_release(struct guest *guest)
+void arch_guest_detach(struct guest *guest)
 {
     vcpu_guest_gone(guest);
+}
+
+void arch_guest_release(struct guest *guest)
+{
     if (guest->apic_access)
         pool_free(guest->space.ptab.pool, guest->apic_access, PAGE_SIZE);
     pool_free(guest->space.ptab.pool, guest->space.ptab.root, PAGE_SIZE);

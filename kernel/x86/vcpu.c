@@ -66,26 +66,29 @@ static enum status guest_apic(struct guest *guest)
     return status;
 }
 
-static void vcpu_free(struct vcpu *v)
+// The task does not see its pages any more, when its translations are flushed.
+static void vcpu_unmap(struct vcpu *v)
 {
     void *const pages[] = {v->page, v->apic};
     struct space *task = &v->thread->task->space;
-    struct pool *pool = v->thread->obj.pool;
     uint64_t size;
 
     for (unsigned i = 0; i < 2; i++) { // bound: 2
         uint64_t address = v->page_address + i * PAGE_SIZE, leaf = ptab_lookup(&task->ptab, address, &size);
-        if (!pages[i])
-            continue;
         // Only what still is that page: the task may have unmapped it and put something of its own there.
-        if (leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[i])) {
+        if (pages[i] && leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[i]))
             ptab_unmap(&task->ptab, address, PAGE_SIZE, 1);
-            arch_space_flush(task);
-        }
-        pool_free(pool, pages[i], PAGE_SIZE);
     }
-    if (v->vendor)
-        pool_free(pool, v->vendor, PAGE_SIZE);
+}
+
+static void vcpu_free(struct vcpu *v)
+{
+    void *const pages[] = {v->page, v->apic, v->vendor};
+    struct pool *pool = v->thread->obj.pool;
+
+    for (unsigned i = 0; i < 3; i++) // bound: 3
+        if (pages[i])
+            pool_free(pool, pages[i], PAGE_SIZE);
     pool_free(pool, v, sizeof(*v));
 }
 
@@ -119,27 +122,27 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     if (status == OK && apic)
         status = guest_apic(guest);
     if (status != OK) {
+        vcpu_unmap(v);
         vcpu_free(v);
-        fpu_release(thread);
         return status;
     }
     v->page->deadline = TIMER_NONE;
     v->xcr0 = 1;
     v->vendor_phys = virt_to_phys(v->vendor);
+    v->root = virt_to_phys(guest->space.ptab.root);
+    virt->vcpu_create(v);
+    thread->vcpu = v;
     v->guest_next = guest->space.threads;
     if (v->guest_next)
         v->guest_next->vcpu->guest_prev = thread;
-    guest->space.threads = thread;
-    thread->vcpu = v;
-    virt->vcpu_create(v);
+    __atomic_store_n(&guest->space.threads, thread, __ATOMIC_RELEASE);
     return OK;
 }
 
-void vcpu_release(struct thread *thread)
+void arch_thread_detach(struct thread *thread)
 {
     struct vcpu *v = thread->vcpu;
 
-    fpu_release(thread);
     if (!v)
         return;
     arch_vcpu_unbind(thread);
@@ -150,9 +153,23 @@ void vcpu_release(struct thread *thread)
             v->guest_prev->vcpu->guest_next = v->guest_next;
         else
             v->guest->space.threads = v->guest_next;
+        __atomic_store_n(&v->guest, NULL, __ATOMIC_RELEASE);
     }
-    virt->vcpu_destroy(v);
-    vcpu_free(v);
+    vcpu_unmap(v);
+}
+
+void arch_thread_leave(struct thread *thread)
+{
+    fpu_leave(thread);
+    if (thread->vcpu)
+        virt->vcpu_leave(thread->vcpu);
+}
+
+void arch_thread_release(struct thread *thread)
+{
+    fpu_free(thread);
+    if (thread->vcpu)
+        vcpu_free(thread->vcpu);
     thread->vcpu = NULL;
 }
 
@@ -161,18 +178,18 @@ void vcpu_guest_gone(struct guest *guest)
     while (guest->space.threads) { // bound: its vCPUs
         struct vcpu *v = guest->space.threads->vcpu;
         guest->space.threads = v->guest_next;
-        v->guest = NULL;
-        v->tag.generation = 0;
+        __atomic_store_n(&v->guest, NULL, __ATOMIC_RELEASE);
         v->guest_next = v->guest_prev = NULL;
     }
 }
 
-// Forgetting the tags is enough: the next entry takes a fresh one. (With more CPUs, those that are
-// in the guest need an IPI as well.)
+// Forgetting the tags is enough: the next entry takes a fresh one. CPU 0 may change the list at the same time: whoever
+// is taken out stays readable until this CPU has answered.
 void vcpu_flush(struct guest *guest)
 {
-    for (struct thread *t = guest->space.threads; t; t = t->vcpu->guest_next) // bound: its vCPUs
-        t->vcpu->tag.generation = 0;
+    for (struct thread *t = READ_ONCE(guest->space.threads); t; t = READ_ONCE(t->vcpu->guest_next)) // bound: its vCPUs
+        if (t->cpu == this_cpu())
+            t->vcpu->tag.generation = 0;
 }
 
 enum status arch_vcpu_bind(struct thread *thread, struct signal *signal)
@@ -183,8 +200,10 @@ enum status arch_vcpu_bind(struct thread *thread, struct signal *signal)
         return ERR_STATE;
     if (v->signal || signal->vcpu)
         return ERR_BUSY;
-    v->signal = signal;
-    signal->vcpu = thread;
+    __atomic_store_n(&v->signal, signal, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&signal->vcpu, thread, __ATOMIC_SEQ_CST);
+    if (READ_ONCE(signal->bits))
+        arch_vcpu_kick(thread);
     return OK;
 }
 
@@ -193,16 +212,19 @@ void arch_vcpu_unbind(struct thread *thread)
     struct vcpu *v = thread->vcpu;
 
     if (v && v->signal) {
-        v->signal->vcpu = NULL;
-        v->signal = NULL;
+        __atomic_store_n(&v->signal->vcpu, NULL, __ATOMIC_RELEASE);
+        __atomic_store_n(&v->signal, NULL, __ATOMIC_RELEASE);
     }
 }
 
-// On the vCPU's own CPU there is nothing to do: if its guest was running, an interrupt took it out
-// to get here, and vcpu_run looks at the signal before it enters again.
+// If its guest is running, the interrupt takes it out, and vcpu_run looks at the signal before it enters again. On this
+// CPU one did that already, to get here.
 void arch_vcpu_kick(struct thread *thread)
 {
-    (void)thread;
+    struct cpu *cpu = READ_ONCE(thread->cpu);
+
+    if (cpu != this_cpu())
+        arch_ipi(cpu);
 }
 
 uint32_t vcpu_event(uint32_t event)
@@ -259,8 +281,10 @@ void vcpu_store_debug(const struct vcpu *v, struct vcpu_page *page, uint64_t dr7
 // What is not so each time before an entry. True: enter; else the thread has a result.
 static bool prepare(struct thread *thread, struct vcpu *v)
 {
-    if (!v || !v->guest || thread->state & (FLAG_CANCEL | FLAG_FS)) { // every exit sets FS base to 0: a vmm uses none
-        thread_result(thread, !v || thread->state & FLAG_FS ? ERR_STATE : !v->guest ? ERR_DEAD : ERR_CANCELLED);
+    struct guest *guest = v ? READ_ONCE(v->guest) : NULL;
+
+    if (!guest || thread->state & (FLAG_CANCEL | FLAG_FS)) { // every exit sets FS base to 0: a vmm uses none
+        thread_result(thread, !v || thread->state & FLAG_FS ? ERR_STATE : !guest ? ERR_DEAD : ERR_CANCELLED);
         thread->state &= ~FLAG_CANCEL;
         return false;
     }
@@ -269,6 +293,8 @@ static bool prepare(struct thread *thread, struct vcpu *v)
         thread_restart(thread);
         schedule();
     }
+    // Also for the first entry on this CPU: nobody else can own the registers then.
+    __atomic_fetch_or(&guest->space.cpus, 1ull << thread->home, __ATOMIC_SEQ_CST);
     fpu_own(thread);
     return true;
 }
@@ -282,12 +308,13 @@ uint64_t vcpu_syscall(struct thread *thread)
     struct cpu *cpu = thread->cpu;
 
     for (;;) { // leaves for every signal, deadline, reschedule
-        if (unlikely(!v || !v->guest || (uint16_t)thread->state != STATE_RUNNING || cpu->need_resched ||
+        if (unlikely(!v || !READ_ONCE(v->guest) || (uint16_t)thread->state != STATE_RUNNING || cpu->need_resched ||
                      cpu->fpu_owner != thread))
             if (!prepare(thread, v))
                 sched_return(thread);
         struct vcpu_page *page = v->page;
-        if (v->signal && v->signal->bits) {
+        const struct signal *signal = READ_ONCE(v->signal);
+        if (signal && READ_ONCE(signal->bits)) {
             virt->leave(v, page, EXIT_KICK);
             return EXIT_KICK;
         }

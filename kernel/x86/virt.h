@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../arch.h"
+#include "../sched.h"
 #include "../signal.h"
 #include "bulkhead/vcpu.h"
 #include "insn.h"
@@ -23,7 +24,8 @@ struct vcpu {
     uint64_t dr[4], dr7;     // dr[] is loaded when dr7 enables any; the guest's own accesses all exit
     uint64_t kernel_gs_base; // VMX only: stays in the MSR while this vCPU owns the extended state
     uint64_t tsc_aux;
-    void *vendor; // one page: VMCB or VMCS
+    uint64_t root; // physical, of the nested tables
+    void *vendor;  // one page: VMCB or VMCS
     uint64_t vendor_phys;
     union {
         struct {
@@ -60,8 +62,8 @@ struct virt_ops {
     const struct ptab_format *(*guest_format)(void);
     // Fills in v->vendor, a zeroed page, with the `must` settings and the state after reset.
     void (*vcpu_create)(struct vcpu *v);
-    // No CPU holds anything of v->vendor afterwards. Called on the vCPU's CPU.
-    void (*vcpu_destroy)(struct vcpu *v);
+    // This CPU, the vCPU's home, holds nothing of v->vendor afterwards; it may go on on another one.
+    void (*vcpu_leave)(struct vcpu *v);
     // Enters the guest: loads the dirty groups, runs, stores the exit with the groups that its class
     // wants. Interrupts of the host are taken, and the guest goes on. EXIT_HOST when the caller has to
     // look what came up after one, or after an NMI: only GPRs, rip and rflags are stored and the guest
@@ -74,13 +76,21 @@ struct virt_ops {
     void (*leave)(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit);
 };
 
-// After a host interrupt was taken: nothing came up for this CPU, the thread or its vmm, so that the guest can go on as
-// it stands. Whoever takes away what the guest runs on invalidates the tag.
+// Takes host interrupts. HAZARD: another CPU may have destroyed the thread in one: then nothing of it may be touched.
+static inline void vcpu_preempt_point(const struct cpu *cpu)
+{
+    arch_preempt_point();
+    if (unlikely(!cpu->current))
+        schedule();
+}
+
+// Then: nothing came up for this CPU, the thread or its vmm, so that the guest can go on as it stands.
 static inline bool vcpu_goes_on(const struct vcpu *v, const struct vcpu_page *page, const struct cpu *cpu)
 {
-    return !cpu->need_resched && // first: it is set when the vCPU was destroyed
-           v->thread->state == STATE_RUNNING && !(v->signal && v->signal->bits) &&
-           READ_ONCE(page->deadline) == v->thread->deadline && tag_is_valid(&v->tag, cpu);
+    const struct signal *signal = READ_ONCE(v->signal);
+
+    return !cpu->need_resched && (uint16_t)v->thread->state == STATE_RUNNING && !(signal && READ_ONCE(signal->bits)) &&
+           READ_ONCE(page->deadline) == v->thread->deadline && tag_is_valid(&v->tag, cpu) && READ_ONCE(v->guest);
 }
 
 extern const struct virt_ops vmx_ops, svm_ops;
@@ -95,11 +105,9 @@ void *virt_boot_page(void);
 enum status virt_lacks(const char *feature);
 
 uint64_t vcpu_syscall(struct thread *thread); // the system call vcpu_run, see entry.S
-// Nested translations of the guest changed: no stale one is used from its next entry on, on any
+// Nested translations of the guest changed: no stale one is used from its next entry on, on this
 // CPU.
 void vcpu_flush(struct guest *guest);
-// The thread dies: gives back all that arch_vcpu_create took. On its home CPU.
-void vcpu_release(struct thread *thread);
 // The guest space dies: its vCPUs can run no more.
 void vcpu_guest_gone(struct guest *guest);
 // Cuts an event that a vmm asks to inject down to what a processor delivers; 0 when it is none.
@@ -118,10 +126,11 @@ void fpu_own(struct thread *thread);
 // On each switch to a thread: opens the FPU (CR0.TS clear) for one that uses it, closes it for all
 // others.
 void fpu_switch(struct cpu *cpu, struct thread *to);
-void fpu_release(struct thread *thread);                          // it dies: its state is nowhere
-bool fpu_xcr0_valid(uint64_t xcr0);                               // a guest may have it
-enum status fpu_area(struct thread *thread);                      // its save area, once; ERR_MEMORY
-void vcpu_load_dr(const struct vcpu *v);                          // DR0..3 of a guest that uses them
+void fpu_leave(struct thread *thread);       // its state is saved, and not in the registers of this CPU
+void fpu_free(struct thread *thread);        // its save area goes back
+bool fpu_xcr0_valid(uint64_t xcr0);          // a guest may have it
+enum status fpu_area(struct thread *thread); // its save area, once; ERR_MEMORY
+void vcpu_load_dr(const struct vcpu *v);     // DR0..3 of a guest that uses them
 uint64_t vcpu_load_debug(struct vcpu *v, struct vcpu_page *page); // GROUP_DEBUG; the DR7 to use
 void vcpu_store_debug(const struct vcpu *v, struct vcpu_page *page, uint64_t dr7);
 void vcpu_load_xstate(struct vcpu *v,

@@ -155,9 +155,35 @@ void arch_space_flush(struct space *space)
     (void)space;
     flushes++;
 }
+void arch_space_leave(struct space *space)
+{
+    (void)space;
+}
+void arch_window_flush(void) {}
+void arch_guest_detach(struct guest *guest)
+{
+    (void)guest;
+}
+void arch_thread_detach(struct thread *thread)
+{
+    (void)thread;
+}
+void arch_thread_leave(struct thread *thread)
+{
+    (void)thread;
+}
 void arch_thread_release(struct thread *thread)
 {
     (void)thread;
+}
+enum status arch_thread_area(struct thread *thread)
+{
+    (void)thread;
+    return OK;
+}
+void arch_syscall(struct thread *thread)
+{
+    syscall_slow(thread);
 }
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address)
 {
@@ -310,7 +336,7 @@ static int kernel_setup(void **state)
     preempt_now = false;
     at_preempt = NULL;
     tsc_hz = 100000000;
-    host_cpu.slice_end = host_cpu.armed = TIMER_NONE;
+    cpu_init(&host_cpu, 0);
     object_table_init(host_slots, 4096);
     boot_pool = (struct pool){.base = 1 << 20,
                               .next_page = 1 << 20,

@@ -125,7 +125,7 @@ static void reset(struct vcpu *v)
     vmcb->msrpm = kernel_phys(msr_bitmap);
     vmcb->virq = VIRQ_MASKING;
     vmcb->nested = 1;
-    vmcb->nested_cr3 = virt_to_phys(v->guest->space.ptab.root);
+    vmcb->nested_cr3 = v->root;
     vmcb->asid = (uint32_t)v->tag.number;
     vmcb->efer = EFER_SVME;
     vmcb->pat = 0x0007040600070406;
@@ -137,10 +137,9 @@ static void reset(struct vcpu *v)
     svm_intercepts(v);
 }
 
-static void svm_vcpu_destroy(struct vcpu *v)
+static void svm_vcpu_leave(struct vcpu *v)
 {
-    (void)v; // the processor keeps nothing of a VMCB but what clean bits allow, and a new one
-             // starts with none
+    v->tag.generation = 0; // with a new tag the next entry trusts no clean bit either
 }
 
 // Exit codes 0x60..0x8f.
@@ -316,7 +315,7 @@ static inline bool host_exit(struct vcpu *v, struct vmcb *vmcb, const struct vcp
 {
     switch (vmcb->exit_code) {
     case SVM_INTR:
-        arch_preempt_point();
+        vcpu_preempt_point(cpu);
         return vcpu_goes_on(v, page, cpu);
     case SVM_MC:
         __asm__ volatile("int $18"); // the host's own handler decides
@@ -384,7 +383,7 @@ const struct virt_ops svm_ops = {
     .cpu_init = svm_cpu_init,
     .guest_format = svm_guest_format,
     .vcpu_create = reset,
-    .vcpu_destroy = svm_vcpu_destroy,
+    .vcpu_leave = svm_vcpu_leave,
     .run = svm_run,
     .leave = svm_leave,
 };

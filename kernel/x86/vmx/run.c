@@ -137,7 +137,7 @@ static void renew_tag(struct vcpu *v, struct cpu *cpu)
         invvpid(2);
         invept(2, 0);
     }
-    invept(1, virt_to_phys(v->guest->space.ptab.root) | EPT_WB_4_LEVELS);
+    invept(1, v->root | EPT_WB_4_LEVELS);
     vmwrite(VPID, v->tag.number);
 }
 
@@ -282,7 +282,7 @@ static inline bool interrupted(struct vcpu *v, const struct vcpu_page *page, con
     v->vmx.msrs = true;
     if (reason != REASON_INTERRUPT && reason != REASON_TIMER)
         return false;
-    arch_preempt_point();
+    vcpu_preempt_point(cpu);
     return vcpu_goes_on(v, page, cpu);
 }
 

@@ -62,7 +62,7 @@ void vmx_reset(struct vcpu *v)
     vmwrite(ENTRY_CONTROLS, f->controls[ENTRY]);
     vmwrite(EXCEPTION_BITMAP, EXCEPTIONS_MUST);
     vmwrite(MSR_BITMAP, f->msr_bitmap);
-    vmwrite(EPT_POINTER, virt_to_phys(v->guest->space.ptab.root) | EPT_WB_4_LEVELS);
+    vmwrite(EPT_POINTER, v->root | EPT_WB_4_LEVELS);
     if (f->controls[SECONDARY] & SECONDARY_ENCLS)
         vmwrite(ENCLS_EXITING, ~0ull);
     if (f->controls[SECONDARY] & SECONDARY_XSAVES)

@@ -186,13 +186,14 @@ static void vmx_vcpu_create(struct vcpu *v)
     this_cpu()->vmcs = NULL;
 }
 
-static void vmx_vcpu_destroy(struct vcpu *v)
+static void vmx_vcpu_leave(struct vcpu *v)
 {
     struct cpu *cpu = this_cpu();
 
     vmx_msrs_leave(v);
-    vmclear(&v->vendor_phys); // else the processor might write the page later, when it is somebody
-                              // else's
+    vmclear(&v->vendor_phys); // else the processor might write the page later, when it is another's
+    v->vmx.launched = false;
+    v->tag.generation = 0;
     if (cpu->vmcs == v)
         cpu->vmcs = NULL;
 }
@@ -217,7 +218,7 @@ const struct virt_ops vmx_ops = {
     .cpu_init = vmx_cpu_init,
     .guest_format = vmx_guest_format,
     .vcpu_create = vmx_vcpu_create,
-    .vcpu_destroy = vmx_vcpu_destroy,
+    .vcpu_leave = vmx_vcpu_leave,
     .run = vmx_run,
     .leave = vmx_leave,
 };
