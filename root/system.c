@@ -109,6 +109,8 @@ static void read_vm(struct reader *r, struct task_config *task)
     static const char *const crash[] = {"stop", "restart", NULL};
     static const char *const clocks[] = {
         [GUEST_CLOCK_PVCLOCK] = "pvclock", [GUEST_CLOCK_8254] = "8254", NULL};
+    static const char *const apics[] = {
+        [GUEST_APIC_AUTO] = "auto", [GUEST_APIC_SOFTWARE] = "software", NULL};
     static const char *const kernels[] = {[KERNEL_UNKNOWN] = "unknown",
                                           [KERNEL_BZIMAGE] = "bzimage",
                                           [KERNEL_MULTIBOOT] = "multiboot",
@@ -125,6 +127,7 @@ static void read_vm(struct reader *r, struct task_config *task)
     task->restart = choice(r, "on-crash", crash, 0) == 1;
     task->autostart = has(r, "autostart");
     task->clock = (enum guest_clock)choice(r, "clock", clocks, GUEST_CLOCK_PVCLOCK);
+    task->apic = (enum guest_apic)choice(r, "apic", apics, GUEST_APIC_AUTO);
     for (int i = 0, count = fdt_stringlist_count(r->dtb, r->node, "cpu-hide"); i < count; i++) {
         const char *feature = fdt_stringlist_get(r->dtb, r->node, "cpu-hide", i, NULL);
 

@@ -32,6 +32,7 @@ struct task_config {
     const char *cmdline;
     uint32_t hide; // enum guest_hide
     enum guest_clock clock;
+    enum guest_apic apic;
     unsigned console; // index of the task that shows its serial line; TASK_MAX: none
 };
 

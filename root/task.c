@@ -189,10 +189,10 @@ static bool load(struct task *task, struct task_info *info, uint64_t *entry)
 static bool create_thread(struct task *task)
 {
     unsigned kind = task->guest == CAP_NONE ? THREAD_ACTIVE : THREAD_VCPU; // on CPU 0
+    uint64_t page = VCPU_PAGE_ADDRESS | (vm_virtual_apic(task->config) ? VCPU_APIC : 0);
 
     return create(task, &task->thread, task->pool, OBJ_THREAD,
-                  (uint64_t[5]){task->task, kind, task->config->priority, task->guest,
-                                VCPU_PAGE_ADDRESS},
+                  (uint64_t[5]){task->task, kind, task->config->priority, task->guest, page},
                   "thread") &&
            task_give(task, task->thread, TASK_SLOT_THREAD, RIGHT_CTRL, "thread") &&
            task_give(task, task->signal, TASK_SLOT_SIGNAL, RIGHT_WAIT | RIGHT_RAISE, "signal") &&

@@ -56,6 +56,8 @@ uint64_t task_memory(const struct task *task);
 // ---- vm.c: the guest, its RAM and its files. Fills the part of the info page. The vCPU thread
 // follows in task_start().
 bool vm_create(struct task *task, struct task_info *info);
+// Whether its vCPU gets the processor's APIC virtualization.
+bool vm_virtual_apic(const struct task_config *from);
 
 // ---- channel.c
 bool channels_prepare(struct task *task);

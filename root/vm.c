@@ -84,6 +84,11 @@ static bool give_file(struct task *task, const char *name, uint64_t address, uin
     return task_map(task, SLOT_SYSTEM, offset, address, page_up(size), MAP_READ, name);
 }
 
+bool vm_virtual_apic(const struct task_config *from)
+{
+    return from->apic == GUEST_APIC_AUTO && boot->virt_features & VIRT_APIC;
+}
+
 bool vm_create(struct task *task, struct task_info *info)
 {
     const struct task_config *from = task->config;
@@ -110,6 +115,7 @@ bool vm_create(struct task *task, struct task_info *info)
     info->guest_cpus = from->cpus;
     info->hide = from->hide;
     info->clock = from->clock;
+    info->virtual_apic = vm_virtual_apic(from);
     snprintf(info->cmdline, sizeof(info->cmdline), "%s", from->cmdline);
     return true;
 }

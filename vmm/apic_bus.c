@@ -59,9 +59,10 @@ static uint32_t arbitrate(struct apic_bus *bus, uint32_t set)
     unsigned best = APIC_CPUS;
     for (unsigned i = 0; i < bus->count; i++) {
         unsigned cpu = (bus->next + i) % bus->count;
-        const struct lapic *lapic = bus->cpu[cpu];
+        struct lapic *lapic = bus->cpu[cpu];
         if (!(set & 1u << cpu) || !lapic_enabled(lapic))
             continue;
+        lapic_pull(lapic);
         if (best == APIC_CPUS || (lapic->ppr & 0xf0) < (bus->cpu[best]->ppr & 0xf0))
             best = cpu;
     }

@@ -233,7 +233,7 @@ int chipset_interrupt_take(struct chipset *c, unsigned cpu)
 {
     if (chipset_extint(c, cpu))
         return pic_ack(&c->pic);
-    int vector = lapic_pending(&c->lapic[cpu]);
+    int vector = c->lapic[cpu].virtual ? -1 : lapic_pending(&c->lapic[cpu]);
     if (vector >= 0)
         lapic_accept(&c->lapic[cpu], (uint8_t)vector);
     return vector;

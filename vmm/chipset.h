@@ -108,13 +108,20 @@ static inline bool chipset_extint(const struct chipset *c, unsigned cpu)
 
 /* Whether an interrupt waits that this CPU may take as soon as its RFLAGS.IF and shadow allow.
  * `cpu` is below config.cpus, here and below. */
-static inline bool chipset_interrupt_pending(const struct chipset *c, unsigned cpu)
+static inline bool chipset_interrupt_pending(struct chipset *c, unsigned cpu)
 {
     return lapic_pending(&c->lapic[cpu]) >= 0 || chipset_extint(c, cpu);
 }
 
-/* Acknowledges the interrupt with the highest priority and returns its vector, -1 when there is
- * none. Call it only when the vector is injected at once: it is in service from here on. */
+/* Of those, whether one is not the processor's to deliver: chipset_interrupt_take() has it. */
+static inline bool chipset_inject_pending(struct chipset *c, unsigned cpu)
+{
+    return (!c->lapic[cpu].virtual && lapic_pending(&c->lapic[cpu]) >= 0) || chipset_extint(c, cpu);
+}
+
+/* Acknowledges the interrupt with the highest priority that is to be injected and returns its
+ * vector, -1 when there is none. Call it only when the vector is injected at once: it is in service
+ * from here on. */
 int chipset_interrupt_take(struct chipset *c, unsigned cpu);
 
 /* The earliest tick at which chipset_expire() has something to do, CLOCK_NEVER when none. */

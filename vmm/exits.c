@@ -152,6 +152,12 @@ void vm_exit(struct vm *vm, uint64_t exit)
     case EXIT_WRMSR:
         exit_wrmsr(vm);
         break;
+    case EXIT_APIC_EOI:
+        lapic_eoi_exit(&vm->chipset.lapic[0], (uint8_t)vm->page->qualification);
+        break;
+    case EXIT_APIC_WRITE:
+        lapic_write_exit(&vm->chipset.lapic[0], (uint32_t)vm->page->qualification);
+        break;
     case EXIT_RDMSR:
         exit_rdmsr(vm);
         break;

@@ -109,7 +109,7 @@ static bool write_cr(struct vm *vm, unsigned number, uint64_t value)
     return true;
 }
 
-static uint64_t read_cr(const struct vm *vm, unsigned number)
+static uint64_t read_cr(struct vm *vm, unsigned number)
 {
     switch (number) {
     case 0:

@@ -2,6 +2,8 @@
 // Events for the guest: which one the next entry delivers, and what becomes of an exception that
 // meets another. SDM 3A 6.9 (priorities) and 6.15 (double fault), 3C 24.8.3 and 27.2.4 (injection,
 // vectoring information).
+#include <string.h>
+
 #include "vm.h"
 
 #define VECTOR_DF 8
@@ -13,6 +15,24 @@ static void inject(struct vm *vm, uint32_t event, uint32_t error, uint32_t lengt
     vm->page->inject_length = length;
 }
 
+// Tells the processor what there is to deliver from the virtual-APIC page.
+static void load_apic(struct vm *vm)
+{
+    struct vcpu_page *page = vm->page;
+    struct lapic *lapic = &vm->chipset.lapic[0];
+
+    lapic->changed = false;
+    page->apic_status = lapic_status(lapic);
+    page->dirty |= GROUP_APIC;
+    vm->status->irqs_injected += lapic->irr_top != 0;
+    if (!lapic->controls)
+        return;
+    lapic->controls = false;
+    memcpy(page->eoi_exit, lapic->s.tmr, sizeof(page->eoi_exit)); // level: the I/O APIC waits
+    page->control = (page->control & ~CONTROL_APIC) | (lapic->virtual ? CONTROL_APIC : 0);
+    page->dirty |= GROUP_CONTROL;
+}
+
 void inject_slow(struct vm *vm)
 {
     struct vcpu_page *page = vm->page;
@@ -20,6 +40,8 @@ void inject_slow(struct vm *vm)
     uint32_t window = 0;
     bool busy = false, shadow = page->shadow & SHADOW_INSTRUCTION;
 
+    if (chipset->lapic[0].changed)
+        load_apic(vm);
     if (vm->event) { // was on its way already, or belongs to the instruction that was emulated
         inject(vm, vm->event, vm->event_error, vm->event_length);
         vm->event = 0;
@@ -42,7 +64,7 @@ void inject_slow(struct vm *vm)
             busy = true;
         }
     }
-    if (chipset_interrupt_pending(chipset, 0))
+    if (chipset_inject_pending(chipset, 0))
         window |= WINDOW_INTERRUPT;
     if (busy || window != page->window) {
         page->window = window;

@@ -42,8 +42,10 @@ static void update_ppr(struct lapic *lapic)
 
 void lapic_set_tpr(struct lapic *lapic, uint32_t value)
 {
+    lapic_pull(lapic);
     lapic->s.tpr = value & 0xff;
     update_ppr(lapic);
+    lapic_push(lapic);
 }
 
 void lapic_set_cr8(struct lapic *lapic, uint64_t value)
@@ -68,43 +70,51 @@ void lapic_set_irr(struct lapic *lapic, uint8_t vector, bool level)
         return;
     }
     include(&lapic->s.irr, vector);
-    uint32_t bit = 1u << (vector & 31);
-    if (level)
-        lapic->s.tmr[vector >> 5] |= bit;
-    else
-        lapic->s.tmr[vector >> 5] &= ~bit;
+    uint32_t bit = 1u << (vector & 31), *tmr = &lapic->s.tmr[vector >> 5], before = *tmr;
+    *tmr = level ? before | bit : before & ~bit;
     if (vector > lapic->irr_top)
         lapic->irr_top = vector;
+    lapic_show_pending(lapic, vector, *tmr != before);
 }
 
 void lapic_accept(struct lapic *lapic, uint8_t vector)
 {
     if (vector < 16)
         return;
+    lapic_pull(lapic);
     exclude(&lapic->s.irr, vector);
     lapic->irr_top = top(&lapic->s.irr);
     include(&lapic->s.isr, vector);
     if (vector > lapic->isr_top)
         lapic->isr_top = vector;
     update_ppr(lapic);
+    lapic_push(lapic);
 }
 
 static void deliver_lint(struct lapic *lapic, unsigned pin);
 
 void lapic_eoi(struct lapic *lapic)
 {
+    lapic_pull(lapic);
     uint8_t vector = (uint8_t)lapic->isr_top;
     if (vector == 0)
         return;
     exclude(&lapic->s.isr, vector);
     lapic->isr_top = top(&lapic->s.isr);
     update_ppr(lapic);
+    lapic_push(lapic);
+    lapic_finish(lapic, vector);
+}
+
+void lapic_finish(struct lapic *lapic, uint8_t vector)
+{
     if (!(lapic->s.tmr[vector >> 5] & 1u << (vector & 31)))
         return;
     for (unsigned pin = 0; pin < 2; pin++) {
         uint32_t *lvt = &lapic->s.lvt[LVT_LINT0 + pin];
         if (*lvt & LVT_REMOTE_IRR && (*lvt & 0xff) == vector) {
             *lvt &= ~LVT_REMOTE_IRR;
+            lapic_show(lapic, LAPIC_LVT(LVT_LINT0 + pin));
             deliver_lint(lapic, pin);
         }
     }
@@ -145,6 +155,7 @@ static void deliver_lint(struct lapic *lapic, unsigned pin)
     if (*lvt & (LVT_MASKED | LVT_REMOTE_IRR) || (*lvt & 0xff) < 16 || !lapic_hw_enabled(lapic))
         return;
     *lvt |= LVT_REMOTE_IRR;
+    lapic_show(lapic, LAPIC_LVT(LVT_LINT0));
     lapic_set_irr(lapic, (uint8_t)*lvt, true);
 }
 
@@ -201,8 +212,7 @@ void lapic_send_ipi(struct lapic *lapic, uint32_t low, uint32_t high)
     }
 }
 
-/* Rebuilds what is derived from the state. */
-static void refresh(struct lapic *lapic)
+void lapic_refresh(struct lapic *lapic)
 {
     struct vector_set *sets[2] = {&lapic->s.irr, &lapic->s.isr};
     for (unsigned i = 0; i < 2; i++) {
@@ -214,6 +224,13 @@ static void refresh(struct lapic *lapic)
     lapic->irr_top = top(&lapic->s.irr);
     lapic->isr_top = top(&lapic->s.isr);
     update_ppr(lapic);
+}
+
+/* Rebuilds what is derived from the state. */
+static void refresh(struct lapic *lapic)
+{
+    lapic_refresh(lapic);
+    lapic_mode(lapic);
     lapic->deadline = CLOCK_NEVER;
     lapic_timer_schedule(lapic, clock_now(lapic->clock));
 }
@@ -260,13 +277,15 @@ void lapic_virtual_wire(struct lapic *lapic)
     lapic->s.svr = 0x1ff;
     lapic->s.lvt[LVT_LINT0] = APIC_EXTINT << 8;
     lapic->s.lvt[LVT_LINT1] = APIC_NMI << 8;
+    lapic_mode(lapic);
 }
 
 #define LAPIC_SNAPSHOT SNAPSHOT_ID('A', 'P', 'C', 1)
 
 static size_t save(void *dev, void *buf, size_t size)
 {
-    const struct lapic *lapic = dev;
+    struct lapic *lapic = dev;
+    lapic_pull(lapic);
     struct lapic_state s = lapic->s;
     uint64_t now = clock_now(lapic->clock);
     s.timer_origin = clock_since(now, s.timer_origin);
@@ -297,15 +316,17 @@ static bool restore(void *dev, const void *buf, size_t size)
 
 static size_t info(void *dev, char *buf, size_t size)
 {
-    const struct lapic *lapic = dev;
+    struct lapic *lapic = dev;
     const struct lapic_state *s = &lapic->s;
+    lapic_pull(lapic);
     size_t n = info_length(
         snprintf(buf, size,
                  "lapic%u: id %u base %llx svr %03x tpr %02x ppr %02x irr-top %02x isr-top %02x "
-                 "ldr %08x esr %02x timer %u/%u\n  lvt",
+                 "ldr %08x esr %02x timer %u/%u%s\n  lvt",
                  lapic->cpu, s->id, (unsigned long long)s->apic_base, s->svr, s->tpr, lapic->ppr,
                  lapic->irr_top, lapic->isr_top, lapic_logical_id(lapic), s->esr,
-                 lapic_timer_count(lapic, clock_now(lapic->clock)), s->timer_initial),
+                 lapic_timer_count(lapic, clock_now(lapic->clock)), s->timer_initial,
+                 lapic->virtual ? " virtual" : ""),
         size);
     for (unsigned i = 0; i < LVT_COUNT; i++)
         n += info_length(snprintf(buf + n, size - n, " %05x", s->lvt[i]), size - n);

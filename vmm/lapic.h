@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The Local APIC of one virtual CPU: xAPIC page and x2APIC MSRs, priorities, LVT, IPIs, timer with
 // TSC deadline. SDM 3A chapter 11 (10 in older editions). lapic.c: state and priorities;
-// lapic_regs.c: page and MSRs; lapic_timer.c: the timer. What is read on every guest entry is
-// cached and inline.
+// lapic_regs.c: page and MSRs; lapic_timer.c: the timer; lapic_virtual.c: the processor's share in
+// it, where there is one. What is read on every guest entry is cached and inline.
 #ifndef VMM_LAPIC_H
 #define VMM_LAPIC_H
 
@@ -24,6 +24,9 @@
 #define APIC_BASE_BSP    (1ull << 8)
 #define APIC_BASE_X2APIC (1ull << 10)
 #define APIC_BASE_ENABLE (1ull << 11)
+
+/* Offset in the page of an entry of the local vector table. */
+#define LAPIC_LVT(entry) (0x320u + (entry)*0x10u)
 
 #define LVT_MASKED     (1u << 16)
 #define LVT_LEVEL      (1u << 15)
@@ -75,6 +78,13 @@ struct lapic {
     uint32_t isr_top;  /* highest vector in service, 0 when none */
     uint32_t ppr;      /* processor priority */
     uint64_t deadline; /* of the timer, CLOCK_NEVER when no interrupt is to come */
+    /* The processor's share, SDM 3C chapter 29. While `virtual` the page holds TPR, IRR, ISR and
+     * ICR: the guest changes them without an exit. The state above then follows
+     * in lapic_pull(). The other registers go the other way: the guest reads them in the page. */
+    volatile uint32_t *page; /* the virtual-APIC page by offset / 4; NULL: all is done here */
+    bool virtual;            /* on: there is a page, xAPIC mode, enabled by software */
+    bool changed;            /* lapic_status() is to be loaded at the next entry */
+    bool controls;           /* and so are `virtual` and s.tmr, the vectors whose EOI must exit */
     /* Configuration and wiring. */
     unsigned cpu;
     bool allow_x2apic;   /* the guest may switch to x2APIC mode */
@@ -97,6 +107,23 @@ extern const struct device_ops lapic_ops;
 bool lapic_init(struct lapic *lapic, struct apic_bus *bus, const struct clock *clock,
                 uint64_t timer_hz);
 
+/* Lets the processor have its share from now on. The page is zeroed, and the vmm's alone while its
+ * guest does not run; it must outlive the APIC. */
+void lapic_use_page(struct lapic *lapic, void *page);
+
+/* The interrupt status that belongs to the page: the highest vector pending | the highest in
+ * service << 8. */
+uint32_t lapic_status(struct lapic *lapic);
+
+/* The processor exited: the guest finished a vector of s.tmr, or wrote a register that the
+ * processor leaves to the vmm, at this offset of the page. */
+void lapic_eoi_exit(struct lapic *lapic, uint8_t vector);
+void lapic_write_exit(struct lapic *lapic, uint32_t offset);
+
+/* While `virtual`: takes over what the guest and the processor changed in the page. Else nothing.
+ */
+void lapic_pull(struct lapic *lapic);
+
 /* The state in which firmware leaves the BSP's APIC: enabled, LINT0 = ExtINT, LINT1 = NMI. */
 void lapic_virtual_wire(struct lapic *lapic);
 
@@ -104,8 +131,10 @@ void lapic_virtual_wire(struct lapic *lapic);
 void lapic_init_reset(struct lapic *lapic);
 
 /* The vector that may interrupt the CPU now, or -1: above the processor priority. */
-static inline int lapic_pending(const struct lapic *lapic)
+static inline int lapic_pending(struct lapic *lapic)
 {
+    if (lapic->virtual)
+        lapic_pull(lapic);
     return (lapic->irr_top & 0xf0) > (lapic->ppr & 0xf0) ? (int)lapic->irr_top : -1;
 }
 
@@ -146,8 +175,9 @@ void lapic_set_lint(struct lapic *lapic, unsigned pin, bool level);
 void lapic_local(struct lapic *lapic, unsigned entry);
 
 /* The task priority as CR8 shows it, 0..15. */
-static inline uint64_t lapic_cr8(const struct lapic *lapic)
+static inline uint64_t lapic_cr8(struct lapic *lapic)
 {
+    lapic_pull(lapic);
     return lapic->s.tpr >> 4;
 }
 
@@ -172,6 +202,16 @@ static inline uint64_t lapic_deadline(const struct lapic *lapic)
 void lapic_expire(struct lapic *lapic, uint64_t now);
 
 /* Between the parts of the model. */
+void lapic_refresh(struct lapic *lapic); /* caches of the vectors, from the state */
+bool lapic_register_get(const struct lapic *lapic, uint32_t offset, uint32_t *value);
+void lapic_finish(struct lapic *lapic, uint8_t vector); /* what follows its EOI */
+/* Into the page, while `virtual`; else nothing: all registers; TPR and vectors; one register; a
+ * vector that became pending. lapic_mode: the mode may have changed, or all of the state has. */
+void lapic_mode(struct lapic *lapic);
+void lapic_publish(struct lapic *lapic);
+void lapic_push(struct lapic *lapic);
+void lapic_show(struct lapic *lapic, uint32_t offset);
+void lapic_show_pending(struct lapic *lapic, uint8_t vector, bool retriggered);
 void lapic_error(struct lapic *lapic, uint32_t bit);
 void lapic_eoi(struct lapic *lapic);
 void lapic_set_tpr(struct lapic *lapic, uint32_t value);

@@ -40,7 +40,7 @@ static const uint32_t lvt_mask[LVT_COUNT] = {
     [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff,   [LVT_ERROR] = 0x100ff,
 };
 
-bool lapic_register_read(struct lapic *lapic, uint32_t offset, uint32_t *value)
+bool lapic_register_get(const struct lapic *lapic, uint32_t offset, uint32_t *value)
 {
     const struct lapic_state *s = &lapic->s;
     unsigned word = offset >> 4 & 7;
@@ -108,15 +108,21 @@ bool lapic_register_read(struct lapic *lapic, uint32_t offset, uint32_t *value)
     return true;
 }
 
+bool lapic_register_read(struct lapic *lapic, uint32_t offset, uint32_t *value)
+{
+    lapic_pull(lapic);
+    return lapic_register_get(lapic, offset, value);
+}
+
 static void write_svr(struct lapic *lapic, uint32_t value)
 {
     lapic->s.svr = value & 0x1ff;
-    if (value & 0x100)
-        return;
     /* SDM 3A 11.4.7.2: while disabled by software all LVT masks are set and stay so. */
-    for (unsigned i = 0; i < LVT_COUNT; i++)
+    for (unsigned i = 0; i < LVT_COUNT && !(value & 0x100); i++)
         lapic->s.lvt[i] |= LVT_MASKED;
-    lapic_timer_set_lvt(lapic, lapic->s.lvt[LVT_TIMER]);
+    if (!(value & 0x100))
+        lapic_timer_set_lvt(lapic, lapic->s.lvt[LVT_TIMER]);
+    lapic_mode(lapic);
 }
 
 static void write_lvt(struct lapic *lapic, unsigned entry, uint32_t value)
@@ -136,6 +142,7 @@ static void write_lvt(struct lapic *lapic, unsigned entry, uint32_t value)
 bool lapic_register_write(struct lapic *lapic, uint32_t offset, uint32_t value)
 {
     struct lapic_state *s = &lapic->s;
+    lapic_pull(lapic); /* the upper half of ICR */
     switch (offset >> 4) {
     case APIC_EOI:
         lapic_eoi(lapic);
@@ -184,6 +191,10 @@ bool lapic_register_write(struct lapic *lapic, uint32_t offset, uint32_t value)
     default:
         return false;
     }
+    if (offset >> 4 == APIC_LVT_TIMER)
+        lapic_publish(lapic); /* it changes others */
+    else
+        lapic_show(lapic, offset);
     return true;
 }
 
@@ -224,6 +235,7 @@ const struct device_ops lapic_page_ops = {
 
 static bool write_base(struct lapic *lapic, uint64_t value)
 {
+    lapic_pull(lapic); /* what the page knows, before it may be left */
     uint64_t before = lapic->s.apic_base;
     uint64_t changed = before ^ value;
     if (changed & ~(APIC_BASE_ENABLE | APIC_BASE_X2APIC))
@@ -244,6 +256,7 @@ static bool write_base(struct lapic *lapic, uint64_t value)
         lapic->s.id = lapic->cpu; /* the x2APIC ID is read only, whatever the xAPIC's was set to */
         lapic->s.icr_high = 0;
     }
+    lapic_mode(lapic);
     return true;
 }
 

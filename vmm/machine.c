@@ -169,6 +169,8 @@ static bool build_chipset(struct vm *vm)
     if (!chipset_init(&vm->chipset, &config))
         return false;
     chipset_firmware_state(&vm->chipset);
+    if (vm->apic_page)
+        lapic_use_page(&vm->chipset.lapic[0], vm->apic_page);
     return true;
 }
 

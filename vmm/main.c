@@ -13,6 +13,7 @@ int main(const struct task_info *info)
 
     vm.info = info;
     vm.page = (struct vcpu_page *)VCPU_PAGE_ADDRESS;
+    vm.apic_page = info->virtual_apic ? (void *)VCPU_APIC_ADDRESS : NULL;
     vm.status = task_status();
     vm.ram = (struct guest_ram){(uint8_t *)RAM_ADDRESS, info->ram_size};
     if (info->guest_cpus > 1)

@@ -43,6 +43,7 @@ struct line {
 
 struct vm {
     struct vcpu_page *page;
+    void *apic_page; // the virtual-APIC page; NULL: the software APIC is all there is
     struct task_status *status;
     const struct task_info *info;
     struct guest_ram ram;
@@ -138,8 +139,8 @@ static inline void inject_prepare(struct vm *vm)
 {
     const struct vcpu_page *page = vm->page;
 
-    if (unlikely(vm->event || vm->nmi || page->window ||
-                 chipset_interrupt_pending(&vm->chipset, 0)))
+    if (unlikely(vm->event || vm->nmi || page->window || vm->chipset.lapic[0].changed ||
+                 chipset_inject_pending(&vm->chipset, 0)))
         inject_slow(vm);
 }
 

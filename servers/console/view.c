@@ -40,6 +40,9 @@ static const char *const exit_names[EXIT_CLASSES] = {
     [EXIT_SIPI] = "SIPI",
     [EXIT_INVALID] = "invalid state",
     [EXIT_OTHER] = "other",
+    [EXIT_RDPMC] = "RDPMC",
+    [EXIT_APIC_EOI] = "APIC end of interrupt",
+    [EXIT_APIC_WRITE] = "APIC register write",
 };
 
 static uint64_t load(const uint64_t *field)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The I/O APIC with two Local APICs under random entries, line changes and EOIs.
-// links: vmm/ioapic.c vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/apic_bus.c
+// links: vmm/ioapic.c vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c vmm/apic_bus.c
 // links: vmm/device.c vmm/clock.c
 #include "device_fuzz.h"
 

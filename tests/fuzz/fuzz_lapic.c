@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Three Local APICs that send each other interrupts, under random register and MSR accesses and
 // time steps; the cached maxima are compared with the sets.
-// links: vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/apic_bus.c vmm/device.c vmm/clock.c
+// links: vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c vmm/apic_bus.c vmm/device.c vmm/clock.c
 #include "device_fuzz.h"
 
 #include "lapic.h"
@@ -10,6 +10,7 @@
 
 static struct apic_bus bus;
 static struct lapic lapic[CPUS];
+static uint32_t page[1024]; // the last one's virtual-APIC page
 
 static uint64_t deadline(void *dev)
 {
@@ -29,7 +30,7 @@ static uint32_t highest(const struct vector_set *set)
     return 0;
 }
 
-static void check(const struct lapic *l)
+static void check(struct lapic *l)
 {
     CHECK(l->irr_top == highest(&l->s.irr));
     CHECK(l->isr_top == highest(&l->s.isr));
@@ -37,6 +38,7 @@ static void check(const struct lapic *l)
     CHECK((l->ppr & 0xf0) >= (l->isr_top & 0xf0) && (l->ppr & 0xf0) >= (l->s.tpr & 0xf0));
     int vector = lapic_pending(l);
     CHECK(vector == -1 || (vector >= 16 && vector <= 255));
+    CHECK(!l->virtual || (l->page && lapic_enabled(l) && !lapic_x2apic(l)));
 }
 
 static void eoi(void *ctx, uint8_t vector)
@@ -66,6 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bus.current = i;
         lapic_page_ops.write(&bus, 0xf0, 4, 0x1ff);
     }
+    memset(page, 0, sizeof(page));
+    lapic_use_page(&lapic[CPUS - 1], page);
     while (fuzz_left > 0) {
         uint8_t op = (uint8_t)fuzz_take(1);
         bus.current = (op >> 4) % CPUS;
@@ -106,7 +110,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 12:
             lapic_set_lint(l, op >> 5 & 1, op & 0x80);
             break;
-        case 13:
+        case 13: // what a processor does in the page, and what it would never do
+            page[fuzz_take(2) % 1024] = (uint32_t)fuzz_take(4);
+            if (op & 0x40)
+                lapic_write_exit(l, (uint32_t)fuzz_take(2));
+            else if (op & 0x80)
+                lapic_eoi_exit(l, (uint8_t)fuzz_take(1));
+            else
+                CHECK(lapic_status(l) <= 0xffff);
+            break;
         case 14:
             fuzz_pass(deadline, expire, l);
             break;

@@ -51,6 +51,7 @@ static void test_defaults(void **state)
     assert_true(vm->autostart);
     assert_false(vm->restart);
     assert_int_equal(vm->clock, CLOCK_PVCLOCK);
+    assert_int_equal(vm->apic, APIC_AUTO);
     assert_string_equal(vm->cmdline, "");
     assert_null(vm->initrd);
 }
@@ -61,7 +62,8 @@ static void test_every_key(void **state)
     read_text("{\"system\": \"x\", \"machine\": {\"memory\": \"2G\", \"cpus\": 2, \"accept\": [\"meltdown\"]},"
               "\"vms\": {\"a\": {\"kernel\": \"k\", \"initrd\": \"i\", \"cmdline\": \"quiet\","
               "\"memory\": \"1G\", \"cpus\": 1, \"priority\": 49, \"on-crash\": \"restart\","
-              "\"autostart\": false, \"clock\": \"8254\", \"cpu\": {\"hide\": [\"cx16\"]},"
+              "\"autostart\": false, \"clock\": \"8254\", \"apic\": \"software\", \"cpu\": "
+              "{\"hide\": [\"cx16\"]},"
               "\"console\": \"console\", \"pool\": \"1M\"}}}");
     assert_int_equal(config.error_count, 0);
     const struct vm *vm = &config.system.vms[0];
@@ -75,6 +77,7 @@ static void test_every_key(void **state)
     assert_true(vm->restart);
     assert_false(vm->autostart);
     assert_int_equal(vm->clock, CLOCK_8254);
+    assert_int_equal(vm->apic, APIC_SOFTWARE);
     assert_int_equal(vm->hide_count, 1);
     assert_string_equal(vm->hide[0], "cx16");
 }

@@ -22,7 +22,7 @@ static const char yaml[] = "system: demo\n"
                            "vms:\n"
                            "  open: {kernel: k, initrd: i, memory: 256M, priority: 7, pool: 1M,\n"
                            "         cmdline: \"console=ttyS0 quiet\", on-crash: restart,\n"
-                           "         clock: 8254, cpu: {hide: [cx16]}}\n"
+                           "         clock: 8254, apic: software, cpu: {hide: [cx16]}}\n"
                            "  secure: {kernel: k, memory: 32G, autostart: false}\n";
 
 static void test_what_is_written_is_read(void **state)
@@ -69,6 +69,7 @@ static void test_what_is_written_is_read(void **state)
     assert_true(open->restart);
     assert_true(open->autostart);
     assert_int_equal(open->clock, GUEST_CLOCK_8254);
+    assert_int_equal(open->apic, GUEST_APIC_SOFTWARE);
     assert_int_equal(open->hide, HIDE_CX16);
     assert_int_equal(open->console, 0);
 
@@ -82,6 +83,7 @@ static void test_what_is_written_is_read(void **state)
     assert_false(secure->restart);
     assert_false(secure->autostart);
     assert_int_equal(secure->clock, GUEST_CLOCK_PVCLOCK);
+    assert_int_equal(secure->apic, GUEST_APIC_AUTO);
     assert_int_equal(secure->hide, 0);
     config_free(&config);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // I/O APIC: window, redirection entries, edge and level delivery, remote IRR, EOI by broadcast
 // and register.
-// links: vmm/ioapic.c vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/apic_bus.c
+// links: vmm/ioapic.c vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c vmm/apic_bus.c
 // links: vmm/device.c vmm/clock.c
 #include "device_test.h"
 

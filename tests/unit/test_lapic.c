@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Local APIC: registers, priorities, EOI, LVT, timer in its three modes, IPIs and destinations,
 // x2APIC.
-// links: vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/apic_bus.c vmm/device.c vmm/clock.c
+// links: vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c vmm/apic_bus.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 
 #include "lapic.h"

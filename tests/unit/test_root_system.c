@@ -47,6 +47,8 @@ static void good_tree(void)
             fdt_property(blob, "autostart", NULL, 0);
         fdt_property(blob, "cpu-hide", "cx16", 5);
         fdt_property_string(blob, "clock", i ? "8254" : "pvclock");
+        if (i)
+            fdt_property_string(blob, "apic", "software");
         fdt_property_string(blob, "console", "console");
         fdt_end_node(blob);
     }
@@ -110,9 +112,11 @@ static void test_good(void **state)
     assert_true(open->restart && open->autostart && !open->manager);
     assert_int_equal(open->hide, HIDE_CX16);
     assert_int_equal(open->clock, GUEST_CLOCK_PVCLOCK);
+    assert_int_equal(open->apic, GUEST_APIC_AUTO);
     assert_int_equal(open->console, 0);
     assert_false(secure->restart || secure->autostart);
     assert_int_equal(secure->clock, GUEST_CLOCK_8254);
+    assert_int_equal(secure->apic, GUEST_APIC_SOFTWARE);
 }
 
 static void test_damaged(void **state)

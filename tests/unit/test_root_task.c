@@ -201,6 +201,7 @@ static void test_vm(void **state)
     assert_int_equal(info->ram_below_4g, 16 * MIB);
     assert_int_equal(thread->kind & 0xff, THREAD_VCPU);
     assert_int_equal(thread->page, VCPU_PAGE_ADDRESS);
+    assert_false(info->virtual_apic);
     assert_int_equal(info->channel_count, 1);
     // The rings are crossed, and each side's capability raises the bit that the other side expects.
     assert_int_equal(map_at(SECURE->task, info->channels[0].rx)->physical,
@@ -255,6 +256,31 @@ static void test_give_back(void **state)
     assert_int_equal(fake_count(OBJ_NONE), objects);
     assert_int_equal(object(CONSOLE->task)->map_count, console_maps);
     assert_string_equal(fake_said, "");
+}
+
+// A VM gets the processor's APIC virtualization where there is one and its entry does not decline.
+static void test_virtual_apic(void **state)
+{
+    static const struct {
+        uint32_t features;
+        enum guest_apic apic;
+        bool virtual;
+    } cases[] = {{0, GUEST_APIC_AUTO, false},
+                 {VIRT_APIC, GUEST_APIC_SOFTWARE, false},
+                 {VIRT_APIC, GUEST_APIC_AUTO, true}};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        fake_boot.virt_features = cases[i].features;
+        config.tasks[1].apic = cases[i].apic;
+        start(OPEN);
+        const struct task_info *info = content(map_at(OPEN->task, TASK_INFO_ADDRESS));
+        assert_int_equal(info->virtual_apic, cases[i].virtual);
+        assert_int_equal(object(OPEN->thread)->page,
+                         VCPU_PAGE_ADDRESS | (cases[i].virtual ? VCPU_APIC : 0));
+        task_stop(OPEN, MANAGE_STOPPED);
+    }
+    fake_boot.virt_features = 0;
 }
 
 static void test_pieces(void **state)
@@ -465,10 +491,15 @@ static void test_flood(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_server, setup),     cmocka_unit_test_setup(test_vm, setup),
-        cmocka_unit_test_setup(test_give_back, setup),  cmocka_unit_test_setup(test_pieces, setup),
-        cmocka_unit_test_setup(test_faults, setup),     cmocka_unit_test_setup(test_reports, setup),
-        cmocka_unit_test_setup(test_management, setup), cmocka_unit_test_setup(test_flood, setup),
+        cmocka_unit_test_setup(test_server, setup),
+        cmocka_unit_test_setup(test_vm, setup),
+        cmocka_unit_test_setup(test_virtual_apic, setup),
+        cmocka_unit_test_setup(test_give_back, setup),
+        cmocka_unit_test_setup(test_pieces, setup),
+        cmocka_unit_test_setup(test_faults, setup),
+        cmocka_unit_test_setup(test_reports, setup),
+        cmocka_unit_test_setup(test_management, setup),
+        cmocka_unit_test_setup(test_flood, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

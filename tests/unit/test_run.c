@@ -2,7 +2,7 @@
 // The vmm's loop: delivery of events, waiting in HLT, the serial line, the end of a VM.
 // links: vmm/machine.c vmm/run.c vmm/exits.c vmm/exits_io.c vmm/exits_memory.c vmm/exits_cr.c vmm/inject.c vmm/line.c
 // links: vmm/chipset.c vmm/bus.c vmm/device.c vmm/clock.c vmm/pic.c vmm/pit.c vmm/rtc.c vmm/rtc_time.c vmm/uart.c
-// links: vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c
+// links: vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c
 // links: vmm/cpuid.c vmm/msr.c vmm/pvclock.c vmm/linux.c vmm/multiboot.c vmm/boot.c vmm/acpi.c vmm/guest_memory.c
 // links: vmm/decode.c vmm/decode_tables.c vmm/emulate.c vmm/emulate_0f.c vmm/emulate_alu.c vmm/emulate_string.c
 // links: vmm/emulate_mmio.c vmm/emulate_fast.c vmm/paging.c lib/ring.c
@@ -17,6 +17,15 @@
 static int setup(void **state)
 {
     (void)state;
+    fake_has_apic = false;
+    fake_machine();
+    return 0;
+}
+
+static int setup_apic(void **state)
+{
+    (void)state;
+    fake_has_apic = true;
     fake_machine();
     return 0;
 }
@@ -59,6 +68,84 @@ static void test_broken_off_event_goes_first(void **state)
     inject_prepare(&vm);
     assert_int_equal(page.inject, EVENT_VALID | 0x41);
     assert_int_equal(page.window, WINDOW_NMI);
+}
+
+static void test_virtual_apic_delivers(void **state)
+{
+    (void)state;
+    inject_prepare(&vm);
+    assert_int_equal(page.control, CONTROL_APIC);
+    assert_int_equal(page.dirty, GROUP_CONTROL | GROUP_APIC);
+    page.rflags |= RFLAGS_IF;
+    page.dirty = 0;
+    inject_prepare(&vm);
+    assert_int_equal(page.dirty, 0); // nothing new
+    lapic_set_irr(&vm.chipset.lapic[0], 0x41, false);
+    inject_prepare(&vm);
+    assert_int_equal(page.dirty, GROUP_APIC);
+    assert_int_equal(page.apic_status, 0x41);
+    assert_int_equal(apic_page[0x220 / 4], 1 << 1);
+    assert_int_equal(page.inject, 0);
+    assert_int_equal(page.window, 0);
+    assert_int_equal(status.irqs_injected, 1);
+    fake_exit(EXIT_HLT); // it has not been delivered
+    assert_int_equal(fake_waits, 0);
+    apic_page[0x220 / 4] = 0; // now it has
+    apic_page[0x120 / 4] = 1 << 1;
+    fake_exit(EXIT_HLT);
+    assert_int_equal(fake_waits, 100);
+}
+
+static void test_virtual_apic_exits(void **state)
+{
+    struct lapic *lapic = &vm.chipset.lapic[0];
+
+    (void)state;
+    vm.chipset.ioapic.s.entry[16] = IOAPIC_LEVEL | 0x61;
+    chipset_irq(&vm.chipset, 16, true);
+    inject_prepare(&vm);
+    assert_int_equal(page.eoi_exit[1], 1ull << 33);
+    assert_true(page.dirty & GROUP_CONTROL);
+    apic_page[0x230 / 4] = 0; // delivered and finished
+    page.qualification = 0x61;
+    fake_exit(EXIT_APIC_EOI);
+    assert_int_equal(apic_page[0x230 / 4], 1 << 1); // the line is still up
+    apic_page[0x230 / 4] = 0;
+    chipset_irq(&vm.chipset, 16, false);
+    fake_exit(EXIT_APIC_EOI);
+    assert_int_equal(apic_page[0x230 / 4], 0);
+    apic_page[0x320 / 4] = 0xfff200ef;
+    page.qualification = 0x320;
+    fake_exit(EXIT_APIC_WRITE);
+    assert_int_equal(lapic->s.lvt[LVT_TIMER], 0x200ef);
+    assert_int_equal(apic_page[0x320 / 4], 0x200ef);
+    page.dirty = 0;
+    page.gpr[RCX] = MSR_APIC_BASE;
+    page.gpr[RAX] = LAPIC_BASE | APIC_BASE_BSP;
+    page.gpr[RDX] = 0;
+    fake_exit(EXIT_WRMSR);
+    inject_prepare(&vm);
+    assert_int_equal(page.control, 0);
+    assert_true(page.dirty & GROUP_CONTROL);
+}
+
+// The 8259's interrupts are injected as ever.
+static void test_virtual_apic_and_pic(void **state)
+{
+    (void)state;
+    fake_out(0x21, 1, 0xfe);
+    chipset_irq(&vm.chipset, 0, true);
+    inject_prepare(&vm);
+    assert_int_equal(page.window, WINDOW_INTERRUPT);
+    page.rflags |= RFLAGS_IF;
+    lapic_set_irr(&vm.chipset.lapic[0], 0x41, false);
+    inject_prepare(&vm);
+    assert_int_equal(page.inject, EVENT_VALID | 8);
+    assert_int_equal(page.window, 0);
+    page.inject = 0;
+    inject_prepare(&vm);
+    assert_int_equal(page.inject, 0);
+    assert_int_equal(apic_page[0x220 / 4], 1 << 1);
 }
 
 static void test_double_and_triple_fault(void **state)
@@ -254,6 +341,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_interrupt_waits_for_window, setup),
         cmocka_unit_test_setup(test_broken_off_event_goes_first, setup),
+        cmocka_unit_test_setup(test_virtual_apic_delivers, setup_apic),
+        cmocka_unit_test_setup(test_virtual_apic_exits, setup_apic),
+        cmocka_unit_test_setup(test_virtual_apic_and_pic, setup_apic),
         cmocka_unit_test_setup(test_double_and_triple_fault, setup),
         cmocka_unit_test_setup(test_reflected_debug_exception, setup),
         cmocka_unit_test_setup(test_hlt, setup),

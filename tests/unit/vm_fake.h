@@ -25,6 +25,8 @@ static struct vcpu_page page;
 static struct task_status status;
 static struct task_info info;
 static uint8_t ram[FAKE_RAM] __attribute__((aligned(4096)));
+static bool fake_has_apic; // before fake_machine(): the processor virtualizes the APIC
+static uint32_t apic_page[1024];
 static uint8_t rings[2][FAKE_RING] __attribute__((aligned(64)));
 static struct ring_end console_in,
     console_out; // the console's ends: it writes the first, reads the second
@@ -82,6 +84,7 @@ static void fake_machine(void)
     memset(&info, 0, sizeof(info));
     memset(ram, 0, sizeof(ram));
     memset(rings, 0, sizeof(rings));
+    memset(apic_page, 0, sizeof(apic_page));
     fake_call = NULL;
     fake_waits = fake_raises = 0;
     info.tsc_hz = 1000000000;
@@ -99,6 +102,7 @@ static void fake_machine(void)
     ring_open(&console_out, (struct ring *)rings[1], ring_capacity(FAKE_RING), RING_CONSUMER);
     vm.info = &info;
     vm.page = &page;
+    vm.apic_page = fake_has_apic ? apic_page : NULL;
     vm.status = &status;
     vm.ram = (struct guest_ram){ram, sizeof(ram)};
     line_open(&vm);

@@ -64,6 +64,7 @@ struct image {
 };
 
 enum vm_clock { CLOCK_PVCLOCK, CLOCK_8254 };
+enum vm_apic { APIC_AUTO, APIC_SOFTWARE };
 
 struct vm {
     const char *name;
@@ -76,6 +77,7 @@ struct vm {
     unsigned cpus, priority;
     bool restart, autostart;
     enum vm_clock clock;
+    enum vm_apic apic;
     const char *const *hide; // CPU features kept from the guest
     unsigned hide_count;
 };

@@ -104,6 +104,7 @@ static void write_vm(struct writer *w, const struct vm *vm)
     if (vm->hide_count)
         text_list(w, "cpu-hide", vm->hide, vm->hide_count);
     text(w, "clock", vm->clock == CLOCK_8254 ? "8254" : "pvclock");
+    text(w, "apic", vm->apic == APIC_SOFTWARE ? "software" : "auto");
     text(w, "console", "console");
     end(w);
 }

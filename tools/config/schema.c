@@ -135,6 +135,15 @@ static void vm_clock(struct config *config, struct node *value, void *into)
         ((struct vm *)into)->clock = choice ? CLOCK_8254 : CLOCK_PVCLOCK;
 }
 
+static void vm_apic(struct config *config, struct node *value, void *into)
+{
+    static const char *const choices[] = {"auto", "software", NULL};
+    unsigned choice;
+
+    if (value_choice(config, value, choices, &choice))
+        ((struct vm *)into)->apic = choice ? APIC_SOFTWARE : APIC_AUTO;
+}
+
 static void vm_console(struct config *config, struct node *value, void *into)
 {
     static const char *const choices[] = {"console", NULL};
@@ -186,6 +195,7 @@ static void vm_cpu(struct config *config, struct node *value, void *into)
 
 static void read_vm(struct config *config, struct node *node, struct vm *vm)
 {
+    // clang-format off
     static const struct field fields[] = {
         {"kernel", vm_kernel, true},
         {"initrd", vm_initrd, false},
@@ -196,11 +206,13 @@ static void read_vm(struct config *config, struct node *node, struct vm *vm)
         {"on-crash", vm_on_crash, false},
         {"autostart", vm_autostart, false},
         {"clock", vm_clock, false},
+        {"apic", vm_apic, false},
         {"cpu", vm_cpu, false},
         {"console", vm_console, false},
         {"pool", vm_pool, false},
         {0},
     };
+    // clang-format on
 
     *vm = (struct vm){
         .name = node->key,

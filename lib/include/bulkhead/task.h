@@ -18,6 +18,7 @@
 #define TASK_INFO_ADDRESS   0x20000000ull // struct task_info, read-only
 #define TASK_STATUS_ADDRESS 0x20010000ull // struct task_status, read-write
 #define VCPU_PAGE_ADDRESS   0x20020000ull // struct vcpu_page of the main thread (kind "vm")
+#define VCPU_APIC_ADDRESS   (VCPU_PAGE_ADDRESS + 0x1000) // its virtual-APIC page, with info->virtual_apic
 #define STATUS_TABLE_ADDRESS 0x21000000ull // a manager's view of its peers' status pages, read-only, STATUS_TABLE_STEP apart
 #define STATUS_TABLE_STEP    0x1000ull
 #define RING_ADDRESS        0x30000000ull // channel n: rx ring at + n * RING_STEP, tx ring RING_STEP / 2 behind it
@@ -62,6 +63,7 @@ struct task_channel {
     uint64_t reserved;
 };
 
+enum guest_apic { GUEST_APIC_AUTO, GUEST_APIC_SOFTWARE }; // auto: virtualized where the processor can
 enum guest_clock { GUEST_CLOCK_PVCLOCK, GUEST_CLOCK_8254 };
 enum guest_hide { HIDE_CX16 = 1 << 0 }; // CPU features kept from the guest
 enum guest_kernel { KERNEL_UNKNOWN, KERNEL_BZIMAGE, KERNEL_MULTIBOOT };
@@ -97,6 +99,8 @@ struct task_info {
     uint32_t guest_cpus;
     uint32_t hide;  // enum guest_hide
     uint32_t clock; // enum guest_clock
+    uint32_t virtual_apic; // the vCPU was made with VCPU_APIC
+    uint32_t reserved2;
     char cmdline[TASK_CMDLINE];
 };
 #define TASK_INFO_MAGIC 0x6f666e69u

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Two Linux guests side by side in Bochs, `auto` with the processor's APIC virtualization where it has it and `software` without:
+both work, and what one timer interrupt costs is counted in exits. usage: tests/guest/apic.py MODEL virtual|software"""
+
+import re
+import sys
+
+import guest
+from guest import Checks, System, expect_true
+
+MODEL, EXPECTED = sys.argv[1:]
+GROUP = "apic-" + MODEL
+VMS = {"auto": EXPECTED, "software": "software"}
+
+YAML = """
+system: apic
+machine: {memory: 512M}
+vms:
+""" + "".join(f"""
+    {vm}:
+        kernel: /boot/vmlinuz-*-cloud-amd64
+        initrd: build:initrd
+        cmdline: "console=ttyS0 quiet loglevel=3 hostname={vm}"
+        memory: 160M
+        apic: {vm}
+""" for vm in VMS)
+
+LOOPS = 15000
+
+
+def start(m):
+    m.expect(r"Boot +seconds", 120)
+    m.prompt()
+    for vm in VMS:
+        m.wait_state(vm, ("ready",), 90)
+
+
+def exits(m, vm):
+    """By class."""
+    return {name: int(count) for name, count in re.findall(r"(?m)^ +(\w.*?) +(\d+) +[\d.]+ %", m.command(f"info {vm}"))}
+
+
+def interrupts(m, vm):
+    """The guest keeps its CPU busy while its timer interrupts it, and prints nothing. An interrupt of a software APIC ends with an
+    access to memory that is none; the processor's own needs no exit for it, nor does it wait for a window."""
+    samples = []
+    for loops in (0, LOOPS):
+        m.attach(vm)
+        m.shell(f"i=0; while [ $i -lt {loops} ]; do i=$((i+1)); done", 120)
+        count = int(re.search(r"LOC: +(\d+)", m.shell("grep LOC /proc/interrupts")).group(1))
+        m.detach()
+        samples.append((count, exits(m, vm)))
+    ticks = samples[1][0] - samples[0][0]
+    spent = {name: count - samples[0][1].get(name, 0) for name, count in samples[1][1].items()}
+    print(f"{vm}: {ticks} timer interrupts, exits for each: " +
+          ", ".join(f"{name} {count / ticks:.2f}" for name, count in spent.items() if count > ticks / 100))
+    expect_true(ticks > 100, f"only {ticks} timer interrupts")
+    memory, window = (spent.get(name, 0) / ticks for name in ("memory access", "interrupt window"))
+    if VMS[vm] == "virtual":
+        expect_true(memory < 0.05 and window < 0.02, "an interrupt costs exits beside its timer's")
+    else:
+        expect_true(memory > 0.9, "an interrupt ends without an exit, but the APIC is software")
+
+
+def main():
+    if not guest.linux_kernel():
+        print(f"SKIP {GROUP} (no /boot/vmlinuz-*-cloud-amd64)")
+        return
+    with System("bochs", guest.image(YAML, GROUP), GROUP, memory=512, model=MODEL) as m:
+        check = Checks(GROUP, m)
+        if not check("start", start, m):
+            return
+        for vm in VMS:
+            check(f"interrupts-{vm}", interrupts, m, vm)
+
+
+main()
