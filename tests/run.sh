@@ -95,6 +95,7 @@ group_style() {
     check_generated abidoc docs/kernel.md
     check_generated vmdoc docs/virtual-machine.md
     check_generated mustdoc docs/confinement.md
+    check_generated tracedoc docs/debugging.md
 }
 
 # A part of the document is made from sources; the tool says whether it still agrees with them.

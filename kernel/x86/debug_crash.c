@@ -74,7 +74,7 @@ void debug_crash(void)
         backtrace(regs.rip, regs.rbp);
     else
         backtrace((uint64_t)__builtin_return_address(0), *(uint64_t *)__builtin_frame_address(0));
-    say("the last records of the trace (./bulkhead trace --decode):\n");
+    say("the last records of the trace (./bulkhead trace --from):\n");
     for (unsigned i = RECORDS; i > 0; i--)
         if (trace_read(cpu, i - 1, &record))
             debug_record(&record);

@@ -5,7 +5,7 @@ _bulkhead() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words='run image test bench build clean help'
+        words='run image test bench trace symbols build clean help'
     else
         case $before in
         --only) words='style config unit fuzz clang kernel guest' ;;
@@ -14,11 +14,13 @@ _bulkhead() {
         --cpus) words='1 2 4' ;;
         *)
             case ${COMP_WORDS[1]} in
-            run) words='--bochs --kvm --no-kvm --cpu --memory --cpus --help' ;;
+            run) words='--bochs --kvm --no-kvm --cpu --memory --cpus --debug --help' ;;
             image) words='-o --help' ;;
             test) words='--long --only --help' ;;
             bench) words='--json --help' ;;
-            build | clean) words='--help' ;;
+            trace) words='-o --cpus --seconds --from --help' ;;
+            build | symbols) words='--debug --help' ;;
+            clean) words='--help' ;;
             esac
             ;;
         esac
