@@ -12,8 +12,6 @@ import re
 import subprocess
 import sys
 
-NOT_COUNTED = "kernel/x86/vmx/"
-
 
 def read_gcov(path, lines):
     file = None
@@ -58,19 +56,16 @@ def main():
         arguments.remove("-l")
     minimum, elf, directory = float(arguments[0]), arguments[1], arguments[2]
     lines = collections.defaultdict(dict)
-    for path in glob.glob(f"{directory}/*.gcov"):
+    for path in glob.glob(f"{directory}/**/*.gcov", recursive=True):
         read_gcov(path, lines)
     read_emulated(elf, glob.glob(f"{directory}/*.asm"), lines)
 
     reached = total = 0
     for file in sorted(lines):
         hit, count = sum(lines[file].values()), len(lines[file])
-        counted = not file.startswith(NOT_COUNTED)
-        if counted:
-            reached, total = reached + hit, total + count
-        percent = f"{100 * hit / count:5.1f} %" if counted else "not counted"
-        print(f"{file:28} {hit:4} of {count:4} lines, {percent}")
-        if verbose and counted:
+        reached, total = reached + hit, total + count
+        print(f"{file:28} {hit:4} of {count:4} lines, {100 * hit / count:5.1f} %")
+        if verbose:
             with open(file, errors="replace") as f:
                 source = f.read().split("\n")
             for number in sorted(n for n in lines[file] if not lines[file][n]):

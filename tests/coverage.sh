@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Line coverage of the kernel, by two sources that coverage.py merges:
+# Line coverage of the kernel, by three sources that coverage.py merges:
 #   - its unit tests on the host (unit/test_kernel*.c), built as for `make unit`, with gcc's gcov in place of the sanitizers
 #   - its tests in QEMU (kernel/), with the normal kernel: QEMU logs each block of instructions that it translates, which it does when
 #     the block runs first; the debug information gives the lines. That includes assembly.
-# QEMU has no VT-x: kernel/x86/vmx runs in Bochs only, which has no such log; it is not counted.
+#   - its tests in Bochs, for VT-x: a kernel with gcov's counters, which the debugger writes to a file at the end (gcda.py)
 # Environment: as for the scripts of run.sh; COVERAGE_MIN: fail below so many percent. -l: also lists the lines that nothing reached.
 set -uo pipefail
 # shellcheck source=tests/kernel/common.sh
 . "$(dirname "$0")/kernel/common.sh"
 mkdir -p "$WORK"
 
-for tool in gcc gcov objdump qemu-system-x86_64; do
+for tool in gcc gcov objdump qemu-system-x86_64 bochs-bin; do
     command -v $tool >/dev/null || skip coverage "$tool is not installed"
 done
 
@@ -56,4 +56,30 @@ for model in EPYC,+svm,+npt max; do
     fi
 done
 
+cat >"$WORK/cc" <<'EOF'
+#!/bin/sh
+case " $* " in
+*" -c kernel/"*.c\ *) exec gcc --coverage -fprofile-info-section -fprofile-update=single "$@" ;;
+*"/kernel.lds "*) exec gcc -Wl,--defsym=__gcov_merge_add=0 "$@" ;;
+*) exec gcc "$@" ;;
+esac
+EOF
+chmod +x "$WORK/cc"
+image=$O
+O=$WORK/counting
+build CC="$WORK/cc"
+read -r start end < <(nm "$O/bulkhead.elf" | awk '$3 == "text_end" { s = $1 } $3 == "kernel_end" { e = $1 } END { print s, e }')
+for model in corei7_skylake_x corei7_sandy_bridge_2600k; do
+    name=bochs-$model
+    mkdir -p "$WORK/$name.d"
+    rm -f "$WORK/$name.txt" "$WORK/$name.d"/*
+    printf 'c\nwritemem "%s" 0x%s %d\nq\n' "$WORK/$name.memory" "$start" $((0x$end - 0x$start)) >"$WORK/$name.commands"
+    ISO=$O/ktest.iso BXLOG=$WORK/$name.log timeout -k 5 300 bochs-bin -q -f tools/bochsrc -rc "$WORK/$name.commands" \
+        "cpu: model=$model, count=1" "memory: guest=512, host=512" \
+        "com1: enabled=1, mode=file, dev=$WORK/$name.txt" </dev/null >"$WORK/$name.out" 2>&1
+    report "$name" "$?" >"$WORK/$name.results"
+    python3 tests/gcda.py "$O/bulkhead.elf" "$WORK/$name.memory" "$start" "$O/k" "$WORK/$name.d" || failed "$name (no counters)"
+done
+
+O=$image
 exec python3 tests/coverage.py "$@" "${COVERAGE_MIN:-90}" "$O/bulkhead.elf" "$WORK"
