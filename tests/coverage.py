@@ -12,6 +12,8 @@ import re
 import subprocess
 import sys
 
+NOT_COUNTED = "kernel/x86/vmx/enter.S"  # runs in Bochs only, where assembly has no counters
+
 
 def read_gcov(path, lines):
     file = None
@@ -60,6 +62,7 @@ def main():
         read_gcov(path, lines)
     read_emulated(elf, glob.glob(f"{directory}/*.asm"), lines)
 
+    lines.pop(NOT_COUNTED, None)
     reached = total = 0
     for file in sorted(lines):
         hit, count = sum(lines[file].values()), len(lines[file])

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""gcov's counters out of a kernel that ran: gcda.py KERNEL.elf MEMORY BASE OBJECTS DIRECTORY
+"""gcov's counters out of a kernel that ran: gcda.py KERNEL.elf MEMORY BASE DIRECTORY
 
 The kernel's objects were compiled with gcc 12's --coverage -fprofile-info-section: the section .gcov_info points to a description of
-each object's counters. MEMORY is what lay from the address BASE on when it stopped. For each object NAME.o among OBJECTS
-(a directory) gcov's NAME.gcda is written beside its NAME.gcno, and gcov's listings to DIRECTORY/NAME.gcov.
+each object's counters. MEMORY is what lay from the address BASE on when it stopped. For each object NAME.o gcov's NAME.gcda
+is written beside its NAME.gcno, and gcov's listing into DIRECTORY.
 """
 
 import pathlib
@@ -49,16 +49,17 @@ def gcda(memory, info):
 
 
 def main():
-    elf, path, base, objects, directory = sys.argv[1:]
+    elf, path, base, directory = sys.argv[1:]
+    directory = pathlib.Path(directory)
+    directory.mkdir()
     memory = Memory(path, int(base, 16))
     listing = subprocess.run(["objdump", "-h", elf], capture_output=True, text=True, check=True).stdout
     size, start = next((int(line.split()[2], 16), int(line.split()[3], 16)) for line in listing.splitlines() if " .gcov_info " in line)
     for offset in range(0, size, 8):
         name, contents = gcda(memory, memory.get("Q", start + offset)[0])
-        file = pathlib.Path(objects) / name if not name.startswith("/") else pathlib.Path(name)
-        file.write_bytes(contents)
-        text = subprocess.run(["gcov", "-t", file], capture_output=True, text=True, check=True).stdout
-        (pathlib.Path(directory) / (file.stem + ".gcov")).write_text(text)
+        pathlib.Path(name).write_bytes(contents)
+        text = subprocess.run(["gcov", "-t", name], capture_output=True, text=True, check=True).stdout
+        (directory / f"{offset}.gcov").write_text(text)
 
 
 main()
