@@ -68,14 +68,19 @@ static void map_code(void)
                  "map code");
 }
 
+void server_worker_new(unsigned slot, unsigned gate, unsigned cpu)
+{
+    must(sys_create_thread(SLOT_POOL, slot, SLOT_SERVER, THREAD_WORKER, cpu, 20),
+         "create a worker");
+    must(sys_create_gate(SLOT_POOL, gate, slot, 1), "create a gate");
+    must(sys_thread_start(slot, (uint64_t)server_worker, 0, 0), "start the worker");
+}
+
 void server_start(void)
 {
     must(sys_create_task(SLOT_POOL, SLOT_SERVER, CAP_NONE, 0, PRIORITY_COUNT - 1), "create a task");
     map_code();
-    must(sys_create_thread(SLOT_POOL, SLOT_WORKER, SLOT_SERVER, THREAD_WORKER, 0, 20),
-         "create a worker");
-    must(sys_create_gate(SLOT_POOL, SLOT_GATE, SLOT_WORKER, 1), "create a gate");
-    must(sys_thread_start(SLOT_WORKER, (uint64_t)server_worker, 0, 0), "start the worker");
+    server_worker_new(SLOT_WORKER, SLOT_GATE, 0);
     must(sys_create_signal(SLOT_POOL, SLOT_QUIET), "create a signal");
     must(sys_create_signal(SLOT_POOL, SLOT_SIGNAL), "create a signal");
     must(sys_cap_copy(SLOT_TASK, SLOT_SIGNAL, SLOT_SERVER, SERVER_SLOT_SIGNAL, RIGHT_WAIT),

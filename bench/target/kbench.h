@@ -104,5 +104,9 @@ void server_irq_start(void);
 // Binds the 8254's interrupt to a signal; SLOT_IRQ must be free.
 void irq_bind(unsigned signal);
 
+// A worker of the second task on a CPU, and its gate.
+void server_worker_new(unsigned slot, unsigned gate, unsigned cpu);
+
 void bench_ipc(void);
+void bench_cpus(void); // nothing with one CPU
 void bench_exit(void);

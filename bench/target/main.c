@@ -75,5 +75,6 @@ int main(const struct boot_info *info)
         bench_irq();
     if (info->virt != VIRT_NONE)
         bench_exit();
+    bench_cpus();
     end();
 }
