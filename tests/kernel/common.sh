@@ -11,6 +11,7 @@ skip() { # NAME WHY
     exit 0
 }
 
+# shellcheck disable=SC2120 # mostly there are none
 build() { # [make variables]
     make --no-print-directory O="$O" "$@" "$O/ktest.iso" >"$WORK/make.log" 2>&1 && return
     tail -n 20 "$WORK/make.log"
