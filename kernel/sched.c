@@ -289,6 +289,7 @@ static void account(struct cpu *cpu)
     if (donor && donor->budget && !donor->budget_left && donor->queued) {
         unqueue(donor);
         refill_wait(donor);
+        __atomic_fetch_add(&donor->task->overruns, 1, __ATOMIC_RELAXED);
         signal_raise_ref(donor->overrun, donor->overrun_bit);
     }
 }

@@ -32,6 +32,7 @@ struct task {
     uint8_t priority_max; // that it may hand out
     uint32_t domain;      // security domain; 0: root and servers
     uint64_t time;        // TSC ticks used
+    uint64_t overruns;    // budgets spent
     void *io_tables[3];   // the page tables that put the bitmap behind the TSS
 };
 

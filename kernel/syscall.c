@@ -371,11 +371,12 @@ static enum status thread_budget(struct call *c, struct thread *thread)
 static enum status sys_thread_ctl(struct call *c)
 {
     struct thread *thread;
-    enum status status = lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL, &thread);
+    unsigned op = c->label & 0xff;
+    bool timing = op == THREAD_PRIORITY || op == THREAD_BUDGET || op == THREAD_WEIGHT;
+    enum status status = lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL | (timing ? RIGHT_SCHEDULE : 0), &thread);
 
     if (status != OK)
         return status;
-    unsigned op = c->label & 0xff;
     if (c->label > 0xffff || (c->label >> 8 && op != THREAD_WRITE))
         return ERR_ARG;
     if (op == THREAD_BUDGET)
@@ -417,7 +418,7 @@ static enum status sys_task_ctl(struct call *c)
         return OK;
     case TASK_TIME:
         c->w[0] = task->time;
-        c->w[1] = 0;
+        c->w[1] = task->overruns;
         return OK;
     default:
         return ERR_ARG;

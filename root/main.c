@@ -133,6 +133,7 @@ int main(const struct boot_info *info)
         cap_name(slot, "root");
     ram_init();
     rtc_init();
+    quiet_init();
     root_signal = cap_alloc();
     if (sys_create_signal(SLOT_POOL, root_signal) == OK && open_archive() && read_configuration()) {
         say("system \"%s\", %u tasks, %llu MiB of RAM, TSC %llu MHz", config.name, config.count,

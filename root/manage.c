@@ -68,9 +68,14 @@ static void describe(const struct task *task, struct manage_reply *reply)
     reply->state = task->state;
     reply->priority = task->config->priority;
     reply->restarts = task->restarts;
+    reply->host_cpu = task->config->host_cpu;
+    reply->weight = task->config->weight;
+    reply->budget_us = task->config->budget_us;
+    reply->period_us = task->config->period_us;
+    reply->overruns = 0;
     reply->memory = task_memory(task);
     if (task->task != CAP_NONE)
-        sys_task_time(task->task, &reply->value);
+        sys_task_time(task->task, &reply->value, &reply->overruns);
     snprintf(reply->message, sizeof(reply->message), "%s", task->message);
 }
 

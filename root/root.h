@@ -45,5 +45,11 @@ static inline const struct boot_mem *boot_ports(unsigned base, unsigned count)
     return 0;
 }
 
+// ---- quiet.c: what takes long and is not urgent goes between begin and end: at this priority, but
+// not kept from ending by those above it.
+void quiet_init(void);
+void quiet_begin(unsigned priority);
+void quiet_end(void);
+
 // A line for the operator: an event to the manager while one runs, else a line in the kernel's log.
 void root_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

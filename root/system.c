@@ -138,6 +138,19 @@ static void read_vm(struct reader *r, struct task_config *task)
     }
 }
 
+// What a VM may have of its CPU's time.
+static void read_time(struct reader *r, struct task_config *task)
+{
+    if (has(r, "host-cpu"))
+        task->host_cpu = (unsigned)number(r, "host-cpu", 4, 0, CPU_MAX - 1);
+    if (has(r, "weight"))
+        task->weight = (unsigned)number(r, "weight", 4, 1, WEIGHT_MAX);
+    if (!has(r, "budget-us"))
+        return;
+    task->period_us = (unsigned)number(r, "period-us", 4, 1000000 / PERIODS_PER_SECOND, 10000000);
+    task->budget_us = (unsigned)number(r, "budget-us", 4, 1, task->period_us);
+}
+
 static void read_server(struct reader *r, struct task_config *task)
 {
     uint32_t values[2 * TASK_PORT_MAX];
@@ -181,6 +194,9 @@ static void read_task(struct reader *r, struct task_config *task)
     else
         read_server(r, task);
     task->console = TASK_MAX;
+    task->weight = WEIGHT_DEFAULT;
+    if (task->kind == MANAGE_KIND_VM)
+        read_time(r, task);
 }
 
 static unsigned find(const struct system_config *config, const char *name)

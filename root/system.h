@@ -13,7 +13,8 @@ struct task_config {
     const char *name; // texts lie in the device tree
     const char *image;
     enum manage_kind kind;
-    unsigned priority;
+    unsigned host_cpu, priority, weight;
+    unsigned budget_us, period_us; // 0, 0: no limit
     uint64_t pool_size;
     bool manager; // it gets the management channel
     bool restart; // when it crashes

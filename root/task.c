@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bulkhead/math.h"
 #include "bulkhead/syscall.h"
 #include "caps.h"
 #include "image.h"
@@ -185,15 +186,39 @@ static bool load(struct task *task, struct task_info *info, uint64_t *entry)
                     MAP_READ, "info page");
 }
 
-// The thread and the capabilities that every task has.
+static bool set_time(struct task *task)
+{
+    const struct task_config *from = task->config;
+    uint64_t budget = mul_div64(boot->tsc_hz, from->budget_us, 1000000),
+             period = mul_div64(boot->tsc_hz, from->period_us, 1000000);
+
+    // Rounded down it may be a tick less than the kernel's least.
+    if (!task_check(task, sys_thread_set(task->thread, THREAD_WEIGHT, from->weight), "weight"))
+        return false;
+    return !from->budget_us ||
+           task_check((struct task *)task,
+                      sys_thread_budget(task->thread, budget ? budget : 1, period + 1, CAP_NONE, 0),
+                      "budget");
+}
+
+// The thread and the capabilities that every task has. Its time is root's to set, not its own.
 static bool create_thread(struct task *task)
 {
-    unsigned kind = task->guest == CAP_NONE ? THREAD_ACTIVE : THREAD_VCPU; // on CPU 0
+    unsigned kind = task->guest == CAP_NONE ? THREAD_ACTIVE : THREAD_VCPU;
+    unsigned cpu = task->config->host_cpu;
     uint64_t page = VCPU_PAGE_ADDRESS | (vm_virtual_apic(task->config) ? VCPU_APIC : 0);
 
+    if (cpu >= boot->cpus) {
+        snprintf(task->message, sizeof(task->message),
+                 "host-cpu is %u, and of this machine's CPUs %u run, numbered from 0", cpu,
+                 boot->cpus);
+        return false;
+    }
     return create(task, &task->thread, task->pool, OBJ_THREAD,
-                  (uint64_t[5]){task->task, kind, task->config->priority, task->guest, page},
+                  (uint64_t[5]){task->task, kind | cpu << 8, task->config->priority, task->guest,
+                                page},
                   "thread") &&
+           set_time(task) &&
            task_give(task, task->thread, TASK_SLOT_THREAD, RIGHT_CTRL, "thread") &&
            task_give(task, task->signal, TASK_SLOT_SIGNAL, RIGHT_WAIT | RIGHT_RAISE, "signal") &&
            task_give(task, root_signal, TASK_SLOT_SUPERVISOR,

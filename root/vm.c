@@ -36,9 +36,9 @@ static enum status map_ram(const struct task *task, const struct ram_block *bloc
 // it notices.
 static enum status alloc_quietly(const struct task *task, struct ram_block *block, uint64_t size)
 {
-    sys_thread_set(SLOT_THREAD, THREAD_PRIORITY, task->config->priority);
+    quiet_begin(task->config->priority);
     enum status status = ram_alloc_zeroed(block, size, LARGE);
-    sys_thread_set(SLOT_THREAD, THREAD_PRIORITY, ROOT_PRIORITY);
+    quiet_end();
     return status;
 }
 

@@ -68,6 +68,7 @@ enum rights {
     RIGHT_WAIT = 2,  // signal
     RIGHT_CREATE = 1, // pool
     RIGHT_MAP = 1,   // task, guest
+    RIGHT_SCHEDULE = 2, // thread: priority, budget, weight; needs CTRL too
     RIGHT_CTRL = 8,  // every type: destroy, revoke, derive, control
     RIGHT_ALL = 15,
     RIGHT_ONE_BIT = 1 << 4, // signal: RAISE sets only the bit in bits 5..10
@@ -106,7 +107,7 @@ enum thread_report { REPORT_STOPPED, REPORT_READY, REPORT_BLOCKED, REPORT_FAULTE
 
 enum task_op {
     TASK_READ_CAP, // w0 = slot -> w0 = capability word (0 when empty or stale), w1 = type
-    TASK_TIME,     // -> w0 = TSC ticks that its threads ran
+    TASK_TIME,     // -> w0 = TSC ticks that its threads ran, w1 = how often one of them had spent its budget
 };
 
 enum vcpu_op { VCPU_BIND };

@@ -255,6 +255,17 @@ void view_table(struct console *c, bool since_before)
               memory_text(total, c->ram_total));
 }
 
+static void view_time(struct console *c, const struct manage_reply *row)
+{
+    out_print(&c->out, "  on CPU %u", row->host_cpu);
+    if (row->priority == 0)
+        out_print(&c->out, ", weight %u", row->weight);
+    if (row->budget_us != 0)
+        out_print(&c->out, ", at most %u us in each %u us: spent %llu times", row->budget_us,
+                  row->period_us, (unsigned long long)row->overruns);
+    out_print(&c->out, "\n");
+}
+
 void view_info(struct console *c, const struct manage_reply *row)
 {
     const struct vm *vm = console_find(c, row->name);
@@ -267,6 +278,7 @@ void view_info(struct console *c, const struct manage_reply *row)
               memory_text(memory, row->memory), row->restarts);
     if (row->message[0] != '\0')
         out_print(&c->out, "  %s\n", row->message);
+    view_time(c, row);
     if (!status)
         return;
     for (unsigned i = 0; i < sizeof(status->reason); i++) {

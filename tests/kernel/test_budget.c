@@ -113,6 +113,10 @@ static void t_errors(void)
     EXPECT_STATUS(sys_thread_budget(FREE_SLOT, ms, ms, CAP_NONE, 0), ERR_CAP);
     give(SLOT_TASK, RT, N, RIGHT_ALL & ~RIGHT_CTRL);
     EXPECT_STATUS(sys_thread_budget(N, ms, ms, CAP_NONE, 0), ERR_RIGHTS);
+    give(SLOT_TASK, RT, N + 3, RIGHT_CTRL); // of the thread, not of its time
+    EXPECT_STATUS(sys_thread_budget(N + 3, 0, 0, CAP_NONE, 0), ERR_RIGHTS);
+    EXPECT_STATUS(sys_thread_set(N + 3, THREAD_PRIORITY, 1), ERR_RIGHTS);
+    EXPECT_STATUS(sys_thread_set(N + 3, THREAD_WEIGHT, 1), ERR_RIGHTS);
     give(SLOT_TASK, SIGNAL, N + 1, RIGHT_WAIT);
     EXPECT_STATUS(sys_thread_budget(RT, ms, ms, N + 1, 0), ERR_RIGHTS);
     give(SLOT_TASK, SIGNAL, N + 2, RIGHT_RAISE | RIGHT_BIT(5));
@@ -435,6 +439,9 @@ static void t_overrun(void)
     sleep_us(10 * PERIOD);
     EXPECT_EXACT(counts[3] - from >= 10 && counts[3] - from <= 11);
     EXPECT(counts[3] > from);
+    uint64_t time, overruns;
+    EXPECT_OK(sys_task_time(SLOT_TASK, &time, &overruns));
+    EXPECT(overruns >= counts[3] - from);
     EXPECT_OK(sys_destroy(RT));
     from = counts[3];
     EXPECT_OK(sys_create_signal(SLOT_POOL, GATE)); // a signal has one waiter

@@ -181,7 +181,7 @@ static void t_task_ctl(void)
     EXPECT_STATUS(sys_task_read_cap(TASK, CAP_SLOTS, &word, &type), ERR_ARG);
     EXPECT_STATUS(sys_invoke6(SYS_TASK_CTL, TASK, 2, 0, 0, 0, 0, 0, 0), ERR_ARG);
     EXPECT_STATUS(sys_invoke6(SYS_TASK_CTL, TASK, ~0ull, 0, 0, 0, 0, 0, 0), ERR_ARG);
-    EXPECT_OK(sys_task_time(TASK, &time));
+    EXPECT_OK(sys_task_time(TASK, &time, NULL));
     EXPECT_EQ(time, 0);
     EXPECT_OK(sys_task_read_cap(TASK, 1, &word, &type));
     EXPECT(word == 0 && type == OBJ_NONE);

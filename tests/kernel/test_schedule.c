@@ -165,10 +165,10 @@ static void t_donation(void)
     EXPECT_EQ(log_order[2], 21);
     // Time is charged to the caller's task.
     uint64_t before, after;
-    EXPECT_OK(sys_task_time(SLOT_TASK, &before));
+    EXPECT_OK(sys_task_time(SLOT_TASK, &before, NULL));
     m = (struct message){0, {1}};
     EXPECT_OK(sys_call(GATE, &m));
-    EXPECT_OK(sys_task_time(SLOT_TASK, &after));
+    EXPECT_OK(sys_task_time(SLOT_TASK, &after, NULL));
     EXPECT(after >= before);
 }
 

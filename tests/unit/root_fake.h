@@ -47,7 +47,7 @@ struct fake_object {
     unsigned map_count;
     uint64_t caps[CAP_SLOTS]; // object | rights << 32
     // thread
-    uint64_t start[3], kind, priority, page, guest;
+    uint64_t start[3], kind, priority, page, guest, weight, budget, period;
     uint64_t report[5];
     uint64_t bits; // signal
     unsigned fault_bit;
@@ -240,6 +240,12 @@ static enum status fake_thread_ctl(struct message *m, uint64_t slot)
         return ERR_CAP;
     if (m->label == THREAD_START)
         memcpy(thread->start, m->w, sizeof(thread->start));
+    if (m->label == THREAD_WEIGHT)
+        thread->weight = m->w[0];
+    if (m->label == THREAD_BUDGET) {
+        thread->budget = m->w[0];
+        thread->period = m->w[1];
+    }
     if (m->label == THREAD_FAULT)
         memcpy(m->w, thread->report, sizeof(thread->report));
     return OK;

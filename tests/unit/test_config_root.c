@@ -18,12 +18,14 @@
 #undef GIB
 #include "tools/config/config.h"
 
-static const char yaml[] = "system: demo\n"
-                           "vms:\n"
-                           "  open: {kernel: k, initrd: i, memory: 256M, priority: 7, pool: 1M,\n"
-                           "         cmdline: \"console=ttyS0 quiet\", on-crash: restart,\n"
-                           "         clock: 8254, apic: software, cpu: {hide: [cx16]}}\n"
-                           "  secure: {kernel: k, memory: 32G, autostart: false}\n";
+static const char yaml[] =
+    "system: demo\n"
+    "vms:\n"
+    "  open: {kernel: k, initrd: i, memory: 256M, priority: 7, pool: 1M,\n"
+    "         cmdline: \"console=ttyS0 quiet\", on-crash: restart,\n"
+    "         clock: 8254, apic: software, cpu: {hide: [cx16]}, host-cpu: 3, budget: 30%}\n"
+    "  band: {kernel: k, memory: 2M, weight: 128, budget: 3 ms, period: 1 s}\n"
+    "  secure: {kernel: k, memory: 32G, autostart: false}\n";
 
 static void test_what_is_written_is_read(void **state)
 {
@@ -37,7 +39,8 @@ static void test_what_is_written_is_read(void **state)
 
     config_read(&config, yaml, strlen(yaml), false);
     assert_int_equal(config.error_count, 0);
-    config.system.vms[0].kernel_image = config.system.vms[1].kernel_image = &kernel;
+    for (unsigned i = 0; i < 3; i++)
+        config.system.vms[i].kernel_image = &kernel;
     config.system.vms[0].initrd_image = &initrd;
     const void *dtb = dtb_write(&config, &size);
     assert_non_null(dtb);
@@ -45,10 +48,10 @@ static void test_what_is_written_is_read(void **state)
         fail_msg("root refuses it: %s", error);
 
     assert_string_equal(read.name, "demo");
-    assert_int_equal(read.count, 3);
+    assert_int_equal(read.count, 4);
     assert_int_equal(read.manager, 0);
     const struct task_config *console = &read.tasks[0], *open = &read.tasks[1],
-                             *secure = &read.tasks[2];
+                             *band = &read.tasks[2], *secure = &read.tasks[3];
     assert_string_equal(console->image, "console");
     assert_int_equal(console->priority, PRIORITY_CONSOLE);
     assert_int_equal(console->ports[0].base, 0x3F8);
@@ -72,9 +75,20 @@ static void test_what_is_written_is_read(void **state)
     assert_int_equal(open->apic, GUEST_APIC_SOFTWARE);
     assert_int_equal(open->hide, HIDE_CX16);
     assert_int_equal(open->console, 0);
+    assert_int_equal(open->host_cpu, 3);
+    assert_int_equal(open->budget_us, 3000);
+    assert_int_equal(open->period_us, 10000);
+    assert_int_equal(open->weight, 64);
+
+    assert_int_equal(band->priority, 0);
+    assert_int_equal(band->weight, 128);
+    assert_int_equal(band->budget_us, 3000);
+    assert_int_equal(band->period_us, 1000000);
 
     assert_string_equal(secure->name, "secure");
     assert_int_equal(secure->priority, PRIORITY_VM_DEFAULT);
+    assert_int_equal(secure->host_cpu, 0);
+    assert_int_equal(secure->budget_us, 0);
     assert_int_equal(secure->memory, 32 * GIB);
     assert_int_equal(secure->pool_size, 768 * KIB);
     assert_string_equal(secure->kernel, "open/kernel");

@@ -160,6 +160,19 @@ static void test_numbers(void **state)
     good_tree();
     fdt_setprop_u32(blob, node("secure"), "cpus", 2);
     refused("system.dtb: secure: cpus is out of range");
+    good_tree();
+    fdt_setprop_u32(blob, node("secure"), "host-cpu", 64);
+    refused("system.dtb: secure: host-cpu is out of range");
+    good_tree();
+    fdt_setprop_u32(blob, node("secure"), "weight", 0);
+    refused("system.dtb: secure: weight is out of range");
+    good_tree();
+    fdt_setprop_u32(blob, node("secure"), "budget-us", 3000);
+    refused("system.dtb: secure: period-us is missing");
+    fdt_setprop_u32(blob, node("secure"), "period-us", 99);
+    refused("system.dtb: secure: period-us is out of range");
+    fdt_setprop_u32(blob, node("secure"), "period-us", 2999);
+    refused("system.dtb: secure: budget-us is out of range");
 }
 
 static void test_texts(void **state)

@@ -2,7 +2,7 @@
 // What root gives to tasks, takes back, and does about faults and requests; on the fake kernel.
 // The archive holds two small programs.
 
-// links: root/task.c root/vm.c root/channel.c root/manage.c root/supervise.c
+// links: root/task.c root/vm.c root/channel.c root/manage.c root/supervise.c root/quiet.c
 // links: root/rtc.c root/ram.c root/caps.c root/image.c lib/status.c lib/ring.c
 #include "root_fake.h"
 
@@ -175,6 +175,33 @@ static void test_server(void **state)
     assert_int_equal(thread->start[0], 0x400010);
     assert_int_equal(thread->start[1], TASK_STACK_TOP);
     assert_int_equal(thread->start[2], TASK_INFO_ADDRESS);
+}
+
+// Its CPU and its time are what the entry says, and not the task's own to change.
+static void test_time(void **state)
+{
+    (void)state;
+    config.tasks[1].weight = 99;
+    start(OPEN);
+    assert_int_equal(object(OPEN->thread)->kind, THREAD_VCPU);
+    assert_int_equal(object(OPEN->thread)->weight, 99);
+    assert_int_equal(object(OPEN->thread)->budget, 0);
+    assert_int_equal(object(OPEN->thread)->period, 0);
+    assert_int_equal(object(OPEN->task)->caps[TASK_SLOT_THREAD] >> 32, RIGHT_CTRL);
+    fake_boot.cpus = 4;
+    config.tasks[2].host_cpu = 3;
+    config.tasks[2].budget_us = 3000;
+    config.tasks[2].period_us = 10000;
+    start(SECURE);
+    assert_int_equal(object(SECURE->thread)->kind, THREAD_VCPU | 3 << 8);
+    assert_int_equal(object(SECURE->thread)->budget, 3000000); // at 1 GHz
+    assert_in_range(object(SECURE->thread)->period, 10000000, 10000001);
+    task_stop(SECURE, MANAGE_STOPPED);
+    config.tasks[2].host_cpu = 4;
+    assert_false(task_start(SECURE));
+    assert_string_equal(SECURE->message,
+                        "host-cpu is 4, and of this machine's CPUs 4 run, numbered from 0");
+    assert_int_equal(SECURE->state, MANAGE_STOPPED);
 }
 
 static void test_vm(void **state)
@@ -493,6 +520,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_server, setup),
         cmocka_unit_test_setup(test_vm, setup),
+        cmocka_unit_test_setup(test_time, setup),
         cmocka_unit_test_setup(test_virtual_apic, setup),
         cmocka_unit_test_setup(test_give_back, setup),
         cmocka_unit_test_setup(test_pieces, setup),

@@ -24,9 +24,15 @@ enum {
     MAX_NAME = 24,      // bytes, without the NUL
     MAX_CMDLINE = 2047, // bytes, without the NUL: the least that Linux accepts (COMMAND_LINE_SIZE)
     PRIORITY_CONSOLE = 50,
-    PRIORITY_VM_MIN = 1,
+    PRIORITY_VM_MIN = 0, // the band that is shared by weight
     PRIORITY_VM_MAX = PRIORITY_CONSOLE - 1,
     PRIORITY_VM_DEFAULT = 20,
+    VM_HOST_CPU_MAX = 63,
+    VM_WEIGHT_MAX = 4096,
+    VM_PERIOD_DEFAULT = 10000, // microseconds
+    VM_PERIOD_MIN = 100,
+    VM_PERIOD_MAX = 10000000,
+    VM_BUDGET_MIN = 10,
 };
 
 struct mark {
@@ -74,7 +80,11 @@ struct vm {
     struct image *kernel_image, *initrd_image;
     const char *cmdline;
     uint64_t memory, pool;
-    unsigned cpus, priority;
+    unsigned cpus, host_cpu, priority;
+    unsigned weight;         // in the band; 0: not given
+    unsigned budget, period; // microseconds; budget 0: no limit
+    unsigned budget_percent; // of the period; 0: not given so
+    const struct node *priority_node, *weight_node, *budget_node, *period_node;
     bool restart, autostart;
     enum vm_clock clock;
     enum vm_apic apic;
@@ -149,6 +159,10 @@ bool value_size(struct config *config, struct node *node, uint64_t min, uint64_t
                 uint64_t multiple, uint64_t *result);
 bool value_int(struct config *config, struct node *node, unsigned min, unsigned max,
                const char *why, unsigned *result);
+// A time in microseconds: "3 ms". A percentage: "30%".
+bool value_time(struct config *config, struct node *node, unsigned min, unsigned max,
+                unsigned *result);
+bool value_percent(struct config *config, struct node *node, unsigned *result);
 bool value_bool(struct config *config, struct node *node, bool *result);
 // result: the index in the list of choices, which ends with NULL.
 bool value_choice(struct config *config, struct node *node, const char *const *choices,

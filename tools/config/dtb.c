@@ -88,6 +88,13 @@ static void write_vm(struct writer *w, const struct vm *vm)
     text(w, "kind", "vm");
     text(w, "image", "vmm");
     cell(w, "priority", vm->priority);
+    cell(w, "host-cpu", vm->host_cpu);
+    if (vm->weight)
+        cell(w, "weight", vm->weight);
+    if (vm->budget) {
+        cell(w, "budget-us", vm->budget);
+        cell(w, "period-us", vm->period);
+    }
     wide(w, "pool-size", vm->pool);
     wide(w, "memory", vm->memory);
     cell(w, "cpus", vm->cpus);

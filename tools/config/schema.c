@@ -16,12 +16,12 @@ struct field {
 // /proc/cpuinfo.
 static const char *const cpu_features[] = {"cx16", NULL};
 
-// The keys of the table, for messages; at most 16.
+// The keys of the table, for messages; at most 24.
 static const char *const *field_names(struct config *config, const struct field *fields)
 {
-    const char **names = config_alloc(config, 17 * sizeof(*names));
+    const char **names = config_alloc(config, 25 * sizeof(*names));
 
-    for (unsigned i = 0; i < 16 && fields[i].key; i++)
+    for (unsigned i = 0; i < 24 && fields[i].key; i++)
         names[i] = fields[i].key;
     return names;
 }
@@ -106,10 +106,66 @@ static void vm_cpus(struct config *config, struct node *value, void *into)
               &((struct vm *)into)->cpus);
 }
 
+static void vm_host_cpu(struct config *config, struct node *value, void *into)
+{
+    value_int(config, value, 0, VM_HOST_CPU_MAX, NULL, &((struct vm *)into)->host_cpu);
+}
+
 static void vm_priority(struct config *config, struct node *value, void *into)
 {
-    value_int(config, value, PRIORITY_VM_MIN, PRIORITY_VM_MAX,
-              "0 is for idling, 50 to 63 are for servers and root", &((struct vm *)into)->priority);
+    struct vm *vm = into;
+
+    vm->priority_node = value;
+    value_int(config, value, PRIORITY_VM_MIN, PRIORITY_VM_MAX, "50 to 63 are for servers and root",
+              &vm->priority);
+}
+
+static void vm_weight(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->weight_node = value;
+    value_int(config, value, 1, VM_WEIGHT_MAX, NULL, &vm->weight);
+}
+
+static void vm_budget(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->budget_node = value;
+    if (value->kind == NODE_SCALAR && strchr(value->text, '%'))
+        value_percent(config, value, &vm->budget_percent);
+    else
+        value_time(config, value, VM_BUDGET_MIN, VM_PERIOD_MAX, &vm->budget);
+}
+
+static void vm_period(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->period_node = value;
+    value_time(config, value, VM_PERIOD_MIN, VM_PERIOD_MAX, &vm->period);
+}
+
+// What the keys of scheduling say together.
+static void check_time(struct config *config, struct vm *vm)
+{
+    if (vm->weight_node && !vm->priority_node)
+        vm->priority = 0;
+    if (vm->weight && vm->priority)
+        report_key(config, vm->weight_node,
+                   "shares out priority 0, and the priority is %u; remove one of the two",
+                   vm->priority);
+    if (vm->period_node && !vm->budget_node)
+        report_key(config, vm->period_node, "does nothing without a budget; add the key 'budget'");
+    if (vm->budget_percent)
+        vm->budget = (unsigned)((uint64_t)vm->period * vm->budget_percent / 100);
+    if (vm->budget_percent && vm->budget < VM_BUDGET_MIN)
+        report(config, vm->budget_node, "'%u%%' of the period is less than %u us; make it longer",
+               vm->budget_percent, VM_BUDGET_MIN);
+    if (vm->budget > vm->period)
+        report(config, vm->budget_node, "%s is more than the period of %u us; make that longer",
+               quoted(config, vm->budget_node->text), vm->period);
 }
 
 static void vm_on_crash(struct config *config, struct node *value, void *into)
@@ -202,7 +258,11 @@ static void read_vm(struct config *config, struct node *node, struct vm *vm)
         {"cmdline", vm_cmdline, false},
         {"memory", vm_memory, true},
         {"cpus", vm_cpus, false},
+        {"host-cpu", vm_host_cpu, false},
         {"priority", vm_priority, false},
+        {"weight", vm_weight, false},
+        {"budget", vm_budget, false},
+        {"period", vm_period, false},
         {"on-crash", vm_on_crash, false},
         {"autostart", vm_autostart, false},
         {"clock", vm_clock, false},
@@ -220,9 +280,11 @@ static void read_vm(struct config *config, struct node *node, struct vm *vm)
         .cmdline = "",
         .cpus = 1,
         .priority = PRIORITY_VM_DEFAULT,
+        .period = VM_PERIOD_DEFAULT,
         .autostart = true,
     };
     read_map(config, node, fields, vm);
+    check_time(config, vm);
     // Kernel objects and the vmm's own tables; then, per GiB of guest memory, a page of table
     // entries for 2 MiB pages, once for the guest and once for its vmm.
     if (!vm->pool)

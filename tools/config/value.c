@@ -165,6 +165,78 @@ bool value_int(struct config *config, struct node *node, unsigned min, unsigned 
     return true;
 }
 
+static const char *time_text(struct config *config, unsigned us)
+{
+    if (us % 1000000 == 0)
+        return config_printf(config, "%u s", us / 1000000);
+    if (us % 1000 == 0)
+        return config_printf(config, "%u ms", us / 1000);
+    return config_printf(config, "%u us", us);
+}
+
+// Digits, perhaps a space, then s, ms or us.
+static bool parse_time(const char *text, uint64_t *result)
+{
+    static const struct {
+        const char *name;
+        unsigned us;
+    } units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}};
+    uint64_t value = 0;
+    const char *at = text;
+
+    for (; isdigit((unsigned char)*at) && value < 100000000; at++)
+        value = value * 10 + (uint64_t)(*at - '0');
+    if (at == text)
+        return false;
+    at += *at == ' ';
+    for (size_t i = 0; i < 3; i++)
+        if (!strcmp(at, units[i].name)) {
+            *result = value * units[i].us;
+            return true;
+        }
+    return false;
+}
+
+bool value_time(struct config *config, struct node *node, unsigned min, unsigned max,
+                unsigned *result)
+{
+    uint64_t us;
+
+    if (!is_value(config, node))
+        return false;
+    if (!parse_time(node->text, &us)) {
+        report(config, node, "%s is not a time; write for example 10 ms or 500 us",
+               quoted(config, node->text));
+        return false;
+    }
+    if (us < min || us > max) {
+        report(config, node, "%s is outside %s to %s", quoted(config, node->text),
+               time_text(config, min), time_text(config, max));
+        return false;
+    }
+    *result = (unsigned)us;
+    return true;
+}
+
+bool value_percent(struct config *config, struct node *node, unsigned *result)
+{
+    unsigned value = 0;
+    const char *at = node->text;
+
+    if (!is_value(config, node))
+        return false;
+    for (; isdigit((unsigned char)*at) && value < 1000; at++)
+        value = value * 10 + (unsigned)(*at - '0');
+    at += *at == ' ';
+    if (strcmp(at, "%") != 0 || value < 1 || value > 100) {
+        report(config, node, "%s is not a share; write 1%% to 100%%, or a time",
+               quoted(config, node->text));
+        return false;
+    }
+    *result = value;
+    return true;
+}
+
 bool value_bool(struct config *config, struct node *node, bool *result)
 {
     if (!is_value(config, node))

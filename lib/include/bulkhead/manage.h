@@ -61,9 +61,13 @@ struct manage_reply {
     uint32_t state; // enum manage_state
     uint32_t priority;
     uint32_t restarts;
+    uint32_t host_cpu; // that its thread runs on
+    uint32_t weight;   // its share of priority 0
     uint32_t reserved;
-    uint64_t memory;   // bytes that it owns: guest RAM, pool, image
-    uint64_t value;    // TSC ticks that it ran
-    char message[104]; // NUL-terminated text without a newline; may be empty
+    uint32_t budget_us, period_us; // of CPU time, microseconds; 0, 0: no limit
+    uint64_t overruns;             // how often the budget was spent
+    uint64_t memory;               // bytes that it owns: guest RAM, pool, image
+    uint64_t value;                // TSC ticks that it ran
+    char message[104];             // NUL-terminated text without a newline; may be empty
 };
-_Static_assert(sizeof(struct manage_reply) == 184, "the format is shared between tasks");
+_Static_assert(sizeof(struct manage_reply) == 208, "the format is shared between tasks");

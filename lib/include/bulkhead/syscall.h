@@ -231,13 +231,16 @@ SYS_STUB sys_thread_budget(unsigned thread, uint64_t budget, uint64_t period, un
     return sys_invoke6(SYS_THREAD_CTL, thread, THREAD_BUDGET, budget, period, signal, bit, 0, 0);
 }
 
-// *ticks: TSC ticks that the task's threads ran; 0 on error.
-SYS_STUB sys_task_time(unsigned task, uint64_t *ticks)
+// *ticks: TSC ticks that the task's threads ran; *overruns: how often one of them had spent its
+// budget, or NULL; 0 on error.
+SYS_STUB sys_task_time(unsigned task, uint64_t *ticks, uint64_t *overruns)
 {
     struct message message = {TASK_TIME, {0}};
     enum status status = sys_invoke(SYS_TASK_CTL | (uint64_t)task << 16, &message, NULL);
 
     *ticks = status == OK ? message.w[0] : 0;
+    if (overruns)
+        *overruns = status == OK ? message.w[1] : 0;
     return status;
 }
 

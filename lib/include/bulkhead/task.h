@@ -32,7 +32,7 @@
 enum task_slot {
     TASK_SLOT_NULL,
     TASK_SLOT_SIGNAL,     // its signal: WAIT, RAISE
-    TASK_SLOT_THREAD,     // its main thread: CTRL (bind a signal to the vCPU, set FS base, priority up to its ceiling)
+    TASK_SLOT_THREAD,     // its main thread: CTRL (bind a signal to the vCPU, set FS base), not SCHEDULE
     TASK_SLOT_SUPERVISOR, // root's signal, RAISE of one bit: "look at my status page" (and at the management channel)
     TASK_SLOT_PEER,       // channel n: the peer's signal at TASK_SLOT_PEER + n, RAISE of one bit
     TASK_SLOT_IRQ = TASK_SLOT_PEER + 32, // interrupt n at TASK_SLOT_IRQ + n: CTRL
