@@ -269,7 +269,7 @@ void fire_step(struct driver *d)
         count(d, SYS_WAIT, sys_wait(pick(d, OBJ_SIGNAL), fire_tsc() + (r >> 8) % 5000, &bits));
         break;
     case 28: // a gate's worker may keep its caller for ever; whoever has none is told at once
-        count(d, SYS_TASK_CTL, sys_task_time(task, &bits));
+        count(d, SYS_TASK_CTL, sys_task_time(task, &bits, NULL));
         break;
     default: // the victims' turn
         sys_wait(S_SLEEP + d->cpu, fire_tsc() + (r >> 8) % (boot->tsc_hz / 5000), &bits);
