@@ -275,7 +275,7 @@ static void t_guest(void)
     EXPECT_SHARE(GUEST_COUNT, 2000, 1);
     EXPECT_SHARE(0, 3000, 1);
     EXPECT_EXACT(share[1] > 4900);
-    EXPECT(share[GUEST_COUNT]);
+    EXPECT_EXACT(share[GUEST_COUNT]);
     // Without a budget it takes all; below the others, what they leave.
     EXPECT_OK(budget(VCPU, 0, 0));
     measure(2);
@@ -313,7 +313,7 @@ static void t_naps(void)
         EXPECT_OK(budget(RT, 3 * PERIOD / 10, PERIOD));
         measure(10);
         to = counts[0];
-        EXPECT(to > from);
+        EXPECT_EXACT(to > from);
         EXPECT_EXACT(share[1] >= 6890 && share[1] < 8000);
         if (clock_is_exact() && (share[1] < 6890 || share[1] >= 8000))
             ktest_log("naps of %u us: it left %lu", naps[i], share[1]);
@@ -372,7 +372,7 @@ static void t_donated(void)
     EXPECT_OK(budget(CLIENT, 3 * PERIOD / 10, PERIOD));
     measure(10);
     EXPECT_SHARE(1, 7000, 1);
-    EXPECT(served[0] > 0);
+    EXPECT_EXACT(served[0] > 0);
     EXPECT_OK(sys_destroy(CLIENT));
     // The same for a call that does not end.
     start(CLIENT, 30, endless_client, 0);
@@ -437,7 +437,7 @@ static void t_overrun(void)
     uint64_t from = counts[3];
     sleep_us(10 * PERIOD);
     EXPECT_EXACT(counts[3] - from >= 10 && counts[3] - from <= 11);
-    EXPECT(counts[3] > from);
+    EXPECT_EXACT(counts[3] > from);
     uint64_t time, overruns;
     EXPECT_OK(sys_task_time(SLOT_TASK, &time, &overruns));
     EXPECT(overruns >= counts[3] - from);
@@ -475,12 +475,12 @@ static void t_changes(void)
     sleep_us(3000);
     EXPECT_EXACT(counts[0] == spent);
     sleep_us(200000);
-    EXPECT(counts[0] > spent); // nor is it lost
+    EXPECT_EXACT(counts[0] > spent); // nor is it lost
     sleep_us(3000);
     spent = counts[0];
     EXPECT_OK(budget(RT, 0, 0)); // no limit any more: at once
     sleep_us(1000);
-    EXPECT(counts[0] > spent);
+    EXPECT_EXACT(counts[0] > spent);
     EXPECT_OK(budget(RT, 1000, 200000));
     sleep_us(3000);
     EXPECT_OK(sys_destroy(RT)); // while it waits
@@ -518,7 +518,7 @@ static void t_weights(void)
     measure(60); // turns are slices of 10 ms: exact within one of them
     EXPECT_SHARE(0, 2500, 7);
     EXPECT_SHARE(1, 7500, 3);
-    EXPECT(share[0] && share[1]);
+    EXPECT_EXACT(share[0] && share[1]);
     EXPECT_OK(thread_new(N + 2, SLOT_TASK, THREAD_ACTIVE, 0, spin, 2));
     EXPECT_OK(sys_thread_set(N + 2, THREAD_WEIGHT, 4 * WEIGHT_DEFAULT));
     measure(60);
