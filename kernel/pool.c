@@ -100,7 +100,7 @@ void *pool_alloc(struct pool *pool, size_t size)
             push(&list, (char *)block + (at -= class_size[class]));
         pool->free[class] = list;
     }
-    return block ? memset(block, 0, class_size[class]) : NULL;
+    return block ? memset(block, 0, size) : NULL;
 }
 
 void pool_free(struct pool *pool, void *block, size_t size)

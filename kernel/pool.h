@@ -23,7 +23,7 @@ struct pool {
     uint32_t clean_count;
 };
 
-// A zeroed block of at least `size` bytes (<= PAGE_SIZE; a page is page-aligned), or NULL. Time is constant but for the
+// A block with `size` zeroed bytes (<= PAGE_SIZE; a page is page-aligned), or NULL. Time is constant but for the
 // zeroing, which a page that was scrubbed before does not need.
 void *pool_alloc(struct pool *pool, size_t size);
 

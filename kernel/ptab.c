@@ -115,6 +115,21 @@ static uint64_t *find(const struct ptab *ptab, uint64_t address, unsigned *level
     }
 }
 
+enum status ptab_reserve(struct ptab *ptab, uint64_t address, bool *again)
+{
+    unsigned level;
+    uint64_t *entry = find(ptab, address, &level), *lower = NULL;
+
+    *again = level;
+    if (is_present(ptab, *entry))
+        return ERR_OVERLAP;
+    if (level && !(lower = pool_alloc(ptab->pool, PAGE_SIZE)))
+        return ERR_MEMORY;
+    if (level)
+        set(entry, virt_to_phys(lower) | ptab->format->table);
+    return OK;
+}
+
 uint64_t ptab_unmap(struct ptab *ptab, uint64_t address, uint64_t size, unsigned steps)
 {
     uint64_t end = address + size;

@@ -37,6 +37,9 @@ struct ptab_result {
 // which may be nowhere; tables made on the way stay for the next call. Errors: ERR_MEMORY.
 struct ptab_result ptab_map(struct ptab *ptab, uint64_t address, uint64_t physical, uint64_t size, unsigned rights,
                             bool device, unsigned steps);
+// Makes one of the tables that ptab_map of a page at `address` needs, *again when there was one to make. Errors:
+// ERR_OVERLAP (something is mapped there), ERR_MEMORY.
+enum status ptab_reserve(struct ptab *ptab, uint64_t address, bool *again);
 // Clears at most `steps` entries, from the end, and returns the bytes that are left; a large page that the range covers
 // in part must have been split before. Empty tables stay.
 uint64_t ptab_unmap(struct ptab *ptab, uint64_t address, uint64_t size, unsigned steps);

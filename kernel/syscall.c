@@ -138,13 +138,20 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
         return ERR_ARG;
     if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC) || c->w[4] >= USER_END))
         return ERR_RANGE;
+    for (bool again = guest; again;) { // bound: levels; so that the vCPU page needs no table later
+        status = ptab_reserve(&task->space.ptab, c->w[4] & -PAGE_SIZE, &again);
+        if (status != OK)
+            return status;
+        if (again)
+            preemption_point();
+    }
     if (guest) {
         scrub(pool, VCPU_PAGES);
-        scrub(task->space.ptab.pool, 6);  // tables for the vCPU page and the APIC's
         scrub(guest->space.ptab.pool, 4); // its APIC page, and tables for it
     }
     status = thread_create(pool, task, kind, cpu, c->w[2], (struct thread **)out);
     if (status == OK && guest) {
+        arch_preempt_point(); // interrupts only: a restart would lose the thread
         status = arch_vcpu_create((struct thread *)*out, guest, c->w[4]);
         if (status != OK)
             thread_free((struct thread *)*out);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // links: kernel/cpu.c kernel/check.c kernel/check_thread.c kernel/object.c kernel/pool.c kernel/mem.c kernel/ptab.c kernel/space.c kernel/thread.c kernel/ipc.c kernel/signal.c kernel/sched.c kernel/irq.c kernel/destroy.c kernel/syscall.c kernel/heap.c
 // Attacks on the kernel core that once worked, one test each.
-#include "kernel_host.h"
+#include "kernel_check.h"
 
 #define R               root_thread
 #define CALL_OK(t, ...) assert_int_equal(SYS(t, __VA_ARGS__), OK)
@@ -345,6 +345,72 @@ static void cancelled_worker_keeps_no_time(void **state)
     assert_int_equal(R->regs.rsi, 7);
 }
 
+// Executes a call that is restarted at every preemption point; how often it was.
+static unsigned restarted(uint64_t op, uint64_t slot, uint64_t label, const uint64_t w[6])
+{
+    for (unsigned n = 0;; n++) {
+        const uint64_t rip = R->regs.rip;
+        preempt_now = true;
+        sys_raw(R, op, slot, n ? R->regs.rsi : label, w);
+        assert_true(n < 1000);
+        check_kernel(true);
+        if (R->regs.rip == rip)
+            return n;
+        R->regs.rip = rip;
+    }
+}
+
+// What each step achieved must stay, or a call that is preempted often never ends.
+static void every_call_comes_to_its_end(void **state)
+{
+    (void)state;
+    const uint64_t a = 0x40000000, b = 0x80000000;
+    // Many children and many ranges, so that searches take several steps.
+    for (unsigned i = 0; i < 200; i++) {
+        create(OBJ_MEM, 30, SLOT_RAM, (i * 7 % 200) * 8192, 4096, 0);
+        CALL_OK(R, CAP_DROP, SLOT_TASK, 0, 30);
+    }
+    create(OBJ_MEM, 20, SLOT_RAM, 32 << 20, 8 << 20, 0);
+    for (unsigned i = 0; i < 200; i++)
+        CALL_OK(R, MAP, SLOT_TASK, 20, 0, a + (i * 7 % 200) * 8192, 4096, MAP_READ);
+    const uint64_t first[6] = {SLOT_RAM, 4096, 4096}, last[6] = {SLOT_RAM, 399 * 4096, 4096};
+    assert_true(restarted(SYS_CREATE, SLOT_POOL, OBJ_MEM | 31 << 16, first) > 1);
+    assert_int_equal(R->regs.rax, OK);
+    assert_true(restarted(SYS_CREATE, SLOT_POOL, OBJ_MEM | 32 << 16, last) > 1);
+    assert_int_equal(R->regs.rax, OK);
+    // No child of a mem that is mapped 200 times.
+    const uint64_t mapped[6] = {20, 4096, 4096}, taken[6] = {20, 0, 4096};
+    assert_true(restarted(SYS_CREATE, SLOT_POOL, OBJ_MEM | 33 << 16, mapped) > 1);
+    assert_int_equal(R->regs.rax, OK);
+    restarted(SYS_CREATE, SLOT_POOL, OBJ_MEM | 34 << 16, taken);
+    assert_int_equal(R->regs.rax, ERR_OVERLAP);
+    assert_true(restarted(SYS_UNMAP, SLOT_TASK, 0, (const uint64_t[6]){a, 400 << 12}) > 200);
+    assert_int_equal(R->regs.rax, OK);
+    assert_int_equal(root_task->space.record_count, 0);
+    // A 2 MiB page is cut at both ends; a task and the first ports are made.
+    restarted(SYS_MAP, SLOT_TASK, 20, (const uint64_t[6]){2 << 20, b, 2 << 20, MAP_READ});
+    uint64_t size;
+    ptab_lookup(&root_task->space.ptab, b, &size);
+    assert_int_equal(size, 2 << 20);
+    assert_true(restarted(SYS_UNMAP, SLOT_TASK, 0, (const uint64_t[6]){b + 4096, 4096}) > 8);
+    assert_int_equal(root_task->space.record_count, 2);
+    ptab_lookup(&root_task->space.ptab, b, &size);
+    assert_int_equal(size, 4096);
+    restarted(SYS_CREATE, SLOT_POOL, OBJ_TASK | 35 << 16, (const uint64_t[6]){CAP_NONE});
+    assert_int_equal(R->regs.rax, OK);
+    restarted(SYS_MAP, 35, SLOT_PORTS, (const uint64_t[6]){0, 0, 65536, MAP_READ});
+    assert_int_equal(R->regs.rax, OK);
+    assert_true(host_ports[0] && host_ports[65535]);
+    restarted(SYS_DESTROY, 35, 0, (const uint64_t[6]){0});
+    assert_false(host_ports[0] || host_ports[65535]);
+    // Each byte of a log message goes out once, whatever interrupts it.
+    host_log_length = 0;
+    restarted(SYS_LOG, 0, 5, (const uint64_t[6]){0x0a6f6c0a68});
+    assert_int_equal(R->regs.rax, OK);
+    assert_int_equal(host_log_length, 7);
+    assert_memory_equal(host_log, "h\r\nlo\r\n", 7);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
@@ -363,6 +429,7 @@ int main(void)
         T(many_timers),
         T(wait_without_deadline),
         T(bounded_lists),
+        T(every_call_comes_to_its_end),
     };
     return cmocka_run_group_tests_name("kernel: attacks", tests, NULL, NULL);
 }
