@@ -73,10 +73,10 @@ static void vcpu_unmap(struct vcpu *v)
     struct space *task = &v->thread->task->space;
     uint64_t size;
 
-    for (unsigned i = 0; i < 2; i++) { // bound: 2
+    for (unsigned i = 0; i < 2 && pages[i]; i++) { // bound: 2
         uint64_t address = v->page_address + i * PAGE_SIZE, leaf = ptab_lookup(&task->ptab, address, &size);
         // Only what still is that page: the task may have unmapped it and put something of its own there.
-        if (pages[i] && leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[i]))
+        if (leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[i]))
             ptab_unmap(&task->ptab, address, PAGE_SIZE, 1);
     }
 }
