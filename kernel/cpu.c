@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Between CPUs: the inbox, one list per CPU that others push to without a lock; and the round, one at a time.
+#include "debug.h"
 #include "sched.h"
 #include "signal.h"
 
@@ -31,6 +32,7 @@ void cpu_post(struct object *object, struct cpu *to)
     do // bound: CPUs that post at this moment, each of which gets on when this one does not
         object->inbox = next ? next : INBOX_END;
     while (!__atomic_compare_exchange_n(&to->inbox, &next, object, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    trace(post, to->number, object->slot, object->type, !next);
     if (!next)
         arch_ipi(to); // else one is on its way
 }
@@ -103,6 +105,7 @@ static uint64_t other_cpus(void)
 static bool round_begin(struct object *object, uint64_t others)
 {
     round.object = object;
+    trace(round, object->slot, object->type, round.flush, others);
     round_part(this_cpu(), object);
     __atomic_store_n(&round.pending, others, __ATOMIC_SEQ_CST);
     for (unsigned i = 1; i < arch_cpu_count(); i++) // bound: CPUs
@@ -150,6 +153,7 @@ void cpu_interrupt(void)
     }
     if (__atomic_load_n(&round.pending, __ATOMIC_SEQ_CST) & bit) {
         round_part(cpu, round.object);
+        trace(answer, round.object->slot, round.object->type, round.flush, round.pending);
         if (!__atomic_and_fetch(&round.pending, ~bit, __ATOMIC_SEQ_CST))
             arch_ipi(arch_cpu(0));
     }

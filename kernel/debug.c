@@ -18,10 +18,6 @@ static struct {
     char text[NAME_SIZE];
 } names[NAMES];
 
-static const char *const types[OBJ_COUNT] = {
-    [OBJ_POOL] = "pool", [OBJ_MEM] = "mem", [OBJ_TASK] = "task",     [OBJ_GUEST] = "guest",   [OBJ_THREAD] = "thread",
-    [OBJ_GATE] = "gate", [OBJ_IRQ] = "irq", [OBJ_SIGNAL] = "signal", [OBJ_DEVICE] = "device", [OBJ_HW] = "hw"};
-
 void debug_table(const struct slot *table, uint32_t count)
 {
     slots = table;
@@ -68,15 +64,6 @@ static void put_number(uint64_t value, unsigned base)
     arch_log(digits + n, sizeof(digits) - n);
 }
 
-static void put_object(const struct object *object)
-{
-    if (!object)
-        return put_text("-");
-    put_number(object->slot, 10);
-    if (*debug_name(object))
-        say("(%s)", P(debug_name(object)));
-}
-
 void debug_say(const char *format, const uint64_t *arguments)
 {
     for (; *format; format++) { // bound: the format
@@ -95,8 +82,14 @@ void debug_say(const char *format, const uint64_t *arguments)
         case 'x':
             put_number(value, 16);
             break;
-        case 'o':
-            put_object((const struct object *)value);
+        case 'o': {
+            const struct object *object = (const struct object *)value;
+            if (object)
+                put_number(object->slot, 10);
+            put_text(object ? *debug_name(object) ? "(" : "" : "-");
+            put_text(object ? debug_name(object) : "");
+            put_text(object && *debug_name(object) ? ")" : "");
+        }
         }
     }
 }
@@ -115,31 +108,19 @@ static uint64_t next_slot(uint64_t slot)
 
 static uint64_t list(const char *argument, uint64_t slot)
 {
-    unsigned type = OBJ_COUNT - 1;
+    bool named = same(argument, "named");
+    unsigned type = named ? OBJ_NONE : OBJ_COUNT - 1;
 
-    while (type && !(types[type] && same(types[type], argument))) // bound: OBJ_COUNT
+    while (type && !(debug_types[type].name && same(debug_types[type].name, argument))) // bound: OBJ_COUNT
         type--;
-    if (!type) {
-        say("list TYPE: pool mem task guest thread gate signal irq hw\n");
+    if (!type && !named) {
+        say("list pool, mem, task, guest, thread, gate, signal, irq, or named: those with a name\n");
         return 0;
     }
     for (unsigned n = 0; n < SCAN && slot < slot_count; n++) {
         const struct object *object = debug_object(slot++);
-        if (object && object->type == type) {
+        if (object && (named ? *debug_name(object) != 0 : object->type == type)) {
             debug_line(object);
-            break;
-        }
-    }
-    return next_slot(slot);
-}
-
-static uint64_t list_names(const char *argument, uint64_t slot)
-{
-    (void)argument;
-    for (unsigned n = 0; n < SCAN && slot < slot_count; n++) {
-        const struct object *object = debug_object(slot++);
-        if (object && *debug_name(object)) {
-            say("@name %d %s %s\n", object->slot, P(types[object->type]), P(debug_name(object)));
             break;
         }
     }
@@ -245,9 +226,8 @@ static const struct command {
     uint64_t (*step)(const char *argument, uint64_t cursor);
 } commands[] = {
     {"help", "", "this list", help},
-    {"list", "TYPE", "a line about each pool mem task guest thread gate signal irq", list},
+    {"list", "TYPE", "a line about each of pool mem task guest thread gate signal irq named", list},
     {"show", "SLOT|NAME", "all about an object", show},
-    {"names", "", "objects that have a name", list_names},
     {"cpus", "", "what each CPU does", cpus},
     {"ready", "", "the ready queues", ready},
     {"trace", "[COUNT]", "the last records of each CPU; ./bulkhead trace reads them", trace_dump},

@@ -23,7 +23,11 @@ void debug_crash(void);                        // writes the report
 void debug_say(const char *format, const uint64_t *arguments);
 const char *debug_name(const struct object *object); // "" when it has none
 struct object *debug_object(uint32_t slot);          // NULL: the slot is empty or out of range
-void debug_line(const struct object *object);        // one line about an object
+extern const struct debug_type {
+    const char *name;
+    void (*line)(const struct object *object); // the end of the line
+} debug_types[OBJ_COUNT];
+void debug_line(const struct object *object); // one line about an object
 // More about it: a piece per call. Gives the cursor of the next piece, 0 behind the last.
 uint64_t debug_detail(const struct object *object, uint64_t cursor);
 void debug_record(const struct trace_record *record);

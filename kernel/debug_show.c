@@ -37,8 +37,9 @@ static void thread_line(const struct object *object)
 {
     const struct thread *t = (const struct thread *)object;
 
-    say("%s %s flags 0x%x priority %d cpu %d task %o time %d%s", P(thread_kinds[t->kind]), P(states[t->state & 7]),
-        t->state & ~STATE_MASK, t->priority, t->cpu->number, P(t->task), t->time, P(t->queued ? " queued" : ""));
+    say("%s %s flags 0x%x priority %d home %d cpu %d task %o time %d%s", P(thread_kinds[t->kind]),
+        P(states[t->state & 7]), t->state & ~STATE_MASK, t->priority, t->home, t->cpu->number, P(t->task), t->time,
+        P(t->queued ? " queued" : ""));
 }
 
 static void gate_line(const struct object *object)
@@ -66,21 +67,20 @@ static void irq_line(const struct object *object)
         P(cap_object(i->signal)), i->bit, i->count, P(i->masked ? " masked" : ""));
 }
 
+// clang-format off
+const struct debug_type debug_types[OBJ_COUNT] = {
+    [OBJ_POOL] = {"pool", pool_line}, [OBJ_MEM] = {"mem", mem_line}, [OBJ_TASK] = {"task", space_line},
+    [OBJ_GUEST] = {"guest", space_line}, [OBJ_THREAD] = {"thread", thread_line}, [OBJ_GATE] = {"gate", gate_line},
+    [OBJ_SIGNAL] = {"signal", signal_line}, [OBJ_IRQ] = {"irq", irq_line}};
+// clang-format on
+
 void debug_line(const struct object *object)
 {
-    static const struct {
-        const char *name;
-        void (*line)(const struct object *object);
-    } types[OBJ_COUNT] = {
-        [OBJ_POOL] = {"pool", pool_line},    [OBJ_MEM] = {"mem", mem_line},          [OBJ_TASK] = {"task", space_line},
-        [OBJ_GUEST] = {"guest", space_line}, [OBJ_THREAD] = {"thread", thread_line}, [OBJ_GATE] = {"gate", gate_line},
-        [OBJ_IRQ] = {"irq", irq_line},       [OBJ_SIGNAL] = {"signal", signal_line},
-    };
+    const struct debug_type *type = &debug_types[object->type];
 
-    say("%o %s in pool %o%s ", P(object), P(types[object->type].name ?: "hw"), P(object->pool),
-        P(object->dying ? " dying" : ""));
-    if (types[object->type].line)
-        types[object->type].line(object);
+    say("%o %s in pool %o%s ", P(object), P(type->name ?: "hw"), P(object->pool), P(object->dying ? " dying" : ""));
+    if (type->line)
+        type->line(object);
     say("\n");
 }
 

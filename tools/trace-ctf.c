@@ -2,9 +2,9 @@
 // Makes a trace in the Common Trace Format (version 1.8.3, which babeltrace2 and Trace Compass
 // read) of what a kernel made with DEBUG=2 wrote to its log:
 //     trace-ctf DIRECTORY < LOG
-// The log may hold anything; three kinds of lines count, wherever in a line they begin:
+// The log may hold anything; three kinds of lines count, wherever they begin:
 //     @tsc HZ CPUS                             frequency of the time stamps
-//     @name SLOT TYPE NAME                     name of an object
+//     SLOT(NAME) TYPE in pool                  a line about an object; not within a line
 //     @trace CPU TIME EVENT A B C D            a record (kernel/trace.h), hexadecimal
 // Records that occur twice, as in a dump and a crash report behind it, are written once.
 #define _GNU_SOURCE
@@ -81,10 +81,11 @@ static bool read_line(struct trace *trace, const char *line)
     char type[32], name[64];
     unsigned slot, cpu, event, a, b, c, cpus;
     unsigned long long time, d, hz;
+    int end = 0;
 
     if ((at = strstr(line, "@tsc ")) && sscanf(at, "@tsc %llu %u", &hz, &cpus) == 2 && hz != 0)
         trace->hz = hz;
-    if ((at = strstr(line, "@name ")) && sscanf(at, "@name %u %31s %63s", &slot, type, name) == 3)
+    if (sscanf(line, "%u(%63[^) ]) %31s in pool%n", &slot, name, type, &end) == 3 && end > 0)
         add_name(trace, slot, type, name);
     if ((at = strstr(line, "@trace ")) &&
         sscanf(at, "@trace %x %llx %x %x %x %x %llx", &cpu, &time, &event, &a, &b, &c, &d) == 7) {

@@ -17,7 +17,7 @@ def main():
         with Machine("qemu", iso, memory=int(memory), cpus=int(cpus), log=log) as m:
             m.expect(PROMPT, 180)
             m.quiet(int(seconds))
-            for command in ("names", "trace"):
+            for command in ("list named", "trace"):
                 m.send(f"kernel {command}\r")
                 m.expect(rf"kernel {command}")
                 m.expect(PROMPT, 120)

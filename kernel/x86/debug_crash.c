@@ -19,12 +19,15 @@ void debug_exception(const struct regs *from)
 
 static void registers(void)
 {
-    static const char *const names[] = {"r15", "r14", "r13", "r12", "r11", "r10",   "r9",  "r8", "rbp",    "rdi", "rsi",
-                                        "rdx", "rcx", "rbx", "rax", "vec", "error", "rip", "cs", "rflags", "rsp", "ss"};
+    // clang-format off
+    static const char *const names[] = {
+        "r15", "r14", "r13", "r12", "r11", "r10", "r9", "r8", "rbp", "rdi", "rsi", "rdx", "rcx", "rbx", "rax", "vec", "error",
+        "rip", "cs", "rflags", "rsp", "ss"};
+    // clang-format on
 
     _Static_assert(sizeof(regs) == 8 * sizeof(names) / sizeof(*names), "a name for each register");
     for (unsigned i = 0; i < sizeof(regs) / 8; i++)
-        log_hex(i % 3 ? names[i] : names[i], ((const uint64_t *)&regs)[i]), log_text(i % 3 == 2 ? "\n" : "  ");
+        log_hex(names[i], ((const uint64_t *)&regs)[i]), log_text(i % 3 == 2 ? "\n" : "  ");
     log_hex("\ncr0", read_cr0());
     log_hex("  cr2", read_cr2());
     log_hex("\ncr3", read_cr3());
@@ -49,12 +52,9 @@ static void backtrace(uint64_t rip, uint64_t frame)
         log_text("\n");
         if (!on_stack(frame))
             break;
-        const uint64_t *link = (const uint64_t *)frame;
-        rip = link[1];
-        if (link[0] <= frame)
-            frame = 0;
-        else
-            frame = link[0];
+        rip = ((const uint64_t *)frame)[1];
+        uint64_t next = *(const uint64_t *)frame;
+        frame = next > frame ? next : 0;
     }
 }
 

@@ -67,8 +67,10 @@ static void names_are_quoted(void **state)
     FILE *f = open_memstream(&text, &size);
 
     (void)state;
-    read_text((const char *const[]){"@name 5 thread o\"p\\en", "@name 5 thread open",
-                                    "@name 6 task a\"b", "@name 0 task none", NULL});
+    read_text((const char *const[]){"5(o\"p) thread in pool 1(root)", "5(open) thread in pool 4",
+                                    "  capability 3: rights 0xf 7(x) task in pool 1",
+                                    "8(y) task on paper", "6(a\"b) task in pool 1",
+                                    "0(none) task in pool 1", NULL});
     assert_int_equal(trace.name_count, 2);
     print_metadata(f, &trace);
     fclose(f);
