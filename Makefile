@@ -43,7 +43,7 @@ all: $(O)/bulkhead.elf $(TASKS) $(O)/initrd tools
 
 # ---- kernel
 # The paths whose instructions are counted are compiled for speed, all else for size.
-KHOT    := $(addprefix kernel/,sched.c signal.c ipc.c object.c syscall.c x86/return.c x86/vcpu.c x86/interrupt.c x86/svm/svm.c x86/vmx/run.c)
+KHOT    := $(addprefix kernel/,sched.c signal.c ipc.c object.c x86/return.c x86/vcpu.c x86/interrupt.c x86/svm/svm.c x86/vmx/run.c)
 $(O)/k/%.o: %.c $(O)/k/offsets.h
 	@mkdir -p $(@D)
 	$(CC) $(KFLAGS) $(if $(filter $<,$(KHOT)),,-Os) -I$(O)/k -c $< -o $@

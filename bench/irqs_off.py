@@ -6,7 +6,7 @@ As a program: irqs_off.py LIMIT FILE, which bench/irqs_off.c wrote; one line of 
 import re
 import sys
 
-VECTOR_TIMER = 224
+VECTOR_TIMER = 192
 
 
 def name_of(what):

@@ -17,6 +17,8 @@
 #define APIC_CURRENT   0x390
 #define APIC_DIVIDE    0x3e0
 #define ICR_ASSERT     (1u << 14)
+#define ICR_NMI        (4u << 8)
+#define ICR_OTHERS     (3u << 18)
 #define MASKED         (1u << 16)
 #define TSC_DEADLINE   (2u << 17)
 
@@ -82,6 +84,11 @@ void apic_send(uint32_t id, uint32_t command)
 void arch_ipi(struct cpu *cpu)
 {
     apic_send(cpu->apic_id, ICR_ASSERT | VECTOR_IPI);
+}
+
+void apic_stop_others(void)
+{
+    apic_send(0, ICR_ASSERT | ICR_NMI | ICR_OTHERS);
 }
 
 // One measurement against channel 2 of the 8254, gated by port 0x61: 20 ms, without interrupts. Its error is returned:

@@ -10,9 +10,10 @@ struct irq;
 
 #define VECTOR_GSI      0x30
 #define GSI_MAX         0x90
-#define VECTOR_TIMER    0xe0
-#define VECTOR_IPI      0xf0
-#define VECTOR_SPURIOUS 0xff
+#define VECTOR_TIMER    0xc0
+#define VECTOR_IPI      0xc8
+#define VECTOR_SPURIOUS 0xcf
+#define VECTOR_COUNT    0xd0 // those above share the stub of an unused one
 #define IOAPIC_MAX      8
 
 static inline void apic_eoi(void)
@@ -28,6 +29,7 @@ void apic_timer_mode(void);
 uint32_t apic_id(void);
 // Sends an interprocessor interrupt: `command` is the ICR's low half. Interrupts are off.
 void apic_send(uint32_t id, uint32_t command);
+void apic_stop_others(void); // an NMI to each other CPU, which stops when `panicking`
 // Measures the TSC and the timer against the 8254: sets tsc_hz. Some 40 ms, interrupts off; at boot only.
 void apic_timer_calibrate(void);
 void pic_disable(void);

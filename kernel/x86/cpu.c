@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Set-up of one CPU: descriptor tables, control registers, system-call MSRs.
 #include "cpu.h"
+#include "apic.h"
 #include "domain.h"
 #include "virt.h"
 
@@ -42,7 +43,7 @@ void features_init(void)
 
 static void set_gate(unsigned vector, unsigned ist)
 {
-    uint64_t entry = (uint64_t)vectors + 16 * vector;
+    uint64_t entry = (uint64_t)vectors + 16 * (vector < VECTOR_COUNT ? vector : VECTOR_COUNT - 2);
 
     idt[vector] = (struct idt_entry){.offset0 = entry,
                                      .selector = SEL_KERNEL_CS,

@@ -255,7 +255,7 @@ interrupt_ist:
     .global vectors
 vectors:
     .set n, 0
-    .rept 256
+    .rept 0xd0                      // VECTOR_COUNT
     vector n
     .set n, n + 1
     .endr

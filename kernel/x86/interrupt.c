@@ -84,6 +84,8 @@ void interrupt_critical(struct regs *regs)
         regs->rflags &= ~(1ull << 8);
         return;
     case 2: // HAZARD: an NMI may come at any instruction, also inside of a data structure's change: nothing is touched
+        while (panicking) // another CPU found a bug: this one must not go on with what is broken
+            asm volatile("hlt");
         return;
     case 18:
         debug_exception(regs);

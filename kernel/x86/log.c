@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Log and panic.
+#include "apic.h"
 #include "log.h"
 #include "../arch.h"
 #include "../cpu.h"
@@ -86,8 +87,12 @@ enum status arch_hw_ctl(uint64_t op, uint64_t words[6])
     }
 }
 
+bool panicking;
+
 void panic(const char *what, uint64_t value)
 {
+    if (arch_cpu_count() > 1 && !__atomic_exchange_n(&panicking, true, __ATOMIC_SEQ_CST))
+        apic_stop_others();
     log_hex("\n*** bulkhead kernel stopped on CPU", this_cpu()->number);
     log_text("\n");
     log_hex(what, value);

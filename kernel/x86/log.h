@@ -2,7 +2,10 @@
 // The kernel's own words: COM1 by polling, until the console server takes the line over; then only panics.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+
+extern bool panicking; // a CPU stopped the machine
 
 void log_init(void);
 void log_text(const char *text);

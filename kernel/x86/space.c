@@ -122,7 +122,7 @@ void arch_space_flush(struct space *space)
 
 void arch_space_leave(struct space *space)
 {
-    if (space->obj.type == OBJ_GUEST)
+    if (space->obj.type == OBJ_GUEST || !(space->cpus >> this_cpu()->number & 1))
         return; // its vCPUs do not enter it any more, and its tags come with them
     uint64_t cr3 = ((struct task *)space)->cr3 & ~CR3_KEEP, now = read_cr3();
     // HAZARD: it may be loaded still, in the idle loop or while a thread of another task does a system call here.
