@@ -302,14 +302,14 @@ void sched_timer_interrupt(void)
     cpu->armed = TIMER_NONE; // one-shot
     account(cpu);
     // The next interrupt, which follows at once, takes the rest.
-    for (unsigned n = 0; n < 8 && cpu->timers.root && cpu->timers.root->key <= now; n++) {
+    for (unsigned n = 0; n < 3 && cpu->timers.root && cpu->timers.root->key <= now; n++) {
         struct thread *thread = thread_of(cpu->timers.root, offsetof(struct thread, timer));
         if ((thread->state & STATE_MASK) == STATE_WAITING)
             thread_cancel(thread, ERR_TIMEOUT);
         else
             thread_timer(thread, TIMER_NONE);
     }
-    for (unsigned n = 0; n < 8 && cpu->refills.root && cpu->refills.root->key <= now; n++) {
+    for (unsigned n = 0; n < 2 && cpu->refills.root && cpu->refills.root->key <= now; n++) {
         struct thread *thread = thread_of(cpu->refills.root, offsetof(struct thread, refill));
         refill_cancel(thread);
         refill(thread, now);
