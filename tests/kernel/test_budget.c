@@ -535,6 +535,26 @@ static void t_weights(void)
     EXPECT_EXACT(share[2] && share[2] < 1010 && share[1] > 3900);
 }
 
+// ---- several CPUs, each with a thread that has its 30 % and one that has the rest
+static void t_cpus(void)
+{
+    unsigned last = boot->cpus < 5 ? boot->cpus : 5;
+
+    for (unsigned cpu = 1; cpu < last; cpu++)
+        for (unsigned i = 2 * cpu; i < 2 * cpu + 2; i++) {
+            EXPECT_OK(sys_create_thread(SLOT_POOL, N + i, SLOT_TASK, THREAD_ACTIVE, cpu,
+                                        i % 2 ? 10 : 30));
+            EXPECT_OK(sys_thread_start(N + i, (uint64_t)spin, stack_new(), i));
+        }
+    for (unsigned cpu = 1; cpu < last; cpu++)
+        EXPECT_OK(budget(N + 2 * cpu, 3 * PERIOD / 10, PERIOD));
+    measure(10);
+    for (unsigned cpu = 1; cpu < last; cpu++) {
+        near(__LINE__, "a thread of another CPU", share[2 * cpu], 3000, 1);
+        EXPECT_EXACT(share[2 * cpu + 1] > 6900);
+    }
+}
+
 void tests_budget(void)
 {
     ktest_log("budgets: the clock %s",
@@ -552,4 +572,6 @@ void tests_budget(void)
     ktest_run("budget/changes", t_changes);
     ktest_run("budget/many", t_many);
     ktest_run("budget/weights", t_weights);
+    if (boot->cpus > 1)
+        ktest_run("budget/other-cpus", t_cpus);
 }
