@@ -14,7 +14,7 @@
     X(invd) X(wbinvd) X(vmmcall) X(vmcall) X(vmrun) X(vmload) X(vmsave) X(stgi) X(clgi) X(skinit) \
     X(invlpga) X(vmxon) X(vmxoff) X(vmclear) X(vmptrld) X(vmlaunch) X(vmread) X(invept) X(getsec) \
     X(monitor) X(mwait) X(rdpmc) X(rsm) X(read_cr8) X(write_cr8) X(int3) X(int41) X(spin) \
-    X(spin_open) X(count) X(xmm_write) X(xmm_read) X(swapgs) X(rdtsc) X(invlpg) X(pause) \
+    X(spin_open) X(count) X(xmm_write) X(xmm_read) X(xsave) X(xrstor) X(fxsave) X(fxrstor) X(swapgs) X(rdtsc) X(invlpg) X(pause) \
     X(read_cr2) X(rdtscp) X(triple) X(step) X(stack) X(syscall) X(clts) X(lmsw) X(xgetbv) \
     X(shadow) X(invpcid) X(load32) X(store32) X(open) X(open_cr8) X(user)
 // clang-format on

@@ -105,6 +105,8 @@ bool clock_is_exact(void); // it counts instructions: Bochs, QEMU with -icount
 void tests_destroy(void);
 void tests_devices(void);
 void tests_fpu(void);
+void tests_fpu_owners(void);
+void t_domains(void);
 void tests_fuzz(void);
 void test_vcpu(void);
 

@@ -134,4 +134,6 @@ void tests_fpu(void)
     ktest_run("fpu/switch", t_two);
     ktest_run("fpu/fresh", t_fresh);
     ktest_run("fpu/exceptions", t_exceptions);
+    ktest_run("domain/switches", t_domains);
+    ktest_run("fpu/owners", tests_fpu_owners);
 }
