@@ -54,7 +54,7 @@ static void backtrace(uint64_t rip, uint64_t frame)
             break;
         rip = ((const uint64_t *)frame)[1];
         uint64_t next = *(const uint64_t *)frame;
-        frame = next > frame ? next : 0;
+        frame = next > frame ? next : 1; // 1: on no stack
     }
 }
 

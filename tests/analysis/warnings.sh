@@ -9,6 +9,9 @@ here=$ROOT/tests/analysis
 
 include=(-Iinclude -Ikernel -I"$WORK/o/k")
 target=(-std=gnu17 -ffreestanding -fno-pic -mgeneral-regs-only -mno-red-zone -fno-strict-aliasing -DDEBUG=1)
+# As DEBUG=2 compiles the kernel, with all of its checks and its debugger.
+checked=(-DCHECKED=1 -DTRACING=1 -DPREEMPT=0 -DFAIL_ALLOC=0)
+target+=("${checked[@]}")
 user=(-mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I.)
 mapfile -t kernel < <(find kernel -name '*.c' ! -name offsets.c | sort)
 
@@ -65,7 +68,7 @@ if command -v cppcheck >/dev/null; then
     status=0
     # __GNUC__: without it cppcheck tries both sides of every #ifdef that has it.
     cppcheck --quiet -j "$(nproc)" --std=c11 --platform=unix64 --enable=warning,performance,portability \
-        --error-exitcode=0 -DDEBUG=1 -D__GNUC__=12 "${include[@]}" \
+        --error-exitcode=0 -DDEBUG=1 "${checked[@]}" -D__GNUC__=12 "${include[@]}" \
         --template='{file}:{line}:{column}: {severity}: {message} [{id}]' --template-location='' "${kernel[@]}" \
         >"$WORK/cppcheck.txt" 2>&1 || status=$?
     report cppcheck "$WORK/cppcheck.txt" "$status"

@@ -13,4 +13,17 @@ if ! DEBUG=2 O="$O/debug" ./bulkhead image -o "$WORK/debug.iso" >"$WORK/image.lo
     echo "FAIL debug/build (the image does not build)"
     exit 1
 fi
-exec python3 tests/kernel/debug.py "$O/debug" "$WORK"
+python3 tests/kernel/debug.py "$O/debug" "$WORK"
+
+# The command from end to end, with a VM on each of two CPUs: both are in the trace, and what one posts to the other.
+sed 's/cpus: 1/cpus: 2/; /hostname=secure/a\        host-cpu: 1' system.yaml >"$WORK/two.yaml"
+if timeout 300 ./bulkhead trace "$WORK/two.yaml" -o "$WORK/two" >"$WORK/two.log" 2>&1 &&
+    babeltrace2 "$WORK/two" >"$WORK/two.txt" 2>"$WORK/two.err" && [ ! -s "$WORK/two.err" ] &&
+    grep -q ' vm_exit: { cpu_id = 0 }.*"open thread"' "$WORK/two.txt" &&
+    grep -q ' vm_exit: { cpu_id = 1 }.*"secure thread"' "$WORK/two.txt" &&
+    grep -q ' post: { cpu_id = 1 }, { to = 0, object = ( "console signal"' "$WORK/two.txt"; then
+    echo "PASS debug/trace-two"
+else
+    tail -n 5 "$WORK/two.log" "$WORK/two.err"
+    echo "FAIL debug/trace-two (no trace, or not of both CPUs)"
+fi
