@@ -237,8 +237,10 @@ static enum status sys_destroy(struct call *c)
     enum step step;
     do { // bound: preemptible
         step = object_destroy_step(object, c->thread);
-        if (this_cpu()->current != c->thread)
-            schedule(); // it destroyed itself
+        if (this_cpu()->current != c->thread) { // it destroyed itself
+            arch_preempt_point();
+            schedule();
+        }
         next_step(step);
     } while (step != STEP_DONE);
     c->task->caps[c->slot] = 0;
