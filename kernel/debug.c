@@ -159,11 +159,19 @@ static uint64_t show(const char *argument, uint64_t cursor)
     return by_number ? 0 : next_slot(slot);
 }
 
+// HAZARD: cursors come from user level.
+static const struct cpu *cpu_at(uint64_t number)
+{
+    return number < arch_cpu_count() ? arch_cpu(number) : NULL;
+}
+
 static uint64_t cpus(const char *argument, uint64_t number)
 {
-    const struct cpu *cpu = arch_cpu(number);
+    const struct cpu *cpu = cpu_at(number);
 
     (void)argument;
+    if (!cpu)
+        return 0;
     say("cpu %d APIC %d thread %o on the time of %o ready 0x%x timer 0x%x now 0x%x fpu %o\n", cpu->number, cpu->apic_id,
         P(cpu->current), P(cpu->donor), cpu->ready_bitmap, cpu->armed, arch_time(), P(cpu->fpu_owner));
     return number + 1 < arch_cpu_count() ? number + 1 : 0;
@@ -173,11 +181,13 @@ static uint64_t cpus(const char *argument, uint64_t number)
 // and the threads exist, because memory goes back only with the help of this CPU.
 static uint64_t ready(const char *argument, uint64_t cursor)
 {
-    const struct cpu *cpu = arch_cpu(cursor / PRIORITY_COUNT);
+    const struct cpu *cpu = cpu_at(cursor / PRIORITY_COUNT);
     unsigned priority = cursor % PRIORITY_COUNT;
-    const struct thread *t = cpu->ready[priority];
+    const struct thread *t = cpu ? cpu->ready[priority] : NULL;
 
     (void)argument;
+    if (!cpu)
+        return 0;
     if (cpu->ready_bitmap >> priority & 1) {
         say("cpu %d priority %d:", cpu->number, priority);
         if (!priority)
@@ -193,22 +203,25 @@ static uint64_t ready(const char *argument, uint64_t cursor)
 // The rings stand still while they are printed. Cursor: CPU and how many of its records were printed.
 static uint64_t trace_dump(const char *argument, uint64_t cursor)
 {
-    uint64_t cpu = cursor >> 32, done = cursor & UINT32_MAX, wanted;
+    const struct cpu *cpu = cpu_at(cursor >> 32);
+    uint64_t done = cursor & UINT32_MAX, wanted;
     struct trace_record record;
 
+    if (!cpu)
+        return 0;
     if (!cursor) {
         trace_pause(true);
         say("@tsc %d %d\n", tsc_hz, arch_cpu_count());
     }
-    uint64_t count = trace_count(arch_cpu(cpu));
+    uint64_t count = trace_count(cpu);
     if (*argument && number(argument, &wanted) && wanted < count)
         count = wanted;
-    if (done < count && trace_read(arch_cpu(cpu), count - 1 - done, &record)) {
+    if (done < count && trace_read(cpu, count - 1 - done, &record)) {
         debug_record(&record);
-        return cpu << 32 | (done + 1);
+        return cursor + 1;
     }
-    if (cpu + 1 < arch_cpu_count())
-        return (cpu + 1) << 32;
+    if (cpu->number + 1 < arch_cpu_count())
+        return (cpu->number + 1ull) << 32;
     trace_pause(false);
     return 0;
 }
@@ -238,11 +251,11 @@ static const struct command {
 static uint64_t help(const char *argument, uint64_t i)
 {
     (void)argument;
+    i %= COMMANDS;
     say("  %s %s: %s\n", P(commands[i].name), P(commands[i].operand), P(commands[i].help));
     return (i + 1) % COMMANDS;
 }
 
-// The cursor comes from user level: what is out of range begins anew.
 static uint64_t run(char *text, uint64_t cursor)
 {
     char *argument = text;

@@ -320,6 +320,45 @@ static void t_log(void)
     EXPECT_OK(sys_log(&m));
 }
 
+// The kernel's debugger takes any text and any cursor. Kernels that have none say so.
+static void t_debugger(void)
+{
+    static const char *const commands[] = {"cpus",
+                                           "ready",
+                                           "trace 2",
+                                           "help",
+                                           "list task",
+                                           "list named",
+                                           "list",
+                                           "show 5",
+                                           "show ktest",
+                                           "show 9999",
+                                           "show 99999999",
+                                           "nothing",
+                                           "",
+                                           "list ",
+                                           "show -1 ",
+                                           "as long as a command can be, without a final NUL",
+                                           "cpus and more"};
+    static const uint64_t cursors[] = {0,       1,          63,         64,
+                                       4096,    16383,      1u << 20,   5 | 600u << 20,
+                                       2 << 20, 1ull << 32, 1ull << 38, (1ull << 56) - 1};
+    enum status status = sys_hw_name(SLOT_HW, SLOT_TASK, "ktest");
+    uint64_t cursor = 0;
+
+    if (status == ERR_ARG) {
+        EXPECT_STATUS(sys_hw_debug(SLOT_HW, "help", &cursor), ERR_ARG);
+        return;
+    }
+    EXPECT_OK(status);
+    EXPECT_STATUS(sys_hw_name(SLOT_HW, FREE_SLOT, "nobody"), ERR_CAP);
+    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        for (unsigned k = 0; k < sizeof(cursors) / sizeof(cursors[0]); k++) {
+            cursor = cursors[k];
+            EXPECT_OK(sys_hw_debug(SLOT_HW, commands[i], &cursor));
+        }
+}
+
 void tests_objects(void)
 {
     ktest_run("create/arguments", t_create);
@@ -334,4 +373,5 @@ void tests_objects(void)
     ktest_run("create/nesting", t_nesting);
     ktest_run("hw/errors", t_hw);
     ktest_run("log/errors", t_log);
+    ktest_run("object/debugger", t_debugger);
 }
