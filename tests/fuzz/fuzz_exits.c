@@ -83,6 +83,9 @@ static void change_state(void)
         vm.bits |= 1;
         break;
     }
+    case 10: // the processor's share, or what it would never do
+        apic_page[take(2) % 1024] = (uint32_t)number();
+        break;
     default:
         page.gpr[take(1) % 16] = number();
         break;
@@ -131,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
     data = input;
     left = size;
+    fake_has_apic = take(1) & 1;
     fake_machine();
     if (setjmp(fake_end))
         return 0;
