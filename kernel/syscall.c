@@ -92,15 +92,14 @@ static enum status create_mem(struct call *c, struct pool *pool, struct object *
 }
 
 // A signal that something will raise by itself later: the right, and the bit when it is restricted to one.
-static enum status lookup_raise(const struct call *c, uint64_t slot, uint64_t bit)
+static enum status lookup_raise(const struct call *c, uint64_t slot, uint64_t bit, cap_t *cap)
 {
-    struct signal *signal;
-    enum status status = lookup(c, slot, OBJ_SIGNAL, RIGHT_RAISE, &signal);
+    struct object *signal;
 
-    if (status != OK)
-        return status;
-    unsigned rights = cap_rights(c->task->caps[slot]);
-    return rights & RIGHT_ONE_BIT && (rights >> 5 & 63) != bit ? ERR_RIGHTS : OK;
+    *cap = slot < CAP_SLOTS ? READ_ONCE(c->task->caps[slot]) : 0;
+    enum status status = cap_resolve(*cap, OBJ_SIGNAL, RIGHT_RAISE, &signal);
+    unsigned rights = cap_rights(*cap);
+    return status == OK && rights & RIGHT_ONE_BIT && (rights >> 5 & 63) != bit ? ERR_RIGHTS : status;
 }
 
 static enum status create_task(struct call *c, struct pool *pool, struct object **out)
@@ -109,14 +108,11 @@ static enum status create_task(struct call *c, struct pool *pool, struct object 
 
     if (c->w[1] > 63 || c->w[2] > c->task->priority_max || c->w[3] > UINT32_MAX)
         return ERR_ARG;
-    if (c->w[0] != CAP_NONE) {
-        enum status status = lookup_raise(c, c->w[0], c->w[1]);
-        if (status != OK)
-            return status;
-        fault = c->task->caps[c->w[0]];
-    }
+    enum status status = c->w[0] == CAP_NONE ? OK : lookup_raise(c, c->w[0], c->w[1], &fault);
+    if (status != OK)
+        return status;
     scrub(pool, 2);
-    enum status status = task_create(pool, fault, c->w[1], c->w[2], (struct task **)out);
+    status = task_create(pool, fault, c->w[1], c->w[2], (struct task **)out);
     if (status == OK)
         ((struct task *)*out)->domain = c->w[3];
     return status;
@@ -174,15 +170,16 @@ static enum status create_gate(struct call *c, struct pool *pool, struct object 
 static enum status create_irq(struct call *c, struct pool *pool, struct object **out)
 {
     struct object *hw;
+    cap_t signal;
     enum status status = lookup(c, c->w[0], OBJ_HW, RIGHT_CTRL, &hw);
 
     if (status == OK)
-        status = lookup_raise(c, c->w[2], c->w[3]);
+        status = lookup_raise(c, c->w[2], c->w[3], &signal);
     if (status != OK)
         return status;
     if (c->w[3] > 63 || c->w[1] & ~(0xffffull | IRQ_LEVEL | IRQ_LOW))
         return ERR_ARG;
-    return irq_create(pool, c->w[1], c->task->caps[c->w[2]], c->w[3], (struct irq **)out);
+    return irq_create(pool, c->w[1], signal, c->w[3], (struct irq **)out);
 }
 
 static enum status create_guest(struct call *c, struct pool *pool, struct object **out)
@@ -356,7 +353,6 @@ static enum status sys_unmap(struct call *c)
 
 static enum status thread_budget(struct call *c, struct thread *thread)
 {
-    struct object *signal;
     cap_t overrun = 0;
 
     if (c->w[0] > c->w[1] || c->w[1] > PERIOD_MAX || (!c->w[0] && c->w[1]) || c->w[3] > 63)
@@ -364,17 +360,10 @@ static enum status thread_budget(struct call *c, struct thread *thread)
     // HAZARD: the interrupts that begin periods cost whoever runs then.
     if (c->w[1] && c->w[1] < tsc_hz / PERIODS_PER_SECOND)
         return ERR_ARG;
-    if (c->w[2] != CAP_NONE) {
-        overrun = c->w[2] < CAP_SLOTS ? READ_ONCE(c->task->caps[c->w[2]]) : 0;
-        enum status status = cap_resolve(overrun, OBJ_SIGNAL, RIGHT_RAISE, &signal);
-        if (status != OK)
-            return status;
-        unsigned rights = cap_rights(overrun);
-        if (rights & RIGHT_ONE_BIT && (rights >> 5 & 63) != c->w[3])
-            return ERR_RIGHTS;
-    }
-    sched_budget(thread, c->w[0], c->w[1], overrun, c->w[3]);
-    return OK;
+    enum status status = c->w[2] == CAP_NONE ? OK : lookup_raise(c, c->w[2], c->w[3], &overrun);
+    if (status == OK)
+        sched_budget(thread, c->w[0], c->w[1], overrun, c->w[3]);
+    return status;
 }
 
 static enum status sys_thread_ctl(struct call *c)

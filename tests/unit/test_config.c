@@ -59,7 +59,8 @@ static void test_defaults(void **state)
 static void test_every_key(void **state)
 {
     (void)state;
-    read_text("{\"system\": \"x\", \"machine\": {\"memory\": \"2G\", \"cpus\": 2, \"accept\": [\"meltdown\"]},"
+    read_text("{\"system\": \"x\", \"machine\": {\"memory\": \"2G\", \"cpus\": 2, \"accept\": "
+              "[\"meltdown\"]},"
               "\"vms\": {\"a\": {\"kernel\": \"k\", \"initrd\": \"i\", \"cmdline\": \"quiet\","
               "\"memory\": \"1G\", \"cpus\": 1, \"priority\": 49, \"on-crash\": \"restart\","
               "\"autostart\": false, \"clock\": \"8254\", \"apic\": \"software\", \"cpu\": "
