@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Interrupt objects.
 #include "irq.h"
-#include "arch.h"
-#include "signal.h"
 
 enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsigned bit, struct irq **out)
 {
@@ -31,7 +29,7 @@ void irq_unbind(struct irq *irq)
     irq->bound = false;
 }
 
-static void irq_mask(struct irq *irq, bool mask)
+void irq_mask(struct irq *irq, bool mask)
 {
     irq->masked = mask;
     arch_irq_mask(irq->gsi, mask);
@@ -55,9 +53,8 @@ enum status irq_ctl(struct irq *irq, uint64_t op)
 
 void irq_deliver(struct irq *irq)
 {
-    // HAZARD: a level line stays asserted until its driver has run; unmasked it would interrupt for ever.
-    if (irq->flags & IRQ_LEVEL)
-        irq_mask(irq, true);
-    irq->count++;
-    signal_raise_ref(irq->signal, irq->bit);
+    struct thread *thread = irq_take(this_cpu(), irq);
+
+    if (thread)
+        sched_wake(thread);
 }

@@ -2,7 +2,7 @@
 // Interrupt objects: a GSI bound to a signal bit. A level line stays masked from delivery until IRQ_ACK.
 #pragma once
 
-#include "object.h"
+#include "signal.h"
 
 struct irq {
     struct object obj;
@@ -16,4 +16,15 @@ struct irq {
 enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsigned bit, struct irq **out);
 void irq_unbind(struct irq *irq); // it is delivered no more
 enum status irq_ctl(struct irq *irq, uint64_t op);
+void irq_mask(struct irq *irq, bool mask);
 void irq_deliver(struct irq *irq);
+
+// It came: the thread that waited for it, see signal.h, or NULL.
+static inline struct thread *irq_take(struct cpu *cpu, struct irq *irq)
+{
+    // HAZARD: a level line stays asserted until its driver has run; unmasked it would interrupt for ever.
+    if (irq->flags & IRQ_LEVEL)
+        irq_mask(irq, true);
+    irq->count++;
+    return signal_set_ref(cpu, irq->signal, irq->bit);
+}

@@ -94,17 +94,6 @@ cap_t object_cap(const struct object *object, unsigned rights)
     return cap_make(object->slot, rights, slots[object->slot].generation);
 }
 
-struct object *cap_object(cap_t cap)
-{
-    const struct slot *slot = &slots[cap & (SLOT_COUNT_MAX - 1)];
-
-    if ((cap & (SLOT_COUNT_MAX - 1)) >= slot_count)
-        return NULL;
-    // In this order: object_free changes both, and a slot in use again has a new generation from before.
-    struct object *object = __atomic_load_n(&slot->object, __ATOMIC_ACQUIRE);
-    return READ_ONCE(slot->generation) == cap >> 32 ? object : NULL;
-}
-
 bool object_revoke(struct object *object)
 {
     struct slot *slot = &slots[object->slot];

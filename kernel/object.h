@@ -9,6 +9,8 @@
 
 // One access, although somebody else may write at the same time.
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define likely(x)    __builtin_expect(!!(x), 1)
+#define unlikely(x)  __builtin_expect(!!(x), 0)
 
 struct pool;
 struct task;
@@ -79,7 +81,16 @@ void object_free(struct object *object, size_t size);
 cap_t object_cap(const struct object *object, unsigned rights);
 
 // The object behind a capability word, or NULL when it is stale. Does not look at rights or type.
-struct object *cap_object(cap_t cap);
+// Only the kernel makes such words, so the slot is in range.
+static inline struct object *cap_object(cap_t cap)
+{
+    extern struct slot *slots;
+    const struct slot *slot = &slots[cap & (SLOT_COUNT_MAX - 1)];
+
+    // In this order: object_free changes both, and a slot in use again has a new generation from before.
+    struct object *object = __atomic_load_n(&slot->object, __ATOMIC_ACQUIRE);
+    return READ_ONCE(slot->generation) == cap >> 32 ? object : NULL;
+}
 
 // Raises the generation, so that every capability and reference made before is dead. False when the slot can hold no
 // further one.

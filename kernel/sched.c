@@ -29,10 +29,9 @@ static void timer_update(struct cpu *cpu)
 // period; else a new period begins now. True when it may run.
 static bool budget_wake(struct thread *thread)
 {
-    uint64_t now = arch_time();
-
     if (!thread->budget)
         return true;
+    uint64_t now = arch_time();
     if (now >= thread->period_end || (unsigned __int128)thread->budget_left * thread->period >
                                          (unsigned __int128)thread->budget * (thread->period_end - now)) {
         thread->budget_left = thread->budget;
@@ -270,6 +269,7 @@ void sched_budget(struct thread *thread, uint64_t budget, uint64_t period, cap_t
     charge(this_cpu()); // what it ran until now is not of this budget
     refill_cancel(thread);
     thread->budget = thread->budget_left = budget;
+    thread->special = budget || thread->kind == THREAD_WORKER;
     thread->period = period;
     thread->period_end = arch_time() + period;
     thread->overrun = overrun;

@@ -29,6 +29,35 @@ void sched_travel(struct thread *thread, struct cpu *to);
 void sched_arrived(struct thread *thread);
 // The same for all on the way down from `thread` to the end of its call chain.
 void sched_release_chain(struct thread *thread);
+// For a thread that woke and is in no queue, while a user thread runs: it can have the CPU at once, as no other is as
+// urgent, and neither has a budget. (Who is no worker has nobody in `waiters`.)
+static inline bool sched_is_next(const struct cpu *cpu, const struct thread *thread)
+{
+    if (unlikely(cpu->need_resched))
+        return false;
+    const struct thread *donor = cpu->donor;
+    return thread->priority > donor->level && donor->level && !(donor->special | thread->special | thread->queued);
+}
+
+// Then: makes it the donor, to which arch_return follows.
+static inline void sched_switch(struct cpu *cpu, struct thread *thread)
+{
+    unsigned level = thread->priority;
+    uint64_t now = arch_time(), used = now - cpu->since;
+    struct thread *donor = cpu->donor;
+
+    cpu->since = now; // as charge() in sched.c
+    donor->time += used;
+    donor->slice_used += used;
+    __atomic_fetch_add(&donor->task->time, used, __ATOMIC_RELAXED);
+    thread->queued = 1;
+    thread->level = level;
+    thread->ready_next = thread->ready_prev = thread;
+    cpu->ready[level] = thread;
+    cpu->ready_bitmap |= 1ull << level;
+    cpu->slice_end = TIMER_NONE; // the timer may be armed for it: it finds nothing to do
+    cpu->donor = thread;
+}
 void sched_remove(struct thread *thread); // out of the ready queue and off the timer list
 void sched_enqueue(struct thread *thread);
 void sched_rotate(struct thread *thread); // to the end of its priority's ring

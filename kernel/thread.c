@@ -20,6 +20,7 @@ enum status thread_create(struct pool *pool, struct task *task, enum thread_kind
         return status;
     thread->task = task;
     thread->kind = kind;
+    thread->special = kind == THREAD_WORKER;
     thread->state = arch_thread_flags(task, kind);
     thread->priority = priority;
     thread->cpu = arch_cpu(cpu);

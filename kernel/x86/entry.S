@@ -194,8 +194,8 @@ restore:
 .macro save_user
     save
     mov %rsp, %rdi
-    mov %rsp, %rbx
-    mov THREAD_CPU-THREAD_REGS(%rsp), %rsp
+    mov THREAD_CPU-THREAD_REGS(%rsp), %rsi
+    mov %rsi, %rsp
 .endm
 
 // Vector, error code, RIP, CS lie on the stack.
@@ -203,6 +203,7 @@ exception:
     testb $3, 24(%rsp)
     jz 1f
     save_user
+    mov %rdi, %rbx
     call exception_user
     mov %rbx, %rsp
     jmp restore
@@ -218,8 +219,6 @@ interrupt:
     jz 1f
     save_user
     call interrupt_user
-    mov %rbx, %rsp
-    jmp restore
 1:  mov (%rsp), %edi
     push %rax                       // the frame's end was aligned to 16 by the processor
     call interrupt_kernel

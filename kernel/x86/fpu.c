@@ -41,6 +41,7 @@ void fpu_init(void)
 {
     if (this_cpu()->number == 0)
         find_features();
+    this_cpu()->fpu_look = eager;
     write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (xcr0_host ? CR4_OSXSAVE : 0));
     size = 512;
     if (xcr0_host) {
@@ -165,6 +166,7 @@ void fpu_switch(struct cpu *cpu, struct thread *to)
     if (open == cpu->fpu_open)
         return;
     cpu->fpu_open = open;
+    cpu->fpu_look = open | eager;
     if (open)
         clts();
     else

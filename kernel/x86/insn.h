@@ -48,9 +48,6 @@ enum msr {
 #define EFER_SVME   (1ull << 12)
 #define EFER_AIBRSE (1ull << 21)
 
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-
 struct cpuid_regs {
     uint32_t eax, ebx, ecx, edx;
 };

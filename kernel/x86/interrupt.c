@@ -7,19 +7,21 @@
 #include "../irq.h"
 #include "../sched.h"
 #include "interrupt.h"
-#include "virt.h"
+#include "return.h"
 
-void interrupt_kernel(unsigned vector)
+// The thread that it woke, in no queue yet, or NULL.
+static inline __attribute__((always_inline)) struct thread *interrupt(struct cpu *cpu, unsigned vector)
 {
     trace(interrupt, vector, this_cpu()->current ? this_cpu()->current->obj.slot : 0,
           this_cpu()->donor ? this_cpu()->donor->obj.slot : 0, this_cpu()->ready_bitmap);
     if (likely(vector - VECTOR_GSI < GSI_MAX)) {
         struct irq *irq = gsi_irqs[vector - VECTOR_GSI];
         // Mask first: a level interrupt is sent again at end-of-interrupt while its line is asserted.
-        if (irq)
-            irq_deliver(irq);
+        struct thread *thread = likely(irq) ? irq_take(cpu, irq) : NULL;
         apic_eoi();
-    } else if (vector == VECTOR_TIMER) {
+        return thread;
+    }
+    if (vector == VECTOR_TIMER) {
         apic_eoi();
         sched_timer_interrupt();
     } else if (vector == VECTOR_IPI) {
@@ -28,10 +30,23 @@ void interrupt_kernel(unsigned vector)
     } else if (vector != VECTOR_SPURIOUS) {
         apic_eoi();
     }
+    return NULL;
 }
 
-static inline void reschedule(const struct cpu *cpu, struct thread *thread)
+void interrupt_kernel(unsigned vector)
 {
+    struct thread *thread = interrupt(this_cpu(), vector);
+
+    if (thread)
+        sched_wake(thread);
+}
+
+static __attribute__((noinline)) void reschedule(const struct cpu *cpu, struct thread *woken)
+{
+    struct thread *thread = cpu->current;
+
+    if (woken)
+        sched_wake(woken);
     if (!thread)
         schedule(); // it was destroyed
     if (cpu->need_resched || (thread->state & STATE_MASK) != STATE_RUNNING) {
@@ -40,12 +55,18 @@ static inline void reschedule(const struct cpu *cpu, struct thread *thread)
     }
 }
 
-void interrupt_user(struct regs *regs)
+void interrupt_user(struct regs *regs, struct cpu *cpu)
 {
-    struct cpu *cpu = this_cpu();
+    struct thread *woken = interrupt(cpu, regs->vector);
 
-    interrupt_kernel(regs->vector);
-    reschedule(cpu, cpu->current);
+    if (likely(woken && sched_is_next(cpu, woken))) {
+        cpu->current->state |= FLAG_FULL;
+        sched_switch(cpu, woken);
+        switch_to(cpu, woken);
+        return_syscall(woken); // it waited in one
+    }
+    reschedule(cpu, woken);
+    return_interrupt(regs);
 }
 
 void exception_user(struct regs *regs)
@@ -55,7 +76,7 @@ void exception_user(struct regs *regs)
 
     if (regs->vector != 13 || !tss_restore(cpu))
         thread_fault(thread, regs->vector, regs->error, regs->vector == 14 ? read_cr2() : 0);
-    reschedule(cpu, thread);
+    reschedule(cpu, NULL);
 }
 
 void exception_kernel(struct regs *regs)

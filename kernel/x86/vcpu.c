@@ -331,6 +331,8 @@ uint64_t vcpu_syscall(struct thread *thread)
         trace(vm_exit, thread->obj.slot, exit, thread->depth, thread->deadline);
         if (likely(exit != EXIT_HOST))
             return exit;
+        if (unlikely(cpu->current != thread))
+            schedule(); // it was destroyed: nothing of it may be touched
     }
 }
 
