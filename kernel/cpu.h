@@ -31,6 +31,7 @@ struct cpu {
     uint64_t armed;                    // deadline that the hardware timer holds
     struct thread *fpu_owner;          // whose extended state is in the registers
     bool fpu_open;                     // CR0.TS is clear
+    bool fpu_look;                     // a switch to a thread without FPU has something to do with it, too
     uint32_t domain;                   // security domain that ran last
     uint64_t fs_base;                  // loaded now
     void *vmcs;                        // x86/vmx: loaded now

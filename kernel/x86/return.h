@@ -24,7 +24,7 @@ static inline void switch_to(struct cpu *cpu, struct thread *thread)
         trace(switch, cpu->current ? cpu->current->obj.slot : 0, thread->obj.slot, thread->priority, thread->regs.rip);
     cpu->current = thread;
     *cpu->rsp0 = (uint64_t)(&thread->regs + 1);
-    if (unlikely(thread->state & FLAG_FPU || cpu->fpu_open || fpu_eager))
+    if (unlikely(thread->state & FLAG_FPU || cpu->fpu_look))
         fpu_switch(cpu, thread);
     if ((thread->cr3 ^ read_cr3()) << 1) { // but for CR3_KEEP, which is never read back
         write_cr3(thread->cr3);

@@ -126,7 +126,6 @@ void fpu_own(struct thread *thread);
 // On each switch to a thread: opens the FPU (CR0.TS clear) for one that uses it, closes it for all
 // others.
 void fpu_switch(struct cpu *cpu, struct thread *to);
-extern bool fpu_eager;                       // the state leaves the registers with its task
 void fpu_leave(struct thread *thread);       // its state is saved, and not in the registers of this CPU
 void fpu_free(struct thread *thread);        // its save area goes back
 bool fpu_xcr0_valid(uint64_t xcr0);          // a guest may have it
