@@ -10,7 +10,7 @@
 #define NAMES     1024
 #define NAME_SIZE 32
 
-static const struct slot *slots;
+static const struct slot *table;
 static uint32_t slot_count;
 // By slot number modulo its size: of two objects that meet there the one named last has its name.
 static struct {
@@ -18,15 +18,15 @@ static struct {
     char text[NAME_SIZE];
 } names[NAMES];
 
-void debug_table(const struct slot *table, uint32_t count)
+void debug_table(const struct slot *first, uint32_t count)
 {
-    slots = table;
+    table = first;
     slot_count = count;
 }
 
 struct object *debug_object(uint32_t slot)
 {
-    return slot < slot_count ? slots[slot].object : NULL;
+    return slot < slot_count ? table[slot].object : NULL;
 }
 
 const char *debug_name(const struct object *object)

@@ -175,7 +175,7 @@ return_syscall:
     .global return_interrupt
 return_interrupt:
     mov %rdi, %rsp
-restore:
+restore_regs:
     .irp r, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax
     pop %\r
     .endr
@@ -206,7 +206,7 @@ exception:
     mov %rdi, %rbx
     call exception_user
     mov %rbx, %rsp
-    jmp restore
+    jmp restore_regs
 1:  save
     mov %rsp, %rdi
     call exception_kernel           // panics
@@ -233,7 +233,7 @@ interrupt_ist:
     and $-16, %rsp
     call interrupt_critical
     mov %rbx, %rsp
-    jmp restore
+    jmp restore_regs
 
 .macro vector n
     .balign 16

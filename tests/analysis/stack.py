@@ -23,6 +23,7 @@ INDIRECT = {
     "arch_vcpu_create": VIRT,
     "vcpu_release": VIRT,
     "prepare": VIRT,
+    "arch_thread_leave": VIRT,
     "vcpu_syscall": VIRT,
 }
 # The ways in from assembly, by the stack that they begin on.
@@ -37,7 +38,7 @@ NESTED = "interrupt_kernel"
 # Cycles that are only apparent: (caller, callee) -> why no such call can happen while the callee runs. There are none.
 APPARENT = {}
 # Assembly that never comes back to its caller and takes a stack of its own, or the user's: what follows is another way in.
-LEAVES = {"schedule_on", "idle_loop", "return_syscall", "return_interrupt"}
+LEAVES = {"schedule_on", "syscall_on", "idle_loop", "return_syscall", "return_interrupt"}
 
 failures = []
 
