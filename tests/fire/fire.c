@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The frame of the fire test: drivers, the barrier at which the kernel checks itself, the end. The
-// kernel's command line gives seed=N, steps=N (of all drivers) and cpus=N.
+// kernel's command line gives
+// seed=N, steps=N (of all drivers), check=N (steps between two of these) and cpus=N.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,6 @@
 #include "bulkhead/log.h"
 #include "fire.h"
 
-#define CHECK_STEPS 1000 // of all drivers, between two checks of everything
 
 __attribute__((aligned(16), used)) char main_stack[0x4000];
 __asm__(".globl start_stack_top\n.set start_stack_top, main_stack + 0x4000\n");
@@ -18,7 +18,7 @@ unsigned cpus;
 
 static struct driver drivers[DRIVERS_MAX];
 static uint8_t stacks[DRIVERS_MAX][0x4000] __attribute__((aligned(16)));
-static uint64_t steps; // of each driver
+static uint64_t steps, check_steps; // of each driver: in all; between two checks of everything
 static unsigned arrived, checks;
 static unsigned ram_slot;
 static uint64_t ram_offset;
@@ -123,7 +123,7 @@ static void drive(uint64_t number)
 
     while (d->steps < steps) {
         fire_step(d);
-        if (d->steps % (CHECK_STEPS / cpus) == 0)
+        if (d->steps % check_steps == 0)
             check(d);
     }
     check(d);
@@ -258,6 +258,9 @@ static void summary(void)
         const struct driver *d = &drivers[i];
         all.hash = (all.hash ^ d->hash) * 0x100000001b3;
         all.steps += d->steps;
+        if (d->by_status[STATUS_COUNT])
+            say("driver %u, step %lu: call %lu gave 0x%lx", i, d->wrong_step, d->wrong_op,
+                d->wrong_status);
         for (unsigned s = 0; s <= STATUS_COUNT; s++)
             all.by_status[s] += d->by_status[s];
         for (unsigned op = 0; op < SYS_COUNT; op++)
@@ -284,6 +287,7 @@ int main(const struct boot_info *info)
     look_around();
     seed = option("seed", 1);
     steps = option("steps", 20000) / cpus;
+    check_steps = option("check", 1000) / cpus;
     say("fire: %s, %u CPUs, seed %lu, %lu steps", info->cpu_name, cpus, seed, steps * cpus);
     image_read();
     set_up();

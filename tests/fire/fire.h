@@ -45,6 +45,7 @@ enum {
 struct driver {
     uint64_t random, steps, hash;
     unsigned cpu;
+    uint64_t wrong_op, wrong_status, wrong_step; // a status that there is none of
     uint64_t by_status[STATUS_COUNT + 1], by_op[SYS_COUNT], ok[SYS_COUNT];
 };
 

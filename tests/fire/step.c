@@ -28,6 +28,8 @@ static enum status count(struct driver *d, enum sys_op op, enum status status)
     d->by_op[op]++;
     d->ok[op] += status == OK;
     d->by_status[status < STATUS_COUNT ? status : STATUS_COUNT]++;
+    if (status >= STATUS_COUNT)
+        d->wrong_op = op, d->wrong_status = status, d->wrong_step = d->steps;
     d->hash = (d->hash ^ ((uint64_t)op << 8 | status)) * 0x100000001b3;
     return status;
 }
