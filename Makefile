@@ -90,18 +90,20 @@ $(O)/tools/bulkhead-config: $(wildcard tools/config/*.c tools/config/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -MMD -MP,$(HFLAGS)) -Itools/config -o $@ $(filter %.c,$^) -lyaml -lfdt
 
-# ---- unit tests and fuzz targets: the line "// links: a.c b.c" in a test names the sources it needs, "// libs: -lx" libraries
+# ---- unit tests and fuzz targets: the line "// links: a.c b.c" in a test names the sources it needs, "// libs: -lx" libraries,
+# "// flags: -f" the compiler's flags
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TFLAGS  := -std=gnu17 -g -O1 -DDEBUG=1 -DCHECKED=1 -DPREEMPT=0 -DFAIL_ALLOC=0 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I. \
            -idirafter lib/include -idirafter lib
 links    = $(shell sed -n 's,^// links: *,,p' $(1))
+flags    = $(shell sed -n 's,^// flags: *,,p' $(1))
 libs     = $(shell sed -n 's,^// libs: *,,p' $(1))
 UNIT    := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 .SECONDEXPANSION:
 $(O)/unit/%: tests/unit/%.c $$(call links,tests/unit/%.c) $(wildcard include/bulkhead/*.h kernel/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(TFLAGS) $(SAN) -o $@ $(filter %.c,$^) -lcmocka $(call libs,$<)
+	$(CC) $(TFLAGS) $(SAN) $(call flags,$<) -o $@ $(filter %.c,$^) -lcmocka $(call libs,$<)
 $(O)/fuzz/%: tests/fuzz/%.c $$(call links,tests/fuzz/%.c) $(wildcard include/bulkhead/*.h vmm/*.h lib/include/bulkhead/*.h)
 	@mkdir -p $(@D)
 	$(CLANG) $(TFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(call libs,$<)

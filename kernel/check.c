@@ -244,6 +244,9 @@ void check_object(const struct object *o)
     case OBJ_GUEST:
         check_records((const struct space *)o);
         break;
+    case OBJ_THREAD:
+        check_thread_shared((const struct thread *)o);
+        break;
     case OBJ_GATE:
         CHECK(((const struct gate *)o)->worker == &dead_worker ||
               check_live(((const struct gate *)o)->worker, OBJ_THREAD));

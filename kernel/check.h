@@ -25,7 +25,8 @@ static inline bool check_preempts(void)
 extern struct slot *slots;
 extern uint32_t slot_fresh;
 bool check_live(const void *object, enum object_type type);
-void check_thread(const struct thread *t);
+void check_thread(const struct thread *t);        // what its CPU changes
+void check_thread_shared(const struct thread *t); // what CPU 0 changes
 void check_queues(const struct cpu *cpu);
 void check_references(const struct object *gone); // no live object points at one that is about to go
 

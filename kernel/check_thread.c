@@ -61,7 +61,7 @@ static unsigned check_heap(const struct heap *heap, const struct cpu *cpu, size_
 // The waiters of a thread at home here: whoever's chain ends at it.
 static void check_waits(const struct thread *t)
 {
-    CHECK(!t->waiters.root || is_blocked(t));
+    CHECK(!t->waiters.root || is_blocked(t) || t->obj.inbox); // or it comes back from a system call elsewhere
     check_heap(&t->waiters, t->cpu, offsetof(struct thread, node), t);
 }
 
@@ -69,6 +69,8 @@ void check_thread(const struct thread *t)
 {
     unsigned state = t->state & STATE_MASK;
 
+    if (t->obj.dying)
+        return; // some CPUs have let go of it
     CHECK(check_live(t->task, OBJ_TASK) && state < STATE_DEAD);
     CHECK((t->regs.rflags & 0x23200) == 0x200); // interrupts on, no I/O privilege, no virtual-8086 mode
     CHECK(t->priority < PRIORITY_COUNT);
@@ -76,7 +78,8 @@ void check_thread(const struct thread *t)
     if (t->callee)
         CHECK(check_live(t->callee, OBJ_THREAD) && t->callee->caller == t);
     if (t->caller)
-        CHECK(check_live(t->caller, OBJ_THREAD) && t->caller->callee == t && t->kind == THREAD_WORKER && !t->queued);
+        CHECK(check_live(t->caller, OBJ_THREAD) && t->caller->callee == t && t->kind == THREAD_WORKER &&
+              (!t->queued || t->home != t->cpu->number));
     CHECK((state == STATE_HELPING) == !!t->helping);
     CHECK((state == STATE_WAITING) == !!t->waiting);
     if (t->waiting)
@@ -86,11 +89,22 @@ void check_thread(const struct thread *t)
     CHECK(t->depth <= CALL_DEPTH_MAX && (t->kind == THREAD_WORKER || !t->depth));
     if (t->home == t->cpu->number)
         check_waits(t);
-    if ((!is_blocked(t) && !t->caller && !t->obj.inbox) || state == STATE_PARKED)
-        CHECK(t->queued || heap_holds(&t->node) || heap_holds(&t->refill)); // nobody is forgotten
+    if ((!is_blocked(t) && !t->caller) || state == STATE_PARKED) {
+        // The CPU that it comes from first says where it goes, then posts it.
+        bool known = t->queued || heap_holds(&t->node) || heap_holds(&t->refill);
+        for (unsigned i = 0; i < 10000 && !known; i++)
+            known = READ_ONCE(t->obj.inbox) && state != STATE_PARKED;
+        CHECK(known); // nobody is forgotten
+    }
     CHECK(!(t->queued && heap_holds(&t->refill)));
     CHECK(!heap_holds(&t->refill) || (t->budget && !t->budget_left));
     CHECK(heap_holds(&t->timer) == (t->deadline != TIMER_NONE) && (!t->queued || heap_holds(&t->node) == !t->level));
+}
+
+void check_thread_shared(const struct thread *t)
+{
+    if (t->obj.dying)
+        return;
     for (const struct gate *g = t->gates, *last = NULL; g; last = g, g = g->next)
         CHECK(check_live(g, OBJ_GATE) && g->worker == t && g->prev == last);
     CHECK(t->task_prev ? t->task_prev->task_next == t : t->task->space.threads == t);
@@ -98,18 +112,20 @@ void check_thread(const struct thread *t)
 
 void check_queues(const struct cpu *cpu)
 {
-    unsigned queued = 0, timers = 0, refills = 0, waiting = 0;
+    unsigned queued = 0, timers = 0, refills = 0, waiting = 0, held = 0;
 
     for (uint32_t slot = 1; slot < slot_fresh; slot++) {
         const struct thread *t = (const struct thread *)slots[slot].object;
-        if (!t || t->obj.type != OBJ_THREAD || t->cpu != cpu)
+        if (!t || t->obj.type != OBJ_THREAD)
+            continue;
+        if (t->home == cpu->number)
+            held += check_heap(&t->waiters, cpu, offsetof(struct thread, node), NULL);
+        if (t->cpu != cpu)
             continue;
         queued += t->queued;
         timers += t->deadline != TIMER_NONE;
         refills += heap_holds(&t->refill);
         waiting += !t->queued && heap_holds(&t->node) && (t->state & STATE_MASK) != STATE_PARKED;
-        if (t->home == cpu->number)
-            waiting -= check_heap(&t->waiters, cpu, offsetof(struct thread, node), NULL);
     }
     CHECK(!cpu->fair.root == !(cpu->ready_bitmap & 1) && !cpu->ready[0]);
     queued -= check_heap(&cpu->fair, cpu, offsetof(struct thread, node), NULL);
@@ -124,7 +140,8 @@ void check_queues(const struct cpu *cpu)
         } while ((t = t->ready_next) != head);
     }
     CHECK(!queued);
-    CHECK(check_heap(&cpu->released, cpu, offsetof(struct thread, node), NULL) >= waiting); // parked threads, too
+    held += check_heap(&cpu->released, cpu, offsetof(struct thread, node), NULL); // parked threads, too
+    CHECK(held >= waiting);
     CHECK(check_heap(&cpu->timers, cpu, offsetof(struct thread, timer), NULL) == timers);
     CHECK(check_heap(&cpu->refills, cpu, offsetof(struct thread, refill), NULL) == refills);
     CHECK(!cpu->timers.root || cpu->armed <= cpu->timers.root->key);

@@ -137,6 +137,8 @@ void ipc_orphan(struct thread *worker)
 {
     worker->caller = NULL;
     worker->depth = 0;
+    if (worker->cpu != this_cpu())
+        return; // in a system call elsewhere: it is queued when it comes back
     unsigned state = worker->state & STATE_MASK;
     if (state != STATE_RUNNING && state != STATE_CALLING && state != STATE_HELPING)
         return; // blocked: it is queued when it wakes

@@ -243,9 +243,11 @@ void sched_wake(struct thread *thread)
 {
     if ((thread->state & STATE_MASK) == STATE_PARKED)
         thread->state = STATE_RUNNING | (thread->state & ~STATE_MASK);
-    if (thread->kind != THREAD_WORKER || !thread->caller)
+    bool away = thread->home != this_cpu()->number; // then a worker runs by itself, too; its waiters are at home
+    if (thread->kind != THREAD_WORKER || !thread->caller || away)
         sched_enqueue(thread); // active; or a worker on its own time
-    sched_release_waiters(thread);
+    if (!away)
+        sched_release_waiters(thread);
 }
 
 void thread_timer(struct thread *thread, uint64_t deadline)
@@ -342,7 +344,7 @@ static struct thread *follow(struct thread *donor)
             }
             if ((worker->state & STATE_MASK) == STATE_RECEIVE)
                 ipc_deliver(t, gate, worker);
-            else
+            else if (worker->cpu == donor->cpu) // else it is not ours to change; all look again when it comes back
                 worker->state |= FLAG_HELPED;
             t = worker;
         } else { // blocked, stopped, faulted, or in a system call on another CPU

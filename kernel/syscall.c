@@ -551,7 +551,7 @@ static struct cpu *place_of(const struct call *c, unsigned op)
 {
     struct thread *thread;
 
-    if (calls[op].place == HERE)
+    if (calls[op].place == HERE || (CHECKED && op == SYS_HW_CTL && c->label == HW_CHECK)) // each CPU checks its own
         return c->thread->cpu;
     if (calls[op].place == SHARED)
         return arch_cpu(0);

@@ -284,6 +284,8 @@ static bool prepare(struct thread *thread, struct vcpu *v)
     struct guest *guest = v ? READ_ONCE(v->guest) : NULL;
 
     if (!guest || thread->state & (FLAG_CANCEL | FLAG_FS)) { // every exit sets FS base to 0: a vmm uses none
+        if (v) // HAZARD: it may have been in the guest until now, whose LSTAR is still loaded
+            virt->leave(v, v->page, EXIT_HOST);
         thread_result(thread, !v || thread->state & FLAG_FS ? ERR_STATE : !guest ? ERR_DEAD : ERR_CANCELLED);
         thread->state &= ~FLAG_CANCEL;
         return false;

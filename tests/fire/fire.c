@@ -9,7 +9,6 @@
 #include "bulkhead/log.h"
 #include "fire.h"
 
-
 __attribute__((aligned(16), used)) char main_stack[0x4000];
 __asm__(".globl start_stack_top\n.set start_stack_top, main_stack + 0x4000\n");
 

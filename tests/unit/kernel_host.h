@@ -26,22 +26,36 @@
 #endif
 
 static uint8_t *ram;
-static struct cpu host_cpu;
+// Several CPUs of the model: only code that says so changes host_now, see test_kernel_smp.c.
+#ifndef HOST_CPUS
+#define HOST_CPUS 1
+#endif
+static struct cpu host_cpus[HOST_CPUS];
+static unsigned host_now;
+#define host_cpu (host_cpus[host_now])
+static struct {
+    jmp_buf to_test;
+    uint64_t armed;
+    bool ipi, preempt;
+    void (*at_preempt)(void);
+} host_state[HOST_CPUS];
+#define to_test    (host_state[host_now].to_test)
+#define host_armed (host_state[host_now].armed)
+// The next preemption point finds an interrupt that made somebody else more urgent.
+#define preempt_now (host_state[host_now].preempt)
+// What an interrupt at the next preemption point does.
+#define at_preempt (host_state[host_now].at_preempt)
 static struct slot host_slots[4096];
 static struct pool boot_pool;
 static struct object hw_object;
 static struct task *root_task;
 static struct thread *root_thread;
 static struct mem *ram_mem, *ports_mem;
-static jmp_buf to_test;
-static uint64_t host_time, host_armed;
+static uint64_t host_time;
 static bool window_shown[RAM_SIZE / PAGE_SIZE];
 static void *host_irqs[24];
 static bool host_irq_masked[24];
 static uint8_t host_ports[65536];
-static bool
-    preempt_now; // the next preemption point finds an interrupt that made somebody else more urgent
-static void (*at_preempt)(void); // what an interrupt at the next preemption point does
 static unsigned flushes;
 static char host_log[64];
 static size_t host_log_length;
@@ -90,15 +104,24 @@ struct cpu *this_cpu(void)
 }
 unsigned arch_cpu_count(void)
 {
-    return 1;
+    return HOST_CPUS;
 }
 struct cpu *arch_cpu(unsigned number)
 {
-    return number ? NULL : &host_cpu;
+    return number < HOST_CPUS ? &host_cpus[number] : NULL;
 }
 void arch_ipi(struct cpu *cpu)
 {
-    (void)cpu;
+    host_state[cpu->number].ipi = true;
+}
+// Takes the interrupt that another CPU sent.
+static bool host_interrupt(void)
+{
+    if (!host_state[host_now].ipi)
+        return false;
+    host_state[host_now].ipi = false;
+    cpu_interrupt();
+    return true;
 }
 void arch_timer_arm(uint64_t deadline)
 {
@@ -111,6 +134,7 @@ void arch_preempt_point(void)
     preempt_now = false;
     void (*interrupt)(void) = at_preempt;
     at_preempt = NULL;
+    host_interrupt();
     if (interrupt)
         interrupt();
 }
@@ -267,7 +291,7 @@ void panic(const char *what, uint64_t value)
 // ---- kernel/check.h
 void arch_check_object(const struct object *o)
 {
-    if (o->type == OBJ_IRQ)
+    if (o->type == OBJ_IRQ && !o->dying)
         CHECK(host_irqs[((const struct irq *)o)->gsi] == o);
     if (o->type == OBJ_POOL && !o->dying)
         for (uint64_t page = ((const struct pool *)o)->base; page < ((const struct pool *)o)->end;
@@ -328,15 +352,16 @@ static int kernel_setup(void **state)
         ram = aligned_alloc(PAGE_SIZE, RAM_SIZE);
         memset(ram, 0xa5, RAM_SIZE);
     }
-    memset(&host_cpu, 0, sizeof(host_cpu));
+    memset(host_cpus, 0, sizeof(host_cpus));
+    memset(host_state, 0, sizeof(host_state));
+    host_now = 0;
     memset(host_slots, 0, sizeof(host_slots));
     memset(host_irqs, 0, sizeof(host_irqs));
     memset(host_ports, 0, sizeof(host_ports));
     memset(&hw_object, 0, sizeof(hw_object));
-    preempt_now = false;
-    at_preempt = NULL;
     tsc_hz = 100000000;
-    cpu_init(&host_cpu, 0);
+    for (unsigned i = 0; i < HOST_CPUS; i++)
+        cpu_init(&host_cpus[i], i);
     object_table_init(host_slots, 4096);
     boot_pool = (struct pool){.base = 1 << 20,
                               .next_page = 1 << 20,
@@ -363,7 +388,7 @@ static int kernel_setup(void **state)
     return 0;
 }
 
-static int kernel_teardown(void **state)
+__attribute__((unused)) static int kernel_teardown(void **state)
 {
     (void)state;
     for (uint64_t page = 0; page < RAM_SIZE; page += PAGE_SIZE)
