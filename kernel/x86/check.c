@@ -4,6 +4,8 @@
 #include "cpu.h"
 #include "virt.h"
 
+extern uint32_t xstate_size; // fpu.c
+
 void arch_check_use(const struct object *o, struct check_use *use)
 {
     if (o->type == OBJ_TASK) {
@@ -14,21 +16,27 @@ void arch_check_use(const struct object *o, struct check_use *use)
             use->pages += task->io_bitmap[i] != NULL;
     } else if (o->type == OBJ_THREAD) {
         const struct thread *t = (const struct thread *)o;
-        use->pages += t->xstate != NULL;
+        if (t->xstate)
+            check_use(use, xstate_size);
         if (t->vcpu) {
             check_use(use, sizeof(struct vcpu));
-            use->pages += 2;
+            use->pages += 2 + (t->vcpu->apic != NULL);
         }
+    } else if (o->type == OBJ_GUEST) {
+        use->pages += ((const struct guest *)o)->apic_access != NULL;
     }
 }
 
 bool arch_check_page(const struct space *space, uint64_t address, uint64_t physical)
 {
-    if (space->obj.type != OBJ_TASK)
-        return false;
-    for (const struct thread *t = space->threads; t; t = t->task_next)
-        if (t->vcpu && t->vcpu->page_address == address && virt_to_phys(t->vcpu->page) == physical)
+    if (space->obj.type == OBJ_GUEST)
+        return physical == virt_to_phys(((const struct guest *)space)->apic_access);
+    for (const struct thread *t = space->threads; t; t = t->task_next) {
+        const struct vcpu *v = t->vcpu;
+        if (v && ((v->page_address == address && virt_to_phys(v->page) == physical) ||
+                  (v->apic && v->page_address + PAGE_SIZE == address && virt_to_phys(v->apic) == physical)))
             return true;
+    }
     return false;
 }
 

@@ -15,7 +15,7 @@
 static uint64_t xcr0_host; // all components that are switched; 0: no XSAVE, use FXSAVE
 static bool have_tsc_aux;
 static bool fip_stays; // HAZARD: AMD before Zen (CVE-2006-1056): the x87 pointers are neither saved nor loaded
-static uint32_t size;  // of a save area
+uint32_t xstate_size;  // of a save area
 // HAZARD: LazyFP (CVE-2018-3665): TS does not keep these processors from reading ahead.
 static bool eager;
 static uint8_t clean[1024] __attribute__((aligned(64))); // what XRSTOR and FXRSTOR take as the state after reset
@@ -43,12 +43,12 @@ void fpu_init(void)
         find_features();
     this_cpu()->fpu_look = eager;
     write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT | (xcr0_host ? CR4_OSXSAVE : 0));
-    size = 512;
+    xstate_size = 512;
     if (xcr0_host) {
         xsetbv(xcr0_host);
         if (cpuid(0xd, 0).ebx > PAGE_SIZE) // of the components that are enabled now
             xsetbv(xcr0_host &= 7);
-        size = cpuid(0xd, 0).ebx;
+        xstate_size = cpuid(0xd, 0).ebx;
     }
     clts();
     __asm__ volatile("fninit");
@@ -86,7 +86,7 @@ static void save(struct thread *owner)
 static void restore(const void *area)
 {
     if (fip_stays) // an x87 load from here sets them; no exception may be pending, no register of the stack be in use
-        __asm__ volatile("fnclex; emms; fildl %0" ::"m"(size));
+        __asm__ volatile("fnclex; emms; fildl %0" ::"m"(xstate_size));
     if (xcr0_host) {
         xsetbv(xcr0_host);
         __asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
@@ -182,14 +182,14 @@ void fpu_leave(struct thread *thread)
 void fpu_free(struct thread *thread)
 {
     if (thread->xstate)
-        pool_free(thread->obj.pool, thread->xstate, size);
+        pool_free(thread->obj.pool, thread->xstate, xstate_size);
     thread->xstate = NULL;
 }
 
 enum status fpu_area(struct thread *thread)
 {
     if (!thread->xstate) {
-        thread->xstate = pool_alloc(thread->obj.pool, size);
+        thread->xstate = pool_alloc(thread->obj.pool, xstate_size);
         if (!thread->xstate)
             return ERR_MEMORY;
         __builtin_memcpy(thread->xstate, clean, 32);
@@ -213,7 +213,7 @@ enum status arch_thread_fpu(struct thread *thread, bool use)
     thread->state &= ~FLAG_FPU;
     fpu_leave(thread);
     if (thread->xstate) { // it begins anew when it asks again
-        __builtin_memset(thread->xstate, 0, size);
+        __builtin_memset(thread->xstate, 0, xstate_size);
         __builtin_memcpy(thread->xstate, clean, 32);
     }
     return OK;
