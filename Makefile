@@ -22,8 +22,10 @@ LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,
 
 # ---- sources: every file of a folder belongs to it
 # What only debugs the kernel itself is compiled for DEBUG=2; its headers make the hooks empty otherwise.
-KDEBUG_SRC := $(wildcard kernel/check*.c kernel/x86/check*.c kernel/debug*.c kernel/x86/debug*.c kernel/trace*.c kernel/x86/trace*.c)
-KERNEL_SRC := $(filter-out $(if $(filter 1,$(CHECKED)),,$(KDEBUG_SRC)),$(wildcard kernel/*.c kernel/x86/*.c kernel/x86/vmx/*.c kernel/x86/svm/*.c))
+# The checks of its invariants are tests, which such a kernel has in it.
+KDEBUG_SRC := $(wildcard kernel/debug*.c kernel/x86/debug*.c kernel/trace*.c kernel/x86/trace*.c)
+KERNEL_SRC := $(filter-out $(if $(filter 1,$(CHECKED)),,$(KDEBUG_SRC)),$(wildcard kernel/*.c kernel/x86/*.c kernel/x86/vmx/*.c kernel/x86/svm/*.c)) \
+              $(if $(filter 1,$(CHECKED)),$(wildcard tests/invariants/*.c))
 KERNEL_ASM := $(wildcard kernel/x86/*.S kernel/x86/vmx/*.S kernel/x86/svm/*.S)
 LIB_SRC    := $(wildcard lib/*.c)
 LIB_ASM    := $(wildcard lib/*.S)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The kernel checks itself: what must hold between any two system calls. Only with DEBUG=2 and in the host tests
-// (CHECKED); otherwise every hook is empty. A failed check is a panic that names the line in check*.c.
+// (CHECKED); otherwise every hook is empty. What they call is in tests/invariants/. A failed check is a panic that
+// names the line there.
 #pragma once
 
 #include "cpu.h"
@@ -21,7 +22,7 @@ static inline bool check_preempts(void)
     return PREEMPT;
 }
 
-// Shared by check*.c.
+// Shared by the files of tests/invariants/.
 extern struct slot *slots;
 extern uint32_t slot_fresh;
 bool check_live(const void *object, enum object_type type);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// links: kernel/cpu.c kernel/check.c kernel/check_thread.c kernel/object.c kernel/pool.c kernel/mem.c kernel/ptab.c kernel/space.c kernel/thread.c
+// links: kernel/cpu.c tests/invariants/check.c tests/invariants/check_thread.c kernel/object.c kernel/pool.c kernel/mem.c kernel/ptab.c kernel/space.c kernel/thread.c
 // links: kernel/ipc.c kernel/signal.c kernel/sched.c kernel/irq.c kernel/destroy.c kernel/syscall.c kernel/heap.c
 // Budgets under the hard constant-bandwidth rule, and the best-effort band: time is simulated, the
 // timer interrupts when it was armed for.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the x86 part adds to the checks of kernel/check.c: vCPUs, I/O bitmaps, CR3, the registers' owner.
-#include "../check.h"
-#include "cpu.h"
-#include "virt.h"
+// What the x86 part adds to the checks of check.c: vCPUs, I/O bitmaps, CR3, the registers' owner.
+#include "../../kernel/check.h"
+#include "../../kernel/x86/cpu.h"
+#include "../../kernel/x86/virt.h"
 
 extern uint32_t xstate_size; // fpu.c
 

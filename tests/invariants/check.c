@@ -2,10 +2,10 @@
 // The invariants of objects, memory and page tables: lists agree with each other, nothing points at what is gone, every
 // page of a pool has one use, tables and records tell the same. Not compiled but for DEBUG=2 and the host tests. What
 // is shared is changed on CPU 0 only, so it is consistent there between any two system calls.
-#include "check.h"
-#include "ipc.h"
-#include "irq.h"
-#include "signal.h"
+#include "../../kernel/check.h"
+#include "../../kernel/ipc.h"
+#include "../../kernel/irq.h"
+#include "../../kernel/signal.h"
 #include <string.h>
 
 void check_that(bool holds, const char *what, unsigned line)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The invariants of threads, call chains, queues and timers, see check.h. Each CPU checks its own.
-#include "check.h"
-#include "ipc.h"
-#include "irq.h"
-#include "signal.h"
+#include "../../kernel/check.h"
+#include "../../kernel/ipc.h"
+#include "../../kernel/irq.h"
+#include "../../kernel/signal.h"
 
 static bool is_blocked(const struct thread *t)
 {
