@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boots the system of a system.yaml in both emulators: `./bulkhead test my.yaml`. Each must come to the banner and the
 prompt, and every VM must be as it should: running when it has autostart, and never restarted. Prints PASS and FAIL lines (tests/run.sh).
-usage: tests/system.py SYSTEM.yaml        Environment: O, the build directory; ROOT, the repository."""
+usage: tests/system.py SYSTEM.yaml [EMULATOR...]        Environment: O, the build directory; ROOT, the repository."""
 
 import os
 import re
@@ -28,9 +28,9 @@ def vms(yaml):
     return {name: "autostart" in has for name, has in tasks.items() if "memory" in has}
 
 
-def boot(emulator, iso, memory, autostart):
+def boot(emulator, iso, memory, cpus, autostart):
     log = os.path.join(OUT, "log", f"system-{emulator}.log")
-    with Machine(emulator, iso, memory=memory, log=log) as machine:
+    with Machine(emulator, iso, memory=memory, cpus=cpus, log=log) as machine:
         machine.expect("Bulkhead", TIMEOUT[emulator])
         machine.expect("bulkhead> ", TIMEOUT[emulator])  # comes when all VMs are ready, or too slow
         machine.send("list\r")
@@ -50,14 +50,15 @@ def main():
         return
     print("PASS system/check")
     memory = int(re.search(r"memory=(\d+)", machine.stdout).group(1))
+    cpus = int(re.search(r"cpus=(\d+)", machine.stdout).group(1))
     iso = os.path.join(OUT, "system-test.iso")
     if subprocess.run([os.path.join(ROOT, "bulkhead"), "image", yaml, "-o", iso]).returncode:
         print("FAIL system/image")
         return
     print("PASS system/image")
-    for emulator in ("qemu", "bochs"):
+    for emulator in sys.argv[2:] or ("qemu", "bochs"):
         try:
-            boot(emulator, iso, memory, vms(yaml))
+            boot(emulator, iso, memory, cpus, vms(yaml))
             print(f"PASS system/{emulator}")
         except Missing as error:
             print(error)
