@@ -48,7 +48,7 @@ all: $(O)/bulkhead.elf $(TASKS) $(O)/initrd tools
 KHOT    := $(addprefix kernel/,sched.c signal.c ipc.c object.c x86/return.c x86/vcpu.c x86/interrupt.c x86/svm/svm.c x86/vmx/run.c)
 $(O)/k/%.o: %.c $(O)/k/offsets.h
 	@mkdir -p $(@D)
-	$(CC) $(KFLAGS) $(if $(filter $<,$(KHOT)),,-Os) -I$(O)/k -c $< -o $@
+	$(CC) $(KFLAGS) $(if $(filter $<,$(KHOT)),-falign-functions=1 -falign-loops=1 -falign-jumps=1,-Os) -I$(O)/k -c $< -o $@
 $(O)/k/%.o: %.S $(O)/k/offsets.h
 	@mkdir -p $(@D)
 	$(CC) $(KFLAGS) -D__ASSEMBLER__ -I$(O)/k -c $< -o $@
