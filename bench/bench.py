@@ -90,6 +90,21 @@ def measure_interrupts(irqs):
     irq_row("irq while a guest runs -> guest", "host", 150, "host_irq_in_guest")
 
 
+def measure_cpus():
+    found = part("IPC and signals on several CPUs (Bochs)", kernel.on_cpus)
+    if not found:
+        return
+    work, (sender, trip) = found
+    heading("Several CPUs (Bochs): work in one interval of 500,000 instructions a CPU, each CPU with threads of its own")
+    for what, i in (("IPC round trips", 0), ("raise + wait", 1)):
+        for cpus, done in work.items():
+            row(f"{what}, {cpus} CPU{'s' * (cpus > 1)}", done[i], text=f"{done[i]:,} ({done[i] / work[1][i]:.2f} x)")
+    row("raise for a waiter on another CPU", sender)
+    row("there and back, instruction times", trip)
+    FIGURES["scaling_ipc_4_cpus"], FIGURES["scaling_signal_4_cpus"] = (round(work[4][i] / work[1][i], 2) for i in (0, 1))
+    FIGURES["cross_cpu_raise"], FIGURES["cross_cpu_round_trip"] = sender, trip
+
+
 def measure_irqs_off():
     found = part("the kernel's tests, interrupts off (QEMU)", lambda: irqs_off.longest(suite()))
     if not found:
@@ -171,6 +186,7 @@ def main():
     if sys.argv[1:] not in ([], ["--json"]):
         sys.exit("usage: ./bulkhead bench [--json]")
     measure_kernel()
+    measure_cpus()
     measure_irqs_off()
     measure_exits()
     measure_linux()

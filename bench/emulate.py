@@ -108,8 +108,8 @@ def trace_bochs(name, iso, sections, timeout=60):
     return found
 
 
-def run_bochs(name, iso, pattern, timeout=120):
+def run_bochs(name, iso, pattern, timeout=120, cpus=1):
     log = os.path.join(OUT, "log", f"bench-{name}.log")
-    with Machine("bochs", iso, log=log) as machine:
+    with Machine("bochs", iso, cpus=cpus, log=log) as machine:
         machine.expect(pattern, timeout)
     return machine.text

@@ -48,6 +48,18 @@ def on_vmx():
     return ticks(run_bochs("kernel-vmx", ISO, r"bench done|bench failed.*\n|kernel stopped"), 2)
 
 
+def on_cpus():
+    """({CPUs: (round trips of IPC, of raise + wait)} in one interval, (instructions of the sender, ticks there and back) of a signal to
+    another CPU), on Bochs with four CPUs: its TSC counts the instructions of one."""
+    text = run_bochs("kernel-cpus", ISO, r"bench done|bench failed.*\n|kernel stopped", cpus=4)
+    work = {int(cpus): (int(ipc), int(signal)) for cpus, ipc, signal in re.findall(r"^bench cpus=(\d+) ticks=\d+ ipc=(\d+) signal=(\d+)", text, re.M)}
+    between = re.search(r"^bench between rounds=(\d+) sender=(\d+) trip=(\d+)", text, re.M)
+    if sorted(work) != [1, 2, 4] or not between:
+        raise Missing("the measurements on four CPUs did not end: " + text[-200:])
+    rounds, sender, trip = map(int, between.groups())
+    return work, (sender // rounds, trip // rounds)
+
+
 def accesses():
     """{exit: (WRMSR, VMREAD + VMWRITE) of one round trip on VMX}, from traces of each instruction on Bochs. The order is that of
     bench/target/exit.c; "linux_...": the guest has Linux' values in STAR, LSTAR and SFMASK, else 0."""

@@ -309,23 +309,14 @@ static enum vcpu_exit refused(struct vcpu *v, struct vcpu_page *page)
     return EXIT_INVALID;
 }
 
-// An exit for the host. True: it was an interrupt, which is taken, and the guest can go on with nothing loaded.
-// HAZARD: else nothing of it may be touched any more: it may be destroyed in the preemption point.
-static inline bool host_exit(struct vcpu *v, struct vmcb *vmcb, const struct vcpu_page *page, const struct cpu *cpu)
+// An exit for the host that was no interrupt.
+static void host_exit(struct vcpu *v, const struct vmcb *vmcb)
 {
-    switch (vmcb->exit_code) {
-    case SVM_INTR:
-        vcpu_preempt_point(cpu);
-        return vcpu_goes_on(v, page, cpu);
-    case SVM_MC:
-        __asm__ volatile("int $18"); // the host's own handler decides
-        return false;
-    case SVM_IRET: // it runs next; the APM has no event behind it
+    if (vmcb->exit_code == SVM_MC) {
+        __asm__ volatile("int $18");          // the host's own handler decides
+    } else if (vmcb->exit_code == SVM_IRET) { // it runs next; the APM has no event behind it
         v->svm.nmi_blocked = false;
         svm_intercepts(v);
-        return false;
-    default:
-        return false;
     }
 }
 
@@ -360,13 +351,25 @@ again:
     vmcb->clean = svm_features.clean;
     enum vcpu_exit exit = class_of(vmcb->exit_code);
     if (unlikely(exit == EXIT_HOST)) {
-        if (unlikely((uint32_t)vmcb->exit_code == SVM_INVALID))
+        const struct thread *thread = v->thread;
+        if (likely(vmcb->exit_code == SVM_INTR)) {
+            arch_preempt_point();
+            // HAZARD: it may be destroyed there, which sets need_resched: then nothing of it may be touched.
+            if (cpu->need_resched && cpu->current != thread)
+                return EXIT_HOST;
+            if (likely(vcpu_goes_on(v, page, cpu) && !(vmcb->exit_int_info & EVENT_VALID))) {
+                vmcb->event = 0;
+                v->svm.soft_length = 0;
+                goto again; // with nothing stored or loaded. Bound: none, preemptible
+            }
+        } else if ((uint32_t)vmcb->exit_code == SVM_INVALID) {
             return refused(v, page);
+        } else {
+            host_exit(v, vmcb);
+        }
         vmcb->event = store_registers(v, vmcb, page);
         vmcb->event_error = vmcb->exit_int_error;
         page->length = 0;
-        if (host_exit(v, vmcb, page, cpu))
-            goto again; // bound: none, preemptible
         return EXIT_HOST;
     }
     page->vectoring = store_registers(v, vmcb, page);
