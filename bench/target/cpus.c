@@ -16,11 +16,20 @@ enum {
     SLOT_GATES = 160,
     SLOT_SIGNALS = 170,
     SLOT_BACK = 180,
-    SLOT_ECHO
+    SLOT_ECHO,
+    SLOT_NEVER
 };
 
 static volatile uint64_t rounds[CPUS];
 static char stacks[CPUS][2048] __attribute__((aligned(16)));
+
+static void pause(uint64_t ticks)
+{
+    uint64_t bits;
+    enum status status = sys_wait(SLOT_NEVER, tsc() + ticks, &bits);
+
+    must(status == ERR_TIMEOUT ? OK : status, "wait");
+}
 
 static _Noreturn void park(void)
 {
@@ -73,14 +82,14 @@ static void thread_new(unsigned slot, unsigned cpu, unsigned priority, void (*ru
 // The work that `cpus` CPUs do in an interval.
 static uint64_t work(unsigned cpus, void (*run)(uint64_t))
 {
-    uint64_t bits, before = 0, after = 0;
+    uint64_t before = 0, after = 0;
 
     for (unsigned i = 0; i < cpus; i++)
         thread_new(SLOT_CLIENT + i, i, PRIORITY, run);
-    sys_wait(SLOT_QUIET, tsc() + INTERVAL / 10, &bits); // all have begun
+    pause(INTERVAL / 10); // all have begun
     for (unsigned i = 0; i < cpus; i++)
         before += rounds[i];
-    sys_wait(SLOT_QUIET, tsc() + INTERVAL, &bits);
+    pause(INTERVAL);
     for (unsigned i = 0; i < cpus; i++)
         after += rounds[i];
     for (unsigned i = 0; i < cpus; i++)
@@ -94,14 +103,14 @@ static void bench_signal_between(void)
 
     must(sys_create_signal(SLOT_POOL, SLOT_BACK), "create a signal");
     thread_new(SLOT_ECHO, 1, PRIORITY, echo);
-    sys_wait(SLOT_QUIET, tsc() + INTERVAL / 10, &bits);
+    pause(INTERVAL / 10);
     for (unsigned i = 0; i < TRIPS; i++) {
         start = tsc();
         sys_raise(SLOT_SIGNALS + 1, 1);
         sender += tsc() - start;
         sys_wait(SLOT_BACK, 0, &bits);
         trip += tsc() - start;
-        sys_wait(SLOT_QUIET, tsc() + 5000, &bits);
+        pause(5000);
     }
     must(sys_destroy(SLOT_ECHO), "end a thread");
     print("bench between rounds=%u sender=%lu trip=%lu", TRIPS, sender, trip);
@@ -113,6 +122,7 @@ void bench_cpus(void)
         return;
     unsigned most = boot->cpus < CPUS ? boot->cpus : CPUS;
 
+    must(sys_create_signal(SLOT_POOL, SLOT_NEVER), "create a signal");
     for (unsigned i = 0; i < most; i++) {
         must(sys_create_signal(SLOT_POOL, SLOT_SIGNALS + i), "create a signal");
         server_worker_new(SLOT_SERVERS + i, SLOT_GATES + i, i);
