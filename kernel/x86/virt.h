@@ -87,9 +87,10 @@ static inline void vcpu_preempt_point(const struct cpu *cpu)
 // Then: nothing came up for this CPU, the thread or its vmm, so that the guest can go on as it stands.
 static inline bool vcpu_goes_on(const struct vcpu *v, const struct vcpu_page *page, const struct cpu *cpu)
 {
+    if (cpu->need_resched) // HAZARD: first: it is set when the vCPU was destroyed
+        return false;
     const struct signal *signal = READ_ONCE(v->signal);
-
-    return !cpu->need_resched && (uint16_t)v->thread->state == STATE_RUNNING && !(signal && READ_ONCE(signal->bits)) &&
+    return (uint16_t)v->thread->state == STATE_RUNNING && !(signal && READ_ONCE(signal->bits)) &&
            READ_ONCE(page->deadline) == v->thread->deadline && tag_is_valid(&v->tag, cpu) && READ_ONCE(v->guest);
 }
 
