@@ -15,7 +15,9 @@ CHECKED := $(if $(filter-out 0 1,$(DEBUG)),1,0)
 WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
 FREE    := -std=gnu17 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
            -fno-asynchronous-unwind-tables -fomit-frame-pointer -fno-common -fno-strict-aliasing $(WARN) -MMD -MP -DDEBUG=$(DEBUG)
-KFLAGS  := $(FREE) -DCHECKED=$(CHECKED) -DTRACING=$(CHECKED) $(if $(filter 1,$(CHECKED)),-fno-omit-frame-pointer -fno-optimize-sibling-calls) -DPREEMPT=$(PREEMPT) -DFAIL_ALLOC=$(FAIL_ALLOC) -mcmodel=kernel -Iinclude -Ikernel
+# The kernel's stack needs no alignment for vectors, and its code none for caches: it is to be small.
+KALIGN  := -fno-align-functions $(if $(findstring clang,$(CC)),-mstack-alignment=8,-mpreferred-stack-boundary=3 -fno-align-labels -fno-align-loops -fno-align-jumps)
+KFLAGS  := $(FREE) -DCHECKED=$(CHECKED) -DTRACING=$(CHECKED) $(if $(filter 1,$(CHECKED)),-fno-omit-frame-pointer -fno-optimize-sibling-calls) -DPREEMPT=$(PREEMPT) -DFAIL_ALLOC=$(FAIL_ALLOC) -mcmodel=kernel $(KALIGN) -Iinclude -Ikernel
 UFLAGS  := $(FREE) -mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I.
 HFLAGS  := -std=gnu17 -O2 -g $(WARN) -MMD -MP -Iinclude -I.
 LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096

@@ -148,8 +148,8 @@ static void instrument(struct qemu_plugin_insn *insn, bool first)
         behind_vmrun = address + size;
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, PLUGIN_NO_REGISTERS, NULL);
     }
-    if (mode == KERNEL && vectors && address - vectors < 4096 && address >= vectors + 32 * 16 &&
-        address % 16 == 0)
+    if (mode == KERNEL && vectors && address >= vectors + 32 * 8 && address < vectors + 0xd0 * 8 &&
+        address % 8 == 0)
         qemu_plugin_register_vcpu_insn_exec_cb(insn, on_irq, PLUGIN_NO_REGISTERS, NULL);
     if (mode == USER && bytes[0] != 0xf3) // REP: root fills memory
         qemu_plugin_register_vcpu_mem_cb(insn, on_store, PLUGIN_NO_REGISTERS, PLUGIN_MEMORY_WRITE,

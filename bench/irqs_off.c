@@ -19,8 +19,8 @@
 #include "plugin.h"
 
 #define SYMBOLS 1024
-#define VECTORS 256
-#define TOP     4 // functions named for each stretch
+#define VECTORS 0xd0 // VECTOR_COUNT of the kernel
+#define TOP     4    // functions named for each stretch
 
 struct owner { // what the kernel can be asked
     char name[40];
@@ -175,8 +175,8 @@ static void instrument(struct qemu_plugin_insn *insn, bool first)
     if (symbol->owner && symbol->address == address)
         callback(insn, on_owner, symbol->owner);
     uint64_t offset = address - vectors;
-    if (address >= vectors && offset < 16 * VECTORS && offset % 16 == 0)
-        callback(insn, on_vector, vector_owner[offset / 16]);
+    if (address >= vectors && offset < 8 * VECTORS && offset % 8 == 0)
+        callback(insn, on_vector, vector_owner[offset / 8]);
     if ((size == 2 || size == 3) && (bytes[0] == 0xf3 || bytes[0] == 0xf2) &&
         bytes[size - 1] >= 0xa4 && bytes[size - 1] <= 0xaf) // REP MOVS, STOS, ...
         callback(insn, on_rep, here);

@@ -43,7 +43,7 @@ void features_init(void)
 
 static void set_gate(unsigned vector, unsigned ist)
 {
-    uint64_t entry = (uint64_t)vectors + 16 * (vector < VECTOR_COUNT ? vector : VECTOR_COUNT - 2);
+    uint64_t entry = (uint64_t)vectors + 8 * (vector < VECTOR_COUNT ? vector : VECTOR_COUNT - 2);
 
     idt[vector] = (struct idt_entry){.offset0 = entry,
                                      .selector = SEL_KERNEL_CS,

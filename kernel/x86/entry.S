@@ -199,6 +199,9 @@ restore_regs:
 .endm
 
 // Vector, error code, RIP, CS lie on the stack.
+exception_no_error:
+    push (%rsp)
+    movq $0, 8(%rsp)
 exception:
     testb $3, 24(%rsp)
     jz 1f
@@ -215,18 +218,22 @@ exception:
 // C function may change: they are not saved.
     .balign 16
 interrupt:
+    push (%rsp)
     testb $3, 24(%rsp)
     jz 1f
     save_user
     call interrupt_user
-1:  mov (%rsp), %edi
+1:  movzbl (%rsp), %edi
     push %rax                       // the frame's end was aligned to 16 by the processor
     call interrupt_kernel
     add $24, %rsp
     iretq
 
 // #DB, NMI, #MC, #DF: on a stack of their own (MOV SS + SYSCALL, NMI at SYSCALL's first instruction).
-interrupt_ist:
+critical_no_error:
+    push (%rsp)
+    movq $0, 8(%rsp)
+critical:
     save
     mov %rsp, %rdi
     mov %rsp, %rbx
@@ -236,20 +243,22 @@ interrupt_ist:
     jmp restore_regs
 
 .macro vector n
-    .balign 16
-    .if !(\n == 8 || (\n >= 10 && \n <= 14) || \n == 17 || \n == 21 || \n == 29 || \n == 30)
-    push $0
-    .endif
-    pushq $\n
-    .if \n == 1 || \n == 2 || \n == 8 || \n == 18
-    jmp interrupt_ist
-    .elseif \n < 32
+    .balign 8
+    pushq $((\n & 0x7f) - (\n & 0x80))
+    .if \n == 8
+    jmp critical
+    .elseif \n == 1 || \n == 2 || \n == 18
+    jmp critical_no_error
+    .elseif (\n >= 10 && \n <= 14) || \n == 17 || \n == 21 || \n == 29 || \n == 30
     jmp exception
+    .elseif \n < 32
+    jmp exception_no_error
     .else
     jmp interrupt
     .endif
 .endm
 
+// 8 bytes each: the vector as a signed byte, where it is the error code if the processor pushed none.
     .balign 16
     .global vectors
 vectors:

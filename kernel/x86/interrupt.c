@@ -57,7 +57,7 @@ static __attribute__((noinline)) void reschedule(const struct cpu *cpu, struct t
 
 void interrupt_user(struct regs *regs, struct cpu *cpu)
 {
-    struct thread *woken = interrupt(cpu, regs->vector);
+    struct thread *woken = interrupt(cpu, (uint8_t)regs->vector);
 
     if (likely(woken && sched_is_next(cpu, woken))) {
         cpu->current->state |= FLAG_FULL;
