@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// links: kernel/check.c kernel/check_thread.c kernel/cpu.c kernel/heap.c kernel/object.c kernel/pool.c kernel/mem.c kernel/ptab.c kernel/space.c kernel/thread.c kernel/ipc.c kernel/signal.c kernel/sched.c kernel/irq.c kernel/destroy.c kernel/syscall.c
+// links: tests/invariants/check.c tests/invariants/check_thread.c kernel/cpu.c kernel/heap.c kernel/object.c kernel/pool.c kernel/mem.c kernel/ptab.c kernel/space.c kernel/thread.c kernel/ipc.c kernel/signal.c kernel/sched.c kernel/irq.c kernel/destroy.c kernel/syscall.c
 // flags: -fsanitize-coverage=trace-pc
 // The kernel core on several CPUs at once, on the host: each CPU of the model is a coroutine, and
 // at any basic block of the kernel another one may go on, as the seed says. So a race that is found
