@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The frame of the fire test: drivers, the barrier at which the kernel checks itself, the end. The
 // kernel's command line gives
-// seed=N, steps=N (of all drivers), check=N (steps between two of these) and cpus=N.
+// seed=N, steps=N (system calls of all drivers), check=N (steps between two of these) and cpus=N.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,12 +118,14 @@ static void check(struct driver *d)
 static void drive(uint64_t number)
 {
     struct driver *d = &drivers[number];
-    uint64_t bits;
+    uint64_t bits, next = check_steps;
 
     while (d->steps < steps) {
         fire_step(d);
-        if (d->steps % check_steps == 0)
-            check(d);
+        if (d->steps < next)
+            continue;
+        check(d);
+        next += check_steps;
     }
     check(d);
     sys_raise(S_DONE, 1ull << d->cpu);

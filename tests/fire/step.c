@@ -25,6 +25,7 @@ static uint64_t next(struct driver *d)
 
 static enum status count(struct driver *d, enum sys_op op, enum status status)
 {
+    d->steps++;
     d->by_op[op]++;
     d->ok[op] += status == OK;
     d->by_status[status < STATUS_COUNT ? status : STATUS_COUNT]++;
@@ -238,7 +239,6 @@ void fire_step(struct driver *d)
     uint64_t r = next(d), bits;
     unsigned task = pick(d, OBJ_TASK);
 
-    d->steps++;
     switch (r % 32) {
     case 0 ... 5:
         make(d);
@@ -274,7 +274,7 @@ void fire_step(struct driver *d)
         count(d, SYS_TASK_CTL, sys_task_time(task, &bits, NULL));
         break;
     default: // the victims' turn
-        sys_wait(S_SLEEP + d->cpu, fire_tsc() + (r >> 8) % (boot->tsc_hz / 5000), &bits);
+        sys_wait(S_SLEEP + d->cpu, fire_tsc() + (r >> 8) % (boot->tsc_hz / 20000), &bits);
         break;
     }
 }
