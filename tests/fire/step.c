@@ -174,11 +174,14 @@ static void control_thread(struct driver *d)
     uint64_t r = next(d), period = boot->tsc_hz / 5000 + (r >> 8) % 100000;
     struct message message = {THREAD_READ, {r % 3}};
 
-    switch (r % 12) {
+    switch (r % 13) {
     case 0:
     case 1:
     case 2:
         start(d, slot);
+        break;
+    case 12:
+        count(d, SYS_THREAD_CTL, sys_thread_set(slot, THREAD_CPU, (r >> 8) % cpus));
         break;
     case 3:
         count(d, SYS_THREAD_CTL, sys_thread_set(slot, THREAD_STOP, 0));
