@@ -40,6 +40,15 @@ static void next_step(enum step step)
         preemption_point();
 }
 
+// The call is to be done on another CPU. HAZARD: who comes home has done its call: there it begins anew.
+static _Noreturn void travel(struct thread *thread, struct cpu *to)
+{
+    if (thread->home == to->number)
+        thread_restart(thread);
+    sched_travel(thread, to);
+    schedule();
+}
+
 static enum status sys_call(struct call *c)
 {
     struct gate *gate;
@@ -386,10 +395,9 @@ static enum status sys_thread_ctl(struct call *c)
         status = arch_thread_area(thread);
         if (status != OK)
             return status;
-        if (READ_ONCE(thread->cpu) != this_cpu()) { // now to where the thread is
-            sched_travel(c->thread, READ_ONCE(thread->cpu));
-            schedule();
-        }
+        struct cpu *place = READ_ONCE(thread->cpu);
+        if (place != this_cpu())
+            travel(c->thread, place); // now to where the thread is
     }
     status = thread_ctl(thread, c->label, c->w);
     if (op == THREAD_READ || op == THREAD_FAULT)
@@ -576,10 +584,8 @@ void syscall_slow(struct thread *thread)
 
     if (op < SYS_COUNT) {
         struct cpu *place = place_of(&c, op);
-        if (place != thread->cpu) {
-            sched_travel(thread, place);
-            schedule();
-        }
+        if (place != thread->cpu)
+            travel(thread, place);
         status = calls[op].handler(&c);
     }
     trace(result, thread->obj.slot, op, status, c.w[0]);
