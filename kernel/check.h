@@ -16,6 +16,12 @@ uint32_t check_slots(uint32_t first, uint32_t n);
 void check_object(const struct object *object);
 // The object's memory is about to be used again: asserts that nothing holds anything of it.
 void check_released(const struct object *object);
+// The TLB ledger, of each space and CPU: it may hold translations of the space; it flushed those that were taken out
+// until now; it holds none any more. And it must hold none of what was taken out when `cleared` was counted.
+void check_tlb_load(struct space *space);
+void check_tlb_flush(struct space *space);
+void check_tlb_leave(struct space *space);
+void check_tlb_reuse(const struct space *space, uint64_t cleared);
 bool check_alloc_fails(void); // FAIL_ALLOC: every n-th time, once user threads run
 static inline bool check_preempts(void)
 {
@@ -44,8 +50,12 @@ bool arch_check_page(const struct space *space, uint64_t address, uint64_t physi
 void check_that(bool holds, const char *what, unsigned line);
 #define CHECK(x) check_that(x, #x, __LINE__)
 #else
-#define check_object(object)   ((void)0)
-#define check_released(object) ((void)0)
-#define check_alloc_fails()    false
-#define check_preempts()       false
+#define check_object(object)            ((void)0)
+#define check_released(object)          ((void)0)
+#define check_tlb_load(space)           ((void)0)
+#define check_tlb_flush(space)          ((void)0)
+#define check_tlb_leave(space)          ((void)0)
+#define check_tlb_reuse(space, cleared) ((void)0)
+#define check_alloc_fails()             false
+#define check_preempts()                false
 #endif

@@ -2,6 +2,7 @@
 // Address spaces: mapping and unmapping with one record per range. Every step leaves tables and records in agreement: a
 // record exists before its first table entry and until after its last.
 #include "arch.h"
+#include "check.h"
 #include "cpu.h"
 #include "debug.h"
 
@@ -187,6 +188,7 @@ enum step record_remove_step(struct record *record, struct thread *thread)
     // HAZARD: only now may the memory be another's, or the address be mapped again.
     if (record->cleared > space->flushed && space->obj.dying != RELEASED && !cpu_round_flush(space, thread))
         return STEP_WAIT;
+    check_tlb_reuse(space, record->cleared);
     record_free(record);
     return STEP_DONE;
 }

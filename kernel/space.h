@@ -7,6 +7,7 @@
 #include "ptab.h"
 
 struct thread;
+#define CHECK_CPUS 8 // that the TLB ledger knows (check.h)
 
 struct space {
     struct object obj;
@@ -20,6 +21,9 @@ struct space {
     uint64_t cpus;          // on which its translations may be cached
     uint64_t cleared;       // counts the steps that took translations out of the tables ...
     uint64_t flushed;       // ... and of those the ones that no CPU has cached any more
+#if CHECKED
+    uint64_t check_seen[CHECK_CPUS]; // 1 + `cleared` when the CPU flushed it last; 0: it holds nothing of it
+#endif
 };
 
 struct task {

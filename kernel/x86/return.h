@@ -2,6 +2,7 @@
 // The way back to user mode, inline for the path of an interrupt to its thread.
 #pragma once
 
+#include "../check.h"
 #include "../debug.h"
 #include "cpu.h"
 #include "domain.h"
@@ -26,6 +27,7 @@ static inline void switch_to(struct cpu *cpu, struct thread *thread)
     *cpu->rsp0 = (uint64_t)(&thread->regs + 1);
     if (unlikely(thread->state & FLAG_FPU || cpu->fpu_look))
         fpu_switch(cpu, thread);
+    check_tlb_load(&thread->task->space);
     if ((thread->cr3 ^ read_cr3()) << 1) { // but for CR3_KEEP, which is never read back
         write_cr3(thread->cr3);
         if (unlikely(cpu->domain != thread->task->domain)) // after fpu_switch, which may touch the former's state

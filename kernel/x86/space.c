@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The x86 part of tasks and guests: page-table format, PCID, I/O permission bitmap, and the window.
+#include "../check.h"
 #include "cpu.h"
 #include "paging.h"
 #include "virt.h"
@@ -107,6 +108,7 @@ enum status arch_task_init(struct task *task)
 
 void arch_space_flush(struct space *space)
 {
+    check_tlb_flush(space);
     if (space->obj.type == OBJ_GUEST) {
         vcpu_flush((struct guest *)space);
         return;
@@ -122,6 +124,7 @@ void arch_space_flush(struct space *space)
 
 void arch_space_leave(struct space *space)
 {
+    check_tlb_leave(space);
     if (space->obj.type == OBJ_GUEST || !(space->cpus >> this_cpu()->number & 1))
         return; // its vCPUs do not enter it any more, and its tags come with them
     uint64_t cr3 = ((struct task *)space)->cr3 & ~CR3_KEEP, now = read_cr3();

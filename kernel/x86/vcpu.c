@@ -3,6 +3,7 @@
 // HAZARD: the vmm may write the vCPU page at any time from another CPU: every field is read once
 // into a local.
 #include "../debug.h"
+#include "../check.h"
 #include "../sched.h"
 #include "log.h"
 #include "virt.h"
@@ -295,6 +296,7 @@ static bool prepare(struct thread *thread, struct vcpu *v)
         thread_restart(thread);
         schedule();
     }
+    check_tlb_load(&guest->space);
     // Also for the first entry on this CPU: nobody else can own the registers then.
     __atomic_fetch_or(&guest->space.cpus, 1ull << thread->home, __ATOMIC_SEQ_CST);
     fpu_own(thread);

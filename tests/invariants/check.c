@@ -303,6 +303,8 @@ void check_released(const struct object *object)
     case OBJ_TASK:
     case OBJ_GUEST:
         CHECK(!space->records && !space->threads && !space->record_count);
+        for (unsigned i = 0; i < CHECK_CPUS; i++)
+            CHECK(!space->check_seen[i]);
         break;
     case OBJ_POOL:
         CHECK(!((const struct pool *)object)->objects);
@@ -310,6 +312,42 @@ void check_released(const struct object *object)
     }
     check_references(object);
     arch_check_released(object);
+}
+
+// ---- the TLB ledger
+static uint64_t *seen_here(struct space *space)
+{
+    static uint64_t other;
+
+    return this_cpu()->number < CHECK_CPUS ? &space->check_seen[this_cpu()->number] : &other;
+}
+
+// The count first: what is taken out meanwhile is not yet told of.
+void check_tlb_load(struct space *space)
+{
+    uint64_t now = READ_ONCE(space->cleared);
+
+    if (!*seen_here(space))
+        *seen_here(space) = 1 + now;
+}
+
+void check_tlb_flush(struct space *space)
+{
+    uint64_t now = READ_ONCE(space->cleared);
+
+    if (*seen_here(space))
+        *seen_here(space) = 1 + now;
+}
+
+void check_tlb_leave(struct space *space)
+{
+    *seen_here(space) = 0;
+}
+
+void check_tlb_reuse(const struct space *space, uint64_t cleared)
+{
+    for (unsigned i = 0; i < CHECK_CPUS; i++)
+        CHECK(!space->check_seen[i] || space->check_seen[i] > cleared);
 }
 
 bool check_alloc_fails(void)

@@ -176,12 +176,12 @@ void arch_guest_release(struct guest *guest)
 }
 void arch_space_flush(struct space *space)
 {
-    (void)space;
+    check_tlb_flush(space);
     flushes++;
 }
 void arch_space_leave(struct space *space)
 {
-    (void)space;
+    check_tlb_leave(space);
 }
 void arch_window_flush(void) {}
 void arch_guest_detach(struct guest *guest)
@@ -229,6 +229,7 @@ void arch_return(struct thread *thread)
     assert_int_equal(thread->state & STATE_MASK, STATE_RUNNING);
     thread->state &= ~FLAG_FULL;
     host_cpu.current = thread;
+    check_tlb_load(&thread->task->space);
     longjmp(to_test, 1);
 }
 void arch_idle(void)
