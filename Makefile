@@ -15,9 +15,7 @@ CHECKED := $(if $(filter-out 0 1,$(DEBUG)),1,0)
 WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
 FREE    := -std=gnu17 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
            -fno-asynchronous-unwind-tables -fomit-frame-pointer -fno-common -fno-strict-aliasing $(WARN) -MMD -MP -DDEBUG=$(DEBUG)
-# The kernel's stack needs no alignment for vectors, and its code none for caches: it is to be small.
-KALIGN  := -fno-align-functions $(if $(findstring clang,$(CC)),-mstack-alignment=8,-mpreferred-stack-boundary=3 -fno-align-labels -fno-align-loops -fno-align-jumps)
-KFLAGS  := $(FREE) -DCHECKED=$(CHECKED) -DTRACING=$(CHECKED) $(if $(filter 1,$(CHECKED)),-fno-omit-frame-pointer -fno-optimize-sibling-calls) -DPREEMPT=$(PREEMPT) -DFAIL_ALLOC=$(FAIL_ALLOC) -mcmodel=kernel $(KALIGN) -Iinclude -Ikernel
+KFLAGS  := $(FREE) -DCHECKED=$(CHECKED) -DTRACING=$(CHECKED) $(if $(filter 1,$(CHECKED)),-fno-omit-frame-pointer -fno-optimize-sibling-calls) -DPREEMPT=$(PREEMPT) -DFAIL_ALLOC=$(FAIL_ALLOC) -mcmodel=kernel -Iinclude -Ikernel
 UFLAGS  := $(FREE) -mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I.
 HFLAGS  := -std=gnu17 -O2 -g $(WARN) -MMD -MP -Iinclude -I.
 LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
@@ -46,15 +44,15 @@ TASKS := $(O)/root.elf $(O)/vmm.elf $(O)/console.elf
 all: $(O)/bulkhead.elf $(TASKS) $(O)/initrd tools
 
 # ---- kernel
-# Small, where that costs no instruction: no padding between functions and loops, and only what was written as inline is inlined.
-# (clang has none of these options.)
-DENSE   := $(if $(findstring gcc,$(CC)),-falign-functions=1 -falign-loops=1 -falign-jumps=1)
-KFLAGS  += $(if $(findstring gcc,$(CC)),--param max-inline-insns-auto=10)
+# Small, where that costs no instruction: no padding between functions and loops, a stack without the alignment of vectors, and only
+# what was written as inline is inlined.
+KFLAGS  += $(if $(findstring clang,$(CC)),-fno-align-functions -mstack-alignment=8,-fno-align-functions -fno-align-loops -fno-align-jumps \
+           -fno-align-labels -mpreferred-stack-boundary=3 --param max-inline-insns-auto=10)
 # The paths whose instructions are counted are compiled for speed, all else for size.
 KHOT    := $(addprefix kernel/,sched.c signal.c ipc.c object.c x86/return.c x86/vcpu.c x86/interrupt.c x86/svm/svm.c x86/vmx/run.c)
 $(O)/k/%.o: %.c $(O)/k/offsets.h
 	@mkdir -p $(@D)
-	$(CC) $(KFLAGS) $(if $(filter $<,$(KHOT)),$(DENSE),-Os) -I$(O)/k -c $< -o $@
+	$(CC) $(KFLAGS) $(if $(filter $<,$(KHOT)),,-Os) -I$(O)/k -c $< -o $@
 $(O)/k/%.o: %.S $(O)/k/offsets.h
 	@mkdir -p $(@D)
 	$(CC) $(KFLAGS) -D__ASSEMBLER__ -I$(O)/k -c $< -o $@

@@ -5,8 +5,6 @@
 
 #include "thread.h"
 
-extern const struct ptab_format *arch_task_format, *arch_guest_format;
-
 void *phys_to_virt(uint64_t physical); // only for memory that is in the window
 uint64_t virt_to_phys(const void *address);
 // Shows or hides a physical range in the window. Tables for it were set aside at boot, so it cannot fail. What was

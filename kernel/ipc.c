@@ -11,15 +11,10 @@ enum status gate_create(struct pool *pool, struct thread *worker, uint64_t badge
     if (worker->gate_count >= GATES_MAX)
         return ERR_QUOTA;
     struct gate *gate;
-    enum status status = object_create(pool, OBJ_GATE, sizeof(*gate), &gate);
-    if (status != OK)
-        return status;
+    TRY(object_create(pool, OBJ_GATE, sizeof(*gate), &gate));
     gate->worker = worker;
     gate->badge = badge;
-    gate->next = worker->gates;
-    if (worker->gates)
-        worker->gates->prev = gate;
-    worker->gates = gate;
+    LIST_INSERT(worker->gates, gate, NULL, next, prev);
     worker->gate_count++;
     *out = gate;
     return OK;
@@ -43,12 +38,7 @@ void gate_unlink(struct gate *gate)
     if (worker == &dead_worker)
         return;
     worker->gate_count--;
-    if (gate->next)
-        gate->next->prev = gate->prev;
-    if (gate->prev)
-        gate->prev->next = gate->next;
-    else
-        worker->gates = gate->next;
+    LIST_REMOVE(worker->gates, gate, next, prev);
     __atomic_store_n(&gate->worker, &dead_worker, __ATOMIC_RELEASE);
     thread_look_again(worker);
 }

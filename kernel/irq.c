@@ -5,15 +5,12 @@
 enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsigned bit, struct irq **out)
 {
     struct irq *irq;
-    enum status status = object_create(pool, OBJ_IRQ, sizeof(*irq), &irq);
-
-    if (status != OK)
-        return status;
+    TRY(object_create(pool, OBJ_IRQ, sizeof(*irq), &irq));
     irq->gsi = gsi_flags & 0xffff;
     irq->flags = gsi_flags & (IRQ_LEVEL | IRQ_LOW);
     irq->signal = signal;
     irq->bit = bit;
-    status = arch_irq_bind(irq->gsi, irq->flags, irq);
+    enum status status = arch_irq_bind(irq->gsi, irq->flags, irq);
     if (status != OK)
         object_free(&irq->obj, sizeof(*irq));
     else
@@ -49,12 +46,4 @@ enum status irq_ctl(struct irq *irq, uint64_t op)
     default:
         return ERR_ARG;
     }
-}
-
-void irq_deliver(struct irq *irq)
-{
-    struct thread *thread = irq_take(this_cpu(), irq);
-
-    if (thread)
-        sched_wake(thread);
 }

@@ -17,7 +17,6 @@ enum status irq_create(struct pool *pool, uint64_t gsi_flags, cap_t signal, unsi
 void irq_unbind(struct irq *irq); // it is delivered no more
 enum status irq_ctl(struct irq *irq, uint64_t op);
 void irq_mask(struct irq *irq, bool mask);
-void irq_deliver(struct irq *irq);
 
 // It came: the thread that waited for it, see signal.h, or NULL.
 static inline struct thread *irq_take(struct cpu *cpu, struct irq *irq)

@@ -5,10 +5,7 @@
 
 enum status mem_create_boot(struct pool *pool, uint64_t base, uint64_t size, enum mem_kind kind, struct mem **out)
 {
-    enum status status = object_create(pool, OBJ_MEM, sizeof(**out), out);
-
-    if (status != OK)
-        return status;
+    TRY(object_create(pool, OBJ_MEM, sizeof(**out), out));
     (*out)->base = base;
     (*out)->size = size;
     (*out)->kind = kind;
@@ -83,22 +80,13 @@ enum status mem_create(struct pool *pool, struct mem *parent, uint64_t offset, u
     if (!mem_is_free(parent, offset, size) || !is_unmapped(parent, offset, size))
         return ERR_OVERLAP;
     struct mem *before = child_at(parent, parent->base + offset); // where the finger is: no step
-    enum status status = mem_create_boot(pool, parent->base + offset, size, parent->kind, out);
-    if (status != OK)
-        return status;
+    TRY(mem_create_boot(pool, parent->base + offset, size, parent->kind, out));
     struct mem *mem = *out;
     mem->parent = parent;
     parent->child_count++;
     if (mem->obj.depth <= parent->obj.depth)
         mem->obj.depth = parent->obj.depth + 1;
-    mem->sibling_prev = before;
-    mem->sibling_next = before ? before->sibling_next : parent->children;
-    if (mem->sibling_next)
-        mem->sibling_next->sibling_prev = mem;
-    if (before)
-        before->sibling_next = mem;
-    else
-        parent->children = mem;
+    LIST_INSERT(parent->children, mem, before, sibling_next, sibling_prev);
     return OK;
 }
 
@@ -108,12 +96,7 @@ void mem_destroy(struct mem *mem)
         mem->parent->child_count--;
         if (mem->parent->finger == mem)
             mem->parent->finger = mem->sibling_prev;
+        LIST_REMOVE(mem->parent->children, mem, sibling_next, sibling_prev);
     }
-    if (mem->sibling_next)
-        mem->sibling_next->sibling_prev = mem->sibling_prev;
-    if (mem->sibling_prev)
-        mem->sibling_prev->sibling_next = mem->sibling_next;
-    else if (mem->parent)
-        mem->parent->children = mem->sibling_next;
     object_free(&mem->obj, sizeof(*mem));
 }

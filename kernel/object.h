@@ -12,6 +12,30 @@
 #define likely(x)    __builtin_expect(!!(x), 1)
 #define unlikely(x)  __builtin_expect(!!(x), 0)
 
+// Ends the function with the error, if `expression` gives one.
+#define TRY(expression)                        \
+    do {                                       \
+        enum status try_status = (expression); \
+        if (try_status != OK)                  \
+            return try_status;                 \
+    } while (0)
+
+// Doubly linked lists, linked by the members `next` and `prev`: behind `after`, or as the head when that is NULL.
+#define LIST_INSERT(head, item, after, next, prev)                 \
+    do {                                                           \
+        (item)->prev = (after);                                    \
+        (item)->next = (item)->prev ? (item)->prev->next : (head); \
+        if ((item)->next)                                          \
+            (item)->next->prev = (item);                           \
+        *((item)->prev ? &(item)->prev->next : &(head)) = (item);  \
+    } while (0)
+#define LIST_REMOVE(head, item, next, prev)                             \
+    do {                                                                \
+        if ((item)->next)                                               \
+            (item)->next->prev = (item)->prev;                          \
+        *((item)->prev ? &(item)->prev->next : &(head)) = (item)->next; \
+    } while (0)
+
 struct pool;
 struct task;
 

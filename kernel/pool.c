@@ -118,9 +118,7 @@ enum status pool_create(struct pool *home, struct mem *mem, uint32_t slots, stru
     if (home->slots_left <= slots)
         return ERR_QUOTA;
     struct pool *pool;
-    enum status status = object_create(home, OBJ_POOL, sizeof(*pool), &pool);
-    if (status != OK)
-        return status;
+    TRY(object_create(home, OBJ_POOL, sizeof(*pool), &pool));
     home->slots_left -= slots;
     pool->slots_left = pool->quota = slots;
     pool->mem = mem;

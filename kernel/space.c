@@ -12,19 +12,8 @@ static void record_link(struct record *record, struct record *after)
     struct mem *mem = record->mem;
 
     space->record_count++;
-    record->space_prev = after;
-    record->space_next = after ? after->space_next : space->records;
-    if (record->space_next)
-        record->space_next->space_prev = record;
-    if (after)
-        after->space_next = record;
-    else
-        space->records = record;
-    record->mem_prev = NULL;
-    record->mem_next = mem->records;
-    if (mem->records)
-        mem->records->mem_prev = record;
-    mem->records = record;
+    LIST_INSERT(space->records, record, after, space_next, space_prev);
+    LIST_INSERT(mem->records, record, NULL, mem_next, mem_prev);
     mem->check_size = 0;
 }
 
@@ -38,18 +27,8 @@ static void record_free(struct record *record)
     if (record->mem->unchecked == record)
         record->mem->unchecked = record->mem_next;
     space->record_count--;
-    if (record->space_next)
-        record->space_next->space_prev = record->space_prev;
-    if (record->space_prev)
-        record->space_prev->space_next = record->space_next;
-    else
-        space->records = record->space_next;
-    if (record->mem_next)
-        record->mem_next->mem_prev = record->mem_prev;
-    if (record->mem_prev)
-        record->mem_prev->mem_next = record->mem_next;
-    else
-        record->mem->records = record->mem_next;
+    LIST_REMOVE(space->records, record, space_next, space_prev);
+    LIST_REMOVE(record->mem->records, record, mem_next, mem_prev);
     pool_free(space->obj.pool, record, sizeof(*record));
 }
 
@@ -257,14 +236,11 @@ enum status task_create(struct pool *pool, cap_t fault_signal, unsigned fault_bi
                         struct task **out)
 {
     struct task *task;
-    enum status status = object_create(pool, OBJ_TASK, sizeof(*task), &task);
-
-    if (status != OK)
-        return status;
+    TRY(object_create(pool, OBJ_TASK, sizeof(*task), &task));
     task->space.ptab.pool = pool;
     task->space.limit = USER_END;
     task->caps = pool_alloc(pool, PAGE_SIZE);
-    status = task->caps ? arch_task_init(task) : ERR_MEMORY;
+    enum status status = task->caps ? arch_task_init(task) : ERR_MEMORY;
     if (status != OK) {
         if (task->caps)
             pool_free(pool, task->caps, PAGE_SIZE);
@@ -300,13 +276,10 @@ bool task_destroy_step(struct task *task)
 enum status guest_create(struct pool *pool, struct guest **out)
 {
     struct guest *guest;
-    enum status status = object_create(pool, OBJ_GUEST, sizeof(*guest), &guest);
-
-    if (status != OK)
-        return status;
+    TRY(object_create(pool, OBJ_GUEST, sizeof(*guest), &guest));
     guest->space.ptab.pool = pool;
     guest->space.limit = 1ull << 47;
-    status = arch_guest_init(guest);
+    enum status status = arch_guest_init(guest);
     if (status != OK)
         object_free(&guest->space.obj, sizeof(*guest));
     *out = guest;

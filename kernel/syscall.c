@@ -52,19 +52,15 @@ static _Noreturn void travel(struct thread *thread, struct cpu *to)
 static enum status sys_call(struct call *c)
 {
     struct gate *gate;
-    enum status status = lookup(c, c->slot, OBJ_GATE, RIGHT_CALL, &gate);
-
-    return status == OK ? ipc_call(c->thread, gate) : status;
+    TRY(lookup(c, c->slot, OBJ_GATE, RIGHT_CALL, &gate));
+    return ipc_call(c->thread, gate);
 }
 
 static enum status sys_raise(struct call *c)
 {
     struct signal *signal;
     cap_t cap = c->slot < CAP_SLOTS ? READ_ONCE(c->task->caps[c->slot]) : 0;
-    enum status status = cap_resolve(cap, OBJ_SIGNAL, RIGHT_RAISE, (struct object **)&signal);
-
-    if (status != OK)
-        return status;
+    TRY(cap_resolve(cap, OBJ_SIGNAL, RIGHT_RAISE, (struct object **)&signal));
     unsigned rights = cap_rights(cap);
     signal_raise(signal, rights & RIGHT_ONE_BIT ? 1ull << (rights >> 5 & 63) : c->label);
     return OK;
@@ -73,18 +69,14 @@ static enum status sys_raise(struct call *c)
 static enum status sys_wait(struct call *c)
 {
     struct signal *signal;
-    enum status status = lookup(c, c->slot, OBJ_SIGNAL, RIGHT_WAIT, &signal);
-
-    return status == OK ? signal_wait(signal, c->thread, c->label & 1, c->w[0]) : status;
+    TRY(lookup(c, c->slot, OBJ_SIGNAL, RIGHT_WAIT, &signal));
+    return signal_wait(signal, c->thread, c->label & 1, c->w[0]);
 }
 
 static enum status create_pool(struct call *c, struct pool *home, struct object **out)
 {
     struct mem *mem;
-    enum status status = lookup(c, c->w[0], OBJ_MEM, RIGHT_CTRL, &mem);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->w[0], OBJ_MEM, RIGHT_CTRL, &mem));
     if (mem->kind != MEM_RAM || !c->w[1] || c->w[1] >= SLOT_COUNT_MAX)
         return ERR_ARG;
     if (mem->children || mem->records || mem->pool)
@@ -95,9 +87,8 @@ static enum status create_pool(struct call *c, struct pool *home, struct object 
 static enum status create_mem(struct call *c, struct pool *pool, struct object **out)
 {
     struct mem *parent;
-    enum status status = lookup(c, c->w[0], OBJ_MEM, RIGHT_CTRL, &parent);
-
-    return status == OK ? mem_create(pool, parent, c->w[1], c->w[2], (struct mem **)out) : status;
+    TRY(lookup(c, c->w[0], OBJ_MEM, RIGHT_CTRL, &parent));
+    return mem_create(pool, parent, c->w[1], c->w[2], (struct mem **)out);
 }
 
 // A signal that something will raise by itself later: the right, and the bit when it is restricted to one.
@@ -117,14 +108,11 @@ static enum status create_task(struct call *c, struct pool *pool, struct object 
 
     if (c->w[1] > 63 || c->w[2] > c->task->priority_max || c->w[3] > UINT32_MAX)
         return ERR_ARG;
-    enum status status = c->w[0] == CAP_NONE ? OK : lookup_raise(c, c->w[0], c->w[1], &fault);
-    if (status != OK)
-        return status;
+    TRY(c->w[0] == CAP_NONE ? OK : lookup_raise(c, c->w[0], c->w[1], &fault));
     scrub(pool, 2);
-    status = task_create(pool, fault, c->w[1], c->w[2], (struct task **)out);
-    if (status == OK)
-        ((struct task *)*out)->domain = c->w[3];
-    return status;
+    TRY(task_create(pool, fault, c->w[1], c->w[2], (struct task **)out));
+    ((struct task *)*out)->domain = c->w[3];
+    return OK;
 }
 
 static enum status create_thread(struct call *c, struct pool *pool, struct object **out)
@@ -132,21 +120,17 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
     struct task *task;
     struct guest *guest = NULL;
     unsigned kind = c->w[1] & 0xff, cpu = c->w[1] >> 8 & 0xff;
-    enum status status = lookup(c, c->w[0], OBJ_TASK, RIGHT_CTRL, &task);
 
-    if (status == OK && kind == THREAD_VCPU)
-        status = lookup(c, c->w[3], OBJ_GUEST, RIGHT_CTRL, &guest);
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->w[0], OBJ_TASK, RIGHT_CTRL, &task));
+    if (kind == THREAD_VCPU)
+        TRY(lookup(c, c->w[3], OBJ_GUEST, RIGHT_CTRL, &guest));
     if (c->w[1] >> 16 || kind > THREAD_VCPU || !arch_cpu(cpu) || c->w[2] >= PRIORITY_COUNT ||
         c->w[2] > task->priority_max || c->w[2] > c->task->priority_max)
         return ERR_ARG;
     if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC) || c->w[4] >= USER_END))
         return ERR_RANGE;
     for (bool again = guest; again;) { // bound: levels; so that the vCPU page needs no table later
-        status = ptab_reserve(&task->space.ptab, c->w[4] & -PAGE_SIZE, &again);
-        if (status != OK)
-            return status;
+        TRY(ptab_reserve(&task->space.ptab, c->w[4] & -PAGE_SIZE, &again));
         if (again)
             preemption_point();
     }
@@ -154,23 +138,20 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
         scrub(pool, VCPU_PAGES);
         scrub(guest->space.ptab.pool, 4); // its APIC page, and tables for it
     }
-    status = thread_create(pool, task, kind, cpu, c->w[2], (struct thread **)out);
-    if (status == OK && guest) {
-        arch_preempt_point(); // interrupts only: a restart would lose the thread
-        status = arch_vcpu_create((struct thread *)*out, guest, c->w[4]);
-        if (status != OK)
-            thread_free((struct thread *)*out);
-    }
+    TRY(thread_create(pool, task, kind, cpu, c->w[2], (struct thread **)out));
+    if (!guest)
+        return OK;
+    arch_preempt_point(); // interrupts only: a restart would lose the thread
+    enum status status = arch_vcpu_create((struct thread *)*out, guest, c->w[4]);
+    if (status != OK)
+        thread_free((struct thread *)*out);
     return status;
 }
 
 static enum status create_gate(struct call *c, struct pool *pool, struct object **out)
 {
     struct thread *worker;
-    enum status status = lookup(c, c->w[0], OBJ_THREAD, RIGHT_CTRL, &worker);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->w[0], OBJ_THREAD, RIGHT_CTRL, &worker));
     if (worker->kind != THREAD_WORKER)
         return ERR_STATE;
     return gate_create(pool, worker, c->w[1], (struct gate **)out);
@@ -180,12 +161,9 @@ static enum status create_irq(struct call *c, struct pool *pool, struct object *
 {
     struct object *hw;
     cap_t signal;
-    enum status status = lookup(c, c->w[0], OBJ_HW, RIGHT_CTRL, &hw);
 
-    if (status == OK)
-        status = lookup_raise(c, c->w[2], c->w[3], &signal);
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->w[0], OBJ_HW, RIGHT_CTRL, &hw));
+    TRY(lookup_raise(c, c->w[2], c->w[3], &signal));
     if (c->w[3] > 63 || c->w[1] & ~(0xffffull | IRQ_LEVEL | IRQ_LOW))
         return ERR_ARG;
     return irq_create(pool, c->w[1], signal, c->w[3], (struct irq **)out);
@@ -214,18 +192,14 @@ static enum status sys_create(struct call *c)
     struct pool *pool;
     struct object *object = NULL;
     uint64_t slot = c->label >> 16, type = c->label & 0xffff;
-    enum status status = lookup(c, c->slot, OBJ_POOL, RIGHT_CREATE, &pool);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->slot, OBJ_POOL, RIGHT_CREATE, &pool));
     if (slot == 0 || slot >= CAP_SLOTS || c->task->caps[slot])
         return ERR_SLOT;
     if (type >= OBJ_COUNT || !create[type])
         return type == OBJ_DEVICE ? ERR_UNSUPPORTED : ERR_ARG;
-    status = create[type](c, pool, &object);
-    if (status == OK)
-        c->task->caps[slot] = object_cap(object, RIGHT_ALL);
-    return status;
+    TRY(create[type](c, pool, &object));
+    c->task->caps[slot] = object_cap(object, RIGHT_ALL);
+    return OK;
 }
 
 static enum status sys_destroy(struct call *c)
@@ -256,10 +230,7 @@ static enum status sys_destroy(struct call *c)
 static enum status sys_revoke(struct call *c)
 {
     struct object *object;
-    enum status status = lookup(c, c->slot, OBJ_NONE, RIGHT_CTRL, &object);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->slot, OBJ_NONE, RIGHT_CTRL, &object));
     unsigned rights = cap_rights(c->task->caps[c->slot]);
     if (!object_revoke(object))
         return ERR_STATE;
@@ -273,14 +244,10 @@ static enum status sys_cap_copy(struct call *c)
 {
     struct task *from, *to;
     struct object *object;
-    enum status status = lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &from);
 
-    if (status == OK)
-        status = lookup(c, c->w[1], OBJ_TASK, RIGHT_CTRL, &to);
-    if (status == OK)
-        status = cap_lookup(from, c->w[0], OBJ_NONE, 0, &object);
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &from));
+    TRY(lookup(c, c->w[1], OBJ_TASK, RIGHT_CTRL, &to));
+    TRY(cap_lookup(from, c->w[0], OBJ_NONE, 0, &object));
     if (c->w[2] == 0 || c->w[2] >= CAP_SLOTS || to->caps[c->w[2]])
         return ERR_SLOT;
     unsigned had = cap_rights(from->caps[c->w[0]]), keep = c->w[3];
@@ -298,10 +265,7 @@ static enum status sys_cap_copy(struct call *c)
 static enum status sys_cap_drop(struct call *c)
 {
     struct task *task;
-    enum status status = lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &task);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &task));
     if (c->w[0] >= CAP_SLOTS)
         return ERR_ARG;
     task->caps[c->w[0]] = 0;
@@ -320,29 +284,25 @@ static enum status sys_map(struct call *c)
     struct space *space;
     struct mem *mem;
     enum step step;
-    enum status status = lookup_space(c, &space);
 
-    if (status == OK)
-        status = lookup(c, c->label, OBJ_MEM, RIGHT_READ, &mem);
-    if (status != OK)
-        return status;
+    TRY(lookup_space(c, &space));
+    TRY(lookup(c, c->label, OBJ_MEM, RIGHT_READ, &mem));
     if (c->w[3] & ~(uint64_t)cap_rights(c->task->caps[c->label]) & RIGHT_ALL)
         return ERR_RIGHTS;
     if (c->w[3] > RIGHT_ALL)
         return ERR_ARG;
     do { // bound: preemptible
-        status = space_map(space, mem, c->w[0], c->w[1], c->w[2], c->w[3], c->thread, &step);
-        if (status == OK)
-            next_step(step);
-    } while (status == OK && step != STEP_DONE);
-    return status;
+        TRY(space_map(space, mem, c->w[0], c->w[1], c->w[2], c->w[3], c->thread, &step));
+        next_step(step);
+    } while (step != STEP_DONE);
+    return OK;
 }
 
 static enum status sys_unmap(struct call *c)
 {
     struct space *space;
     struct mem *mem;
-    enum step step = STEP_AGAIN;
+    enum step step;
 
     if (lookup(c, c->slot, OBJ_MEM, RIGHT_CTRL, &mem) == OK) {
         while (mem->records) { // bound: preemptible
@@ -351,13 +311,12 @@ static enum status sys_unmap(struct call *c)
         }
         return OK;
     }
-    enum status status = lookup_space(c, &space);
-    while (status == OK && step != STEP_DONE) { // bound: preemptible
-        status = space_unmap(space, c->w[0], c->w[1], c->thread, &step);
-        if (status == OK)
-            next_step(step);
-    }
-    return status;
+    TRY(lookup_space(c, &space));
+    do { // bound: preemptible
+        TRY(space_unmap(space, c->w[0], c->w[1], c->thread, &step));
+        next_step(step);
+    } while (step != STEP_DONE);
+    return OK;
 }
 
 static enum status thread_budget(struct call *c, struct thread *thread)
@@ -369,10 +328,9 @@ static enum status thread_budget(struct call *c, struct thread *thread)
     // HAZARD: the interrupts that begin periods cost whoever runs then.
     if (c->w[1] && c->w[1] < tsc_hz / PERIODS_PER_SECOND)
         return ERR_ARG;
-    enum status status = c->w[2] == CAP_NONE ? OK : lookup_raise(c, c->w[2], c->w[3], &overrun);
-    if (status == OK)
-        sched_budget(thread, c->w[0], c->w[1], overrun, c->w[3]);
-    return status;
+    TRY(c->w[2] == CAP_NONE ? OK : lookup_raise(c, c->w[2], c->w[3], &overrun));
+    sched_budget(thread, c->w[0], c->w[1], overrun, c->w[3]);
+    return OK;
 }
 
 static enum status sys_thread_ctl(struct call *c)
@@ -380,10 +338,7 @@ static enum status sys_thread_ctl(struct call *c)
     struct thread *thread;
     unsigned op = c->label & 0xff;
     bool timing = op == THREAD_PRIORITY || op == THREAD_BUDGET || op == THREAD_WEIGHT;
-    enum status status = lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL | (timing ? RIGHT_SCHEDULE : 0), &thread);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL | (timing ? RIGHT_SCHEDULE : 0), &thread));
     if (c->label > 0xffff || (c->label >> 8 && op != THREAD_WRITE))
         return ERR_ARG;
     if (op == THREAD_BUDGET)
@@ -392,26 +347,19 @@ static enum status sys_thread_ctl(struct call *c)
         return ERR_ARG;
     if (op == THREAD_FPU && c->w[0] & 1 && !thread->xstate) {
         scrub(thread->obj.pool, 1);
-        status = arch_thread_area(thread);
-        if (status != OK)
-            return status;
+        TRY(arch_thread_area(thread));
         struct cpu *place = READ_ONCE(thread->cpu);
         if (place != this_cpu())
             travel(c->thread, place); // now to where the thread is
     }
-    status = thread_ctl(thread, c->label, c->w);
-    if (op == THREAD_READ || op == THREAD_FAULT)
-        c->words = 6;
-    return status;
+    c->words = op == THREAD_READ || op == THREAD_FAULT ? 6 : 0;
+    return thread_ctl(thread, c->label, c->w);
 }
 
 static enum status sys_task_ctl(struct call *c)
 {
     struct task *task;
-    enum status status = lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &task);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &task));
     c->words = 2;
     switch (c->label) {
     case TASK_READ_CAP:
@@ -435,46 +383,37 @@ static enum status sys_vcpu_ctl(struct call *c)
 {
     struct thread *thread;
     struct signal *signal;
-    enum status status = lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL, &thread);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL, &thread));
     if (c->label != VCPU_BIND)
         return ERR_ARG;
-    status = lookup(c, c->w[0], OBJ_SIGNAL, RIGHT_WAIT, &signal);
-    return status == OK ? arch_vcpu_bind(thread, signal) : status;
+    TRY(lookup(c, c->w[0], OBJ_SIGNAL, RIGHT_WAIT, &signal));
+    return arch_vcpu_bind(thread, signal);
 }
 
 static enum status sys_irq_ctl(struct call *c)
 {
     struct irq *irq;
-    enum status status = lookup(c, c->slot, OBJ_IRQ, RIGHT_CTRL, &irq);
-
-    return status == OK ? irq_ctl(irq, c->label) : status;
+    TRY(lookup(c, c->slot, OBJ_IRQ, RIGHT_CTRL, &irq));
+    return irq_ctl(irq, c->label);
 }
 
 static enum status sys_hw_ctl(struct call *c)
 {
     struct object *hw;
     struct pool *pool;
-    enum status status = lookup(c, c->slot, OBJ_HW, RIGHT_CTRL, &hw);
-
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->slot, OBJ_HW, RIGHT_CTRL, &hw));
     if (CHECKED && c->label == HW_CHECK) {
         c->w[0] = check_slots(c->w[0], 16);
         c->words = 1;
         return OK;
     }
-    if (debug_hw_ctl(c->task, c->label, c->w, &status)) {
-        c->words = 1;
+    enum status status;
+    c->words = 1;
+    if (debug_hw_ctl(c->task, c->label, c->w, &status))
         return status;
-    }
     if (c->label != HW_POOL_FREE)
         return arch_hw_ctl(c->label, c->w);
-    status = lookup(c, c->w[0], OBJ_POOL, RIGHT_CTRL, &pool);
-    if (status != OK)
-        return status;
+    TRY(lookup(c, c->w[0], OBJ_POOL, RIGHT_CTRL, &pool));
     c->w[0] = pool->free_pages;
     c->w[1] = pool->slots_left;
     c->words = 2;

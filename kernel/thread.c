@@ -13,11 +13,9 @@ enum status thread_create(struct pool *pool, struct task *task, enum thread_kind
                           struct thread **out)
 {
     struct thread *thread;
-    enum status status = object_create(pool, OBJ_THREAD, sizeof(*thread), &thread);
 
     _Static_assert(sizeof(struct thread) <= 1024, "a thread fits a block");
-    if (status != OK)
-        return status;
+    TRY(object_create(pool, OBJ_THREAD, sizeof(*thread), &thread));
     thread->task = task;
     thread->kind = kind;
     thread->special = kind == THREAD_WORKER;
@@ -31,10 +29,7 @@ enum status thread_create(struct pool *pool, struct task *task, enum thread_kind
     thread->deadline = TIMER_NONE;
     thread->weight = WEIGHT_DEFAULT;
     thread->regs.rflags = RFLAGS_FIXED; // HAZARD: it may be resumed without a start; with 0 it ran with interrupts off
-    thread->task_next = task->space.threads;
-    if (thread->task_next)
-        thread->task_next->task_prev = thread;
-    task->space.threads = thread;
+    LIST_INSERT(task->space.threads, thread, NULL, task_next, task_prev);
     *out = thread;
     return OK;
 }
@@ -153,12 +148,7 @@ void thread_leave(struct thread *thread)
 void thread_free(struct thread *thread)
 {
     arch_thread_release(thread);
-    if (thread->task_next)
-        thread->task_next->task_prev = thread->task_prev;
-    if (thread->task_prev)
-        thread->task_prev->task_next = thread->task_next;
-    else
-        thread->task->space.threads = thread->task_next;
+    LIST_REMOVE(thread->task->space.threads, thread, task_next, task_prev);
     object_free(&thread->obj, sizeof(*thread));
 }
 

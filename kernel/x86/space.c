@@ -17,23 +17,21 @@ static uint64_t *window;
 static uint64_t window_count;
 static uint64_t pcids[PCID_COUNT / 64] = {1}; // 0 is the kernel's, and of tasks that found none free
 
-static const struct ptab_format task_format_1g = {.table = PTE_P | PTE_W | PTE_U,
-                                                  .leaf = PTE_P | PTE_U,
-                                                  .write = PTE_W,
-                                                  .no_exec = PTE_NX,
-                                                  .large = PTE_PS,
-                                                  .uncached = PTE_PCD | PTE_PWT,
-                                                  .present = PTE_P,
-                                                  .levels = 4,
-                                                  .large_max = 2};
-static struct ptab_format task_format;
-const struct ptab_format *arch_task_format = &task_format, *arch_guest_format;
+static struct ptab_format task_format = {
+    .table = PTE_P | PTE_W | PTE_U,
+    .leaf = PTE_P | PTE_U,
+    .write = PTE_W,
+    .no_exec = PTE_NX,
+    .large = PTE_PS,
+    .uncached = PTE_PCD | PTE_PWT,
+    .present = PTE_P,
+    .levels = 4,
+};
 
 void window_init(uint64_t *entries, uint64_t count)
 {
     window = entries;
     window_count = count;
-    task_format = task_format_1g;
     task_format.large_max = features.gib_pages ? 2 : 1;
 }
 
@@ -213,11 +211,6 @@ enum status arch_guest_init(struct guest *guest)
     guest->space.ptab.format = virt->guest_format();
     guest->space.ptab.root = pool_alloc(guest->space.ptab.pool, PAGE_SIZE);
     return guest->space.ptab.root ? OK : ERR_MEMORY;
-}
-
-void arch_guest_detach(struct guest *guest)
-{
-    vcpu_guest_gone(guest);
 }
 
 void arch_guest_release(struct guest *guest)

@@ -174,7 +174,7 @@ void arch_thread_release(struct thread *thread)
     thread->vcpu = NULL;
 }
 
-void vcpu_guest_gone(struct guest *guest)
+void arch_guest_detach(struct guest *guest)
 {
     while (guest->space.threads) { // bound: its vCPUs
         struct vcpu *v = guest->space.threads->vcpu;

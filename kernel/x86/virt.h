@@ -109,8 +109,6 @@ uint64_t vcpu_syscall(struct thread *thread); // the system call vcpu_run, see e
 // Nested translations of the guest changed: no stale one is used from its next entry on, on this
 // CPU.
 void vcpu_flush(struct guest *guest);
-// The guest space dies: its vCPUs can run no more.
-void vcpu_guest_gone(struct guest *guest);
 // Cuts an event that a vmm asks to inject down to what a processor delivers; 0 when it is none.
 uint32_t vcpu_event(uint32_t event);
 

@@ -70,7 +70,6 @@ static const struct ptab_format host_format = {.table = 7,
                                                .present = 1,
                                                .levels = 4,
                                                .large_max = 2};
-const struct ptab_format *arch_task_format = &host_format, *arch_guest_format = &host_format;
 
 void *phys_to_virt(uint64_t physical)
 {

@@ -455,14 +455,14 @@ static void interrupts(void **state)
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_IRQ | 22 << 16, SLOT_HW, 9, 20, 3), ERR_BUSY);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_IRQ | 22 << 16, SLOT_HW, 24, 20, 3), ERR_RANGE);
     assert_int_equal(SYS(R, CREATE, SLOT_POOL, OBJ_IRQ | 22 << 16, SLOT_TASK, 10, 20, 3), ERR_CAP);
-    irq_deliver(host_irqs[9]);
+    assert_null(irq_take(this_cpu(), host_irqs[9]));
     assert_true(host_irq_masked[9]);
     assert_int_equal(SYS(R, WAIT, 20, 1, 0), OK);
     assert_int_equal(R->regs.rdx, 8);
     assert_int_equal(SYS(R, IRQ_CTL, 21, IRQ_ACK, 0), OK);
     assert_false(host_irq_masked[9]);
     assert_int_equal(SYS(R, DESTROY, 20, 0, 0), OK);
-    irq_deliver(host_irqs[9]); // its signal is gone: nothing happens
+    assert_null(irq_take(this_cpu(), host_irqs[9])); // its signal is gone: nothing happens
     assert_int_equal(SYS(R, DESTROY, 21, 0, 0), OK);
     assert_null(host_irqs[9]);
 }

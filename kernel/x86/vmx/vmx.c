@@ -127,9 +127,7 @@ static enum status vmx_cpu_init(struct cpu *cpu)
         wrmsr(MSR_FEATURE_CONTROL, control | 5);
     if ((rdmsr(MSR_FEATURE_CONTROL) & 5) != 5)
         return virt_lacks("VT-x: the firmware disabled it");
-    enum status status = cpu->number == 0 ? find_features() : OK;
-    if (status != OK)
-        return status;
+    TRY(cpu->number == 0 ? find_features() : OK);
     uint32_t *region = virt_boot_page();
     if (!region)
         return ERR_MEMORY;
