@@ -17,7 +17,7 @@ struct cpu {
     uint64_t receive;       // `state` and `home` of a worker that waits for calls on this CPU: entry.S
     struct thread *donor;   // the queued thread on whose time `current` runs
     uint32_t number, apic_id;
-    bool need_resched;
+    bool need_resched, idle;
     uint64_t ready_bitmap;                // bit n: ready[n] is not empty
     struct thread *ready[PRIORITY_COUNT]; // rings; the head runs first. Priority 0 is `fair`
     struct heap timers, refills;          // threads by deadline; those out of budget by the end of their period
@@ -35,6 +35,7 @@ struct cpu {
     uint32_t domain;                   // security domain that ran last
     uint64_t fs_base;                  // loaded now
     void *vmcs;                        // x86/vmx: loaded now
+    struct vcpu *entered;              // in its guest, or in the preemption point behind an exit
     uint64_t tag_generation, tag_next; // x86/tag.h: ASIDs or VPIDs
 };
 

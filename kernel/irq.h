@@ -19,7 +19,7 @@ enum status irq_ctl(struct irq *irq, uint64_t op);
 void irq_mask(struct irq *irq, bool mask);
 
 // It came: the thread that waited for it, see signal.h, or NULL.
-static inline struct thread *irq_take(struct cpu *cpu, struct irq *irq)
+ALWAYS_INLINE struct thread *irq_take(struct cpu *cpu, struct irq *irq)
 {
     // HAZARD: a level line stays asserted until its driver has run; unmasked it would interrupt for ever.
     if (irq->flags & IRQ_LEVEL)

@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include "bulkhead/abi.h"
 
+// For what is on a path whose instructions are counted, although it has several users.
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 // One access, although somebody else may write at the same time.
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define likely(x)    __builtin_expect(!!(x), 1)

@@ -31,7 +31,7 @@ void sched_arrived(struct thread *thread);
 void sched_release_chain(struct thread *thread);
 // For a thread that woke and is in no queue, while a user thread runs: it can have the CPU at once, as no other is as
 // urgent, and neither has a budget. (Who is no worker has nobody in `waiters`.)
-static inline bool sched_is_next(const struct cpu *cpu, const struct thread *thread)
+ALWAYS_INLINE bool sched_is_next(const struct cpu *cpu, const struct thread *thread)
 {
     if (unlikely(cpu->need_resched))
         return false;
@@ -39,17 +39,19 @@ static inline bool sched_is_next(const struct cpu *cpu, const struct thread *thr
     return thread->priority > donor->level && donor->level && !(donor->special | thread->special | thread->queued);
 }
 
-// Then: makes it the donor, to which arch_return follows.
-static inline void sched_switch(struct cpu *cpu, struct thread *thread)
+// Then: makes it the donor, to which arch_return follows. `idle`: there is none yet.
+ALWAYS_INLINE void sched_switch(struct cpu *cpu, struct thread *thread, bool idle)
 {
     unsigned level = thread->priority;
     uint64_t now = arch_time(), used = now - cpu->since;
     struct thread *donor = cpu->donor;
 
     cpu->since = now; // as charge() in sched.c
-    donor->time += used;
-    donor->slice_used += used;
-    __atomic_fetch_add(&donor->task->time, used, __ATOMIC_RELAXED);
+    if (!idle) {
+        donor->time += used;
+        donor->slice_used += used;
+        __atomic_fetch_add(&donor->task->time, used, __ATOMIC_RELAXED);
+    }
     thread->queued = 1;
     thread->level = level;
     thread->ready_next = thread->ready_prev = thread;

@@ -27,7 +27,7 @@ enum status signal_wait(struct signal *signal, struct thread *thread, bool poll,
 // nothing, but it is in no queue yet: sched_wake() or sched_switch() follows.
 
 // The waiter gets the bits, if it is on this CPU; else its own is told.
-static inline struct thread *signal_take(struct cpu *cpu, struct signal *signal, struct thread *thread)
+ALWAYS_INLINE struct thread *signal_take(struct cpu *cpu, struct signal *signal, struct thread *thread)
 {
     if (unlikely(READ_ONCE(thread->cpu) != cpu)) {
         cpu_post(&signal->obj, READ_ONCE(thread->cpu));
@@ -47,7 +47,7 @@ static inline struct thread *signal_take(struct cpu *cpu, struct signal *signal,
 
 // HAZARD: raiser and waiter meet: one sets bits and then looks for the other, who shows itself and then looks for bits.
 // Both steps are locked instructions, so one of the two sees the other.
-static inline struct thread *signal_set(struct cpu *cpu, struct signal *signal, uint64_t bits)
+ALWAYS_INLINE struct thread *signal_set(struct cpu *cpu, struct signal *signal, uint64_t bits)
 {
     trace(raise, signal->obj.slot, signal->waiter ? signal->waiter->obj.slot : 0,
           signal->vcpu ? signal->vcpu->obj.slot : 0, bits);
@@ -61,7 +61,7 @@ static inline struct thread *signal_set(struct cpu *cpu, struct signal *signal, 
     return NULL;
 }
 
-static inline struct thread *signal_set_ref(struct cpu *cpu, cap_t reference, unsigned bit)
+ALWAYS_INLINE struct thread *signal_set_ref(struct cpu *cpu, cap_t reference, unsigned bit)
 {
     struct object *object = cap_object(reference);
 

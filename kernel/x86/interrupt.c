@@ -10,7 +10,7 @@
 #include "return.h"
 
 // The thread that it woke, in no queue yet, or NULL.
-static inline __attribute__((always_inline)) struct thread *interrupt(struct cpu *cpu, unsigned vector)
+ALWAYS_INLINE struct thread *interrupt(struct cpu *cpu, unsigned vector)
 {
     trace(interrupt, vector, this_cpu()->current ? this_cpu()->current->obj.slot : 0,
           this_cpu()->donor ? this_cpu()->donor->obj.slot : 0, this_cpu()->ready_bitmap);
@@ -33,12 +33,33 @@ static inline __attribute__((always_inline)) struct thread *interrupt(struct cpu
     return NULL;
 }
 
+// The CPU was idle or in a guest, and goes on in a more urgent thread: nothing of this stack is needed any more.
+static __attribute__((noinline)) void leave(struct cpu *cpu, struct thread *thread, bool idle)
+{
+    sched_switch(cpu, thread, idle);
+    switch_to(cpu, thread);
+    return_syscall(thread);
+}
+
 void interrupt_kernel(unsigned vector)
 {
-    struct thread *thread = interrupt(this_cpu(), vector);
+    struct cpu *cpu = this_cpu();
+    struct thread *thread = interrupt(cpu, vector);
 
-    if (thread)
-        sched_wake(thread);
+    if (likely(!thread))
+        return;
+    if (cpu->idle) {
+        if (likely(!cpu->need_resched && thread->priority && !thread->special && !thread->queued)) {
+            cpu->idle = false;
+            leave(cpu, thread, true);
+        }
+    } else if (cpu->entered && sched_is_next(cpu, thread)) {
+        virt->preempt(cpu->entered);
+        cpu->entered = NULL;
+        thread_restart(cpu->current);
+        leave(cpu, thread, false);
+    }
+    sched_wake(thread);
 }
 
 static __attribute__((noinline)) void reschedule(const struct cpu *cpu, struct thread *woken)
@@ -61,7 +82,7 @@ void interrupt_user(struct regs *regs, struct cpu *cpu)
 
     if (likely(woken && sched_is_next(cpu, woken))) {
         cpu->current->state |= FLAG_FULL;
-        sched_switch(cpu, woken);
+        sched_switch(cpu, woken, false);
         switch_to(cpu, woken);
         return_syscall(woken); // it waited in one
     }
@@ -119,6 +140,10 @@ void interrupt_critical(struct regs *regs)
 
 void idle_check(void)
 {
-    if (this_cpu()->need_resched)
+    struct cpu *cpu = this_cpu();
+
+    if (cpu->need_resched) {
+        cpu->idle = false;
         schedule();
+    }
 }

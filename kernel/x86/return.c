@@ -19,6 +19,7 @@ void arch_return(struct thread *thread)
 
 void arch_idle(void)
 {
+    this_cpu()->idle = true;
     idle_loop((uint64_t)this_cpu());
 }
 

@@ -12,7 +12,7 @@ _Noreturn void return_syscall(struct thread *thread);
 _Noreturn void return_interrupt(struct regs *regs);
 
 // All but the registers becomes the thread's.
-static inline void switch_to(struct cpu *cpu, struct thread *thread)
+ALWAYS_INLINE void switch_to(struct cpu *cpu, struct thread *thread)
 {
     // HAZARD: a task can load a selector into FS, which changes the base behind our back; what it left must not reach
     // another thread.

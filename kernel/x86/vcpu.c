@@ -331,7 +331,9 @@ uint64_t vcpu_syscall(struct thread *thread)
             thread_timer(thread, deadline);
         }
         trace(vm_entry, thread->obj.slot, thread->state >> 8, thread->depth, thread->deadline);
+        cpu->entered = v;
         enum vcpu_exit exit = virt->run(v, page);
+        cpu->entered = NULL;
         trace(vm_exit, thread->obj.slot, exit, thread->depth, thread->deadline);
         if (likely(exit != EXIT_HOST))
             return exit;

@@ -29,6 +29,7 @@ struct vcpu {
     uint64_t vendor_phys;
     union {
         struct {
+            uint64_t host;                // physical: the VMCB with the state of the CPU that `tag` is of
             uint64_t efer;                // as the guest believes it, without LMA
             uint64_t cache_disable;       // CR0.CD and NW as the guest believes them
             uint32_t control, exceptions; // as the vmm set them
@@ -70,6 +71,9 @@ struct virt_ops {
     // can be entered again at once (an event whose delivery was broken off is put back). Before the CPU
     // does anything else, `leave` is due.
     enum vcpu_exit (*run)(struct vcpu *v, struct vcpu_page *page);
+    // In the preemption point that `run` has behind an exit for a host interrupt: the kernel goes elsewhere and does
+    // not come back there; as EXIT_HOST and `leave`.
+    void (*preempt)(struct vcpu *v);
     // After EXIT_HOST, or instead of entering: the kernel goes elsewhere. With `exit` = EXIT_HOST
     // the thread will enter again by itself; else its vmm is told that class (kick, deadline):
     // stores it as `run` would, and hands an event that was to be injected back as `vectoring`.

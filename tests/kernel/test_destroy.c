@@ -352,6 +352,8 @@ static void t_in_call(void)
         give(TASK, own ? TASK : C_, own ? TASK : C_, RIGHT_ALL);
         give(C_, GATE, GATE, RIGHT_ALL);
         EXPECT_OK(thread_new(A_, C_, THREAD_ACTIVE, 61, caller, 1));
+        for (unsigned i = 0; i < 500 && !(own ? results : result[6]); i++)
+            sleep_us(300); // other CPUs take part in it
         sleep_us(300);
         if (own) {
             EXPECT_EQ(results, 1);

@@ -134,6 +134,7 @@ static void reset(struct vcpu *v)
     vmcb->dr7 = 0x400;
     vmcb->dr6 = DR6_RESET;
     __builtin_memset(&v->svm, 0, sizeof(v->svm));
+    v->tag.generation = 0; // whose CPU `host` belongs to
     svm_intercepts(v);
 }
 
@@ -320,6 +321,15 @@ static void host_exit(struct vcpu *v, const struct vmcb *vmcb)
     }
 }
 
+static void svm_preempt(struct vcpu *v)
+{
+    struct vmcb *vmcb = v->vendor;
+
+    vmcb->event = store_registers(v, vmcb, v->page);
+    vmcb->event_error = vmcb->exit_int_error;
+    v->page->length = 0;
+}
+
 static enum vcpu_exit svm_run(struct vcpu *v, struct vcpu_page *page)
 {
     struct vmcb *vmcb = v->vendor;
@@ -338,17 +348,17 @@ static enum vcpu_exit svm_run(struct vcpu *v, struct vcpu_page *page)
         svm_leave(v, page, EXIT_NMI_WINDOW);
         return EXIT_NMI_WINDOW;
     }
-    if (unlikely(!tag_is_valid(&v->tag, cpu))) {
+    vmcb->tlb_control = 0;
+    if (unlikely(!tag_is_valid(&v->tag, cpu))) { // also for the first entry on this CPU
         vmcb->tlb_control = tag_take(&v->tag, cpu, svm_features.tags) ? TLB_FLUSH_ALL : 0;
         vmcb->asid = (uint32_t)v->tag.number;
         vmcb->clean = 0;
+        v->svm.host = host_vmcb[cpu->number];
     }
+    cpu->fs_base = 0; // it is when the guest is left
 again:
     page->entries++; // for statistics: what the vmm makes of it is its own affair
-    svm_enter(page, v->vendor_phys, host_vmcb[cpu->number]);
-    cpu->fs_base = 0;
-    vmcb->tlb_control = 0;
-    vmcb->clean = svm_features.clean;
+    svm_enter(page, v->vendor_phys, v->svm.host);
     enum vcpu_exit exit = class_of(vmcb->exit_code);
     if (unlikely(exit == EXIT_HOST)) {
         const struct thread *thread = v->thread;
@@ -367,11 +377,10 @@ again:
         } else {
             host_exit(v, vmcb);
         }
-        vmcb->event = store_registers(v, vmcb, page);
-        vmcb->event_error = vmcb->exit_int_error;
-        page->length = 0;
+        svm_preempt(v);
         return EXIT_HOST;
     }
+    vmcb->clean = svm_features.clean;
     page->vectoring = store_registers(v, vmcb, page);
     page->vectoring_error = vmcb->exit_int_error;
     vmcb->event = 0;
@@ -388,5 +397,6 @@ const struct virt_ops svm_ops = {
     .vcpu_create = reset,
     .vcpu_leave = svm_vcpu_leave,
     .run = svm_run,
+    .preempt = svm_preempt,
     .leave = svm_leave,
 };

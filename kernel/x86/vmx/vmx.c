@@ -218,5 +218,6 @@ const struct virt_ops vmx_ops = {
     .vcpu_create = vmx_vcpu_create,
     .vcpu_leave = vmx_vcpu_leave,
     .run = vmx_run,
+    .preempt = vmx_msrs_leave,
     .leave = vmx_leave,
 };
