@@ -37,7 +37,8 @@ void cpu_post(struct object *object, struct cpu *to)
         arch_ipi(to); // else one is on its way
 }
 
-// True when nothing is left.
+// True when nothing is left. HAZARD: what was posted since the rest was taken counts: its IPI may have come together
+// with the one for that rest.
 static bool inbox_take(struct cpu *cpu)
 {
     for (unsigned n = 0; n < INBOX_STEPS; n++) {
@@ -53,7 +54,7 @@ static bool inbox_take(struct cpu *cpu)
         else
             sched_arrived((struct thread *)object);
     }
-    return !cpu->taken;
+    return !cpu->taken && !READ_ONCE(cpu->inbox);
 }
 
 // What this CPU holds of the object goes.
@@ -135,6 +136,9 @@ bool cpu_round_flush(struct space *space, struct thread *thread)
     if (!round.object) {
         round.flush = true;
         round.cleared = space->cleared;
+        // HAZARD: table entries were cleared by plain stores: `cpus` must be read after they are seen, or a thread that
+        // just moved brings its new CPU a translation of which that is not asked.
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (round_begin(&space->obj, other_cpus() & space->cpus))
             return true;
     }
@@ -146,12 +150,15 @@ void cpu_interrupt(void)
 {
     struct cpu *cpu = this_cpu();
     uint64_t bit = 1ull << cpu->number;
+    // HAZARD: before the inbox is seen empty: else what was posted before the round began could arrive after the
+    // answer.
+    bool asked = __atomic_load_n(&round.pending, __ATOMIC_SEQ_CST) & bit;
 
     if (!inbox_take(cpu)) {
         arch_ipi(cpu); // the rest, after what is pending; an answer to the round must wait for it
         return;
     }
-    if (__atomic_load_n(&round.pending, __ATOMIC_SEQ_CST) & bit) {
+    if (asked) {
         round_part(cpu, round.object);
         trace(answer, round.object->slot, round.object->type, round.flush, round.pending);
         if (!__atomic_and_fetch(&round.pending, ~bit, __ATOMIC_SEQ_CST))

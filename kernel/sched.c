@@ -231,7 +231,9 @@ void sched_release_chain(struct thread *thread)
 {
     // Nor may the running thread go on with the time of a donor whose chain it is not in any more.
     this_cpu()->need_resched = true;
-    for (unsigned steps = 0; thread && steps < 2 * CALL_DEPTH_MAX; steps++) {
+    // HAZARD: a worker's waiters belong to its home: it may have moved, or be away on this CPU (then they look again
+    // when it comes home).
+    for (unsigned steps = 0; thread && thread->home == this_cpu()->number && steps < 2 * CALL_DEPTH_MAX; steps++) {
         sched_release_waiters(thread);
         bool helps = (thread->state & STATE_MASK) == STATE_HELPING;
         struct gate *gate = helps ? (struct gate *)cap_object(thread->helping) : NULL;

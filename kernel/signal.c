@@ -11,7 +11,7 @@ void signal_leave(struct signal *signal)
 {
     struct thread *waiter = READ_ONCE(signal->waiter);
 
-    if (waiter && waiter->cpu == this_cpu())
+    if (waiter && READ_ONCE(waiter->cpu) == this_cpu() && READ_ONCE(signal->waiter) == waiter) // see signal_take
         thread_cancel(waiter, ERR_DEAD);
 }
 

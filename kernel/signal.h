@@ -33,6 +33,10 @@ ALWAYS_INLINE struct thread *signal_take(struct cpu *cpu, struct signal *signal,
         cpu_post(&signal->obj, READ_ONCE(thread->cpu));
         return NULL;
     }
+    // HAZARD: it may have given up elsewhere and moved here between the two looks. Who waits now has looked at the
+    // bits.
+    if (unlikely(READ_ONCE(signal->waiter) != thread))
+        return NULL;
     uint64_t taken = __atomic_exchange_n(&signal->bits, 0, __ATOMIC_SEQ_CST);
     if (unlikely(!taken))
         return NULL;

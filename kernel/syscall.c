@@ -341,17 +341,20 @@ static enum status sys_thread_ctl(struct call *c)
     TRY(lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL | (timing ? RIGHT_SCHEDULE : 0), &thread));
     if (c->label > 0xffff || (c->label >> 8 && op != THREAD_WRITE))
         return ERR_ARG;
+    bool area = op == THREAD_FPU && c->w[0] & 1 && !READ_ONCE(thread->xstate);
+    if (area && this_cpu()->number == 0) { // first the save area is made, from a pool
+        scrub(thread->obj.pool, 1);
+        TRY(arch_thread_area(thread));
+        area = false;
+    }
+    // HAZARD: after the only look-up: CPU 0 may put another thread into the slot at any time.
+    struct cpu *place = area ? arch_cpu(0) : READ_ONCE(thread->cpu);
+    if (place != this_cpu())
+        travel(c->thread, place);
     if (op == THREAD_BUDGET)
         return thread_budget(c, thread);
     if (op == THREAD_PRIORITY && c->w[0] > c->task->priority_max)
         return ERR_ARG;
-    if (op == THREAD_FPU && c->w[0] & 1 && !thread->xstate) {
-        scrub(thread->obj.pool, 1);
-        TRY(arch_thread_area(thread));
-        struct cpu *place = READ_ONCE(thread->cpu);
-        if (place != this_cpu())
-            travel(c->thread, place); // now to where the thread is
-    }
     c->words = op == THREAD_READ || op == THREAD_FAULT ? 6 : 0;
     return thread_ctl(thread, c->label, c->w);
 }
@@ -466,11 +469,11 @@ static enum status sys_device_ctl(struct call *c)
     return ERR_UNSUPPORTED;
 }
 
-// `place`: HERE where the caller is; SHARED on CPU 0, as it changes what all CPUs share; THREAD where the thread is
-// that the capability names.
+// `place`: HERE where the caller is; SHARED on CPU 0, as it changes what all CPUs share; thread_ctl itself goes to
+// where the thread is.
 static const struct {
     enum status (*handler)(struct call *);
-    enum { HERE, SHARED, THREAD } place;
+    enum { HERE, SHARED } place;
 } calls[SYS_COUNT] = {
     [SYS_CALL] = {sys_call, HERE},
     [SYS_REPLY_WAIT] = {sys_reply_wait, HERE},
@@ -484,7 +487,7 @@ static const struct {
     [SYS_CAP_DROP] = {sys_cap_drop, SHARED},
     [SYS_MAP] = {sys_map, SHARED},
     [SYS_UNMAP] = {sys_unmap, SHARED},
-    [SYS_THREAD_CTL] = {sys_thread_ctl, THREAD},
+    [SYS_THREAD_CTL] = {sys_thread_ctl, HERE},
     [SYS_TASK_CTL] = {sys_task_ctl, SHARED},
     [SYS_VCPU_RUN] = {sys_vcpu_run, HERE},
     [SYS_VCPU_CTL] = {sys_vcpu_ctl, SHARED},
@@ -496,17 +499,9 @@ static const struct {
 
 static struct cpu *place_of(const struct call *c, unsigned op)
 {
-    struct thread *thread;
-
     if (calls[op].place == HERE || (CHECKED && op == SYS_HW_CTL && c->label == HW_CHECK)) // each CPU checks its own
         return c->thread->cpu;
-    if (calls[op].place == SHARED)
-        return arch_cpu(0);
-    if (lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL, &thread) != OK)
-        return c->thread->cpu; // to get the error
-    if (c->label == THREAD_FPU && c->w[0] & 1 && !READ_ONCE(thread->xstate))
-        return arch_cpu(0); // first the save area is made, from a pool
-    return READ_ONCE(thread->cpu);
+    return arch_cpu(0);
 }
 
 void syscall_slow(struct thread *thread)
@@ -526,6 +521,8 @@ void syscall_slow(struct thread *thread)
         if (place != thread->cpu)
             travel(thread, place);
         status = calls[op].handler(&c);
+        if (this_cpu()->current != thread) // away from home it stopped itself: it belongs to its home again
+            schedule();
     }
     trace(result, thread->obj.slot, op, status, c.w[0]);
     if (status == OK && (op == SYS_CALL || op == SYS_REPLY_WAIT || op == SYS_WAIT))

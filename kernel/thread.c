@@ -313,7 +313,7 @@ enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6])
         thread_run(thread);
         return OK;
     case THREAD_CANCEL:
-        if ((thread->state & STATE_MASK) == STATE_RUNNING)
+        if ((thread->state & STATE_MASK) == STATE_RUNNING || (thread->state & STATE_MASK) == STATE_PARKED)
             thread->state |= FLAG_CANCEL;
         else
             thread_cancel(thread, ERR_CANCELLED);
