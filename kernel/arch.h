@@ -47,7 +47,8 @@ void arch_thread_detach(struct thread *thread);
 // vCPU page. It can go on on another CPU.
 void arch_thread_leave(struct thread *thread);
 void arch_thread_release(struct thread *thread); // then: gives back what it had
-// Takes at most VCPU_PAGES pages of the thread's pool. The tables for page_address must be there.
+// Takes at most VCPU_PAGES pages of the thread's pool. page_address, and the page behind it if it needs that, is
+// reserved.
 #define VCPU_PAGES 5
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address);
 // FLAG_SLOW, or 0: what its state word begins with.

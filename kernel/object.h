@@ -76,6 +76,7 @@ struct slot {
 #define CHILDREN_MAX 256 // of a mem
 #define RECORDS_MAX  256 // mapped ranges of an address space
 #define GATES_MAX    256 // of a worker
+#define VCPUS_MAX    64  // of a guest
 
 #define SLOT_BITS      20
 #define SLOT_COUNT_MAX (1u << SLOT_BITS)

@@ -388,13 +388,23 @@ static void take_released(struct cpu *cpu)
     }
 }
 
+void sched_rebase(struct thread *thread, const struct cpu *to)
+{
+    uint64_t from = thread->cpu->fair_time, ahead = thread->virtual_time > from ? thread->virtual_time - from : 0;
+
+    thread->virtual_time = READ_ONCE(to->fair_time) + ahead;
+}
+
 void sched_travel(struct thread *thread, struct cpu *to)
 {
     struct cpu *cpu = this_cpu();
 
     account(cpu);
-    thread->lent = to->number != thread->home && cpu->donor ? cpu->donor->level : 0;
+    // HAZARD: a donor's budget stays here: so does its priority, if it has one.
+    bool lent = to->number != thread->home && cpu->donor && (cpu->donor == thread || !cpu->donor->budget);
+    thread->lent = lent ? cpu->donor->level : 0;
     sched_remove(thread);
+    sched_rebase(thread, to);
     if (cpu->donor == thread)
         cpu->donor = NULL;
     if (cpu->current == thread)

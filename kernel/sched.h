@@ -25,6 +25,8 @@ void sched_park(struct heap *parked, struct thread *thread);
 // The thread goes to another CPU: there to do its system call (then with the priority that it runs at here), or home.
 // This CPU must not touch it any more.
 void sched_travel(struct thread *thread, struct cpu *to);
+// Virtual times of different CPUs have nothing to do with each other: it is as far ahead there as it is here.
+void sched_rebase(struct thread *thread, const struct cpu *to);
 // It came, or shall look again at its call chain.
 void sched_arrived(struct thread *thread);
 // The same for all on the way down from `thread` to the end of its call chain.

@@ -19,8 +19,13 @@ void signal_arrived(struct signal *signal)
 {
     struct thread *thread = READ_ONCE(signal->waiter);
 
-    if (thread && !signal->obj.dying && signal_take(this_cpu(), signal, thread)) // else the bits stay for the next one
+    if (signal->obj.dying)
+        return;
+    if (thread && signal_take(this_cpu(), signal, thread))
         sched_wake(thread);
+    thread = READ_ONCE(signal->vcpu);
+    if (thread && READ_ONCE(signal->bits)) // whoever waited gave up, so the raiser did not see to it
+        arch_vcpu_kick(thread);
 }
 
 void signal_raise(struct signal *signal, uint64_t bits)

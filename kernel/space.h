@@ -43,6 +43,7 @@ struct task {
 struct guest {
     struct space space;
     void *apic_access; // the page at APIC_PAGE, or NULL: no vCPU has VCPU_APIC
+    uint32_t vcpus;
 };
 
 enum status task_create(struct pool *pool, cap_t fault_signal, unsigned fault_bit, unsigned priority_max,

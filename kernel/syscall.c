@@ -120,6 +120,7 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
     struct task *task;
     struct guest *guest = NULL;
     unsigned kind = c->w[1] & 0xff, cpu = c->w[1] >> 8 & 0xff;
+    uint64_t page = c->w[4] & -PAGE_SIZE, last = page + (c->w[4] & VCPU_APIC ? PAGE_SIZE : 0);
 
     TRY(lookup(c, c->w[0], OBJ_TASK, RIGHT_CTRL, &task));
     if (kind == THREAD_VCPU)
@@ -127,10 +128,14 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
     if (c->w[1] >> 16 || kind > THREAD_VCPU || !arch_cpu(cpu) || c->w[2] >= PRIORITY_COUNT ||
         c->w[2] > task->priority_max || c->w[2] > c->task->priority_max)
         return ERR_ARG;
-    if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC) || c->w[4] >= USER_END))
+    if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC) || c->w[4] >= USER_END || last >= USER_END))
         return ERR_RANGE;
-    for (bool again = guest; again;) { // bound: levels; so that the vCPU page needs no table later
-        TRY(ptab_reserve(&task->space.ptab, c->w[4] & -PAGE_SIZE, &again));
+    for (bool again = guest; again;) { // bound: levels, of two pages; so that to map them cannot fail later
+        TRY(ptab_reserve(&task->space.ptab, page, &again));
+        if (!again && page != last) {
+            page = last;
+            again = true;
+        }
         if (again)
             preemption_point();
     }
@@ -351,6 +356,8 @@ static enum status sys_thread_ctl(struct call *c)
     struct cpu *place = area ? arch_cpu(0) : READ_ONCE(thread->cpu);
     if (place != this_cpu())
         travel(c->thread, place);
+    if (thread_is_moving(thread))
+        return ERR_BUSY;
     if (op == THREAD_BUDGET)
         return thread_budget(c, thread);
     if (op == THREAD_PRIORITY && c->w[0] > c->task->priority_max)

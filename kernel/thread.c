@@ -288,9 +288,9 @@ static enum status thread_move(struct thread *thread, uint64_t number)
     // HAZARD: a worker can be called on its new CPU as soon as its state and home say so: `cpu` must be right before.
     thread->state = STATE_PARKED;
     sched_remove(thread);
+    sched_rebase(thread, to);
     __atomic_store_n(&thread->cpu, to, __ATOMIC_RELEASE);
-    __atomic_store_n(&thread->home, number, __ATOMIC_RELEASE);
-    __atomic_store_n(&thread->state, state, __ATOMIC_RELEASE);
+    __atomic_store_n((uint64_t *)&thread->state, state | number << 32, __ATOMIC_RELEASE); // and `home`
     cpu_post(&thread->obj, to);
     return OK;
 }

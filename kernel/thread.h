@@ -101,6 +101,11 @@ bool thread_drop_gates(struct thread *thread);
 // Takes the thread out of whatever it waits in, serves or calls; it is then STATE_STOPPED. Its caller and callee are
 // told.
 void thread_detach(struct thread *thread);
+// Its former CPU is about to write its state and home (THREAD_CPU): not this CPU's yet.
+static inline bool thread_is_moving(const struct thread *thread)
+{
+    return (READ_ONCE(thread->state) & STATE_MASK) == STATE_PARKED && !heap_holds(&thread->node);
+}
 // THREAD_CTL: `words` holds the arguments and receives the results.
 enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6]);
 

@@ -106,6 +106,8 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
         return ERR_ARG;
     if (page_address + apic * PAGE_SIZE >= task->limit)
         return ERR_RANGE;
+    if (guest->vcpus >= VCPUS_MAX)
+        return ERR_QUOTA;
     struct vcpu *v = pool_alloc(pool, sizeof(*v));
     if (!v)
         return ERR_MEMORY;
@@ -116,14 +118,15 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     v->vendor = pool_alloc(pool, PAGE_SIZE);
     v->apic = apic ? pool_alloc(pool, PAGE_SIZE) : NULL;
     enum status status = v->page && v->vendor && !v->apic == !apic ? fpu_area(thread) : ERR_MEMORY;
+    if (status == OK && apic)
+        status = guest_apic(guest);
+    // HAZARD: last, and as both places are reserved it cannot fail: other CPUs see the pages from here on, so that they
+    // must not be given back before a flush.
     if (status == OK)
         status = page_map(&task->ptab, page_address, v->page);
     if (status == OK && apic)
         status = page_map(&task->ptab, page_address + PAGE_SIZE, v->apic);
-    if (status == OK && apic)
-        status = guest_apic(guest);
     if (status != OK) {
-        vcpu_unmap(v);
         vcpu_free(v);
         return status;
     }
@@ -133,6 +136,7 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     v->root = virt_to_phys(guest->space.ptab.root);
     virt->vcpu_create(v);
     thread->vcpu = v;
+    guest->vcpus++;
     v->guest_next = guest->space.threads;
     if (v->guest_next)
         v->guest_next->vcpu->guest_prev = thread;
@@ -154,6 +158,7 @@ void arch_thread_detach(struct thread *thread)
             v->guest_prev->vcpu->guest_next = v->guest_next;
         else
             v->guest->space.threads = v->guest_next;
+        v->guest->vcpus--;
         __atomic_store_n(&v->guest, NULL, __ATOMIC_RELEASE);
     }
     vcpu_unmap(v);
@@ -189,7 +194,7 @@ void arch_guest_detach(struct guest *guest)
 void vcpu_flush(struct guest *guest)
 {
     for (struct thread *t = READ_ONCE(guest->space.threads); t; t = READ_ONCE(t->vcpu->guest_next)) // bound: its vCPUs
-        if (t->cpu == this_cpu())
+        if (READ_ONCE(t->home) == this_cpu()->number) // its tag is, also while it is in a system call elsewhere
             t->vcpu->tag.generation = 0;
 }
 

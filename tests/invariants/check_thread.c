@@ -91,7 +91,8 @@ void check_thread(const struct thread *t)
         check_waits(t);
     if ((!is_blocked(t) && !t->caller) || state == STATE_PARKED) {
         // The CPU that it comes from first says where it goes, then posts it.
-        bool known = t->queued || heap_holds(&t->node) || heap_holds(&t->refill);
+        bool known = t->queued || heap_holds(&t->node) || heap_holds(&t->refill) ||
+                     (thread_is_moving(t) && t->home != t->cpu->number);
         for (unsigned i = 0; i < 10000 && !known; i++)
             known = READ_ONCE(t->obj.inbox) && state != STATE_PARKED;
         CHECK(known); // nobody is forgotten

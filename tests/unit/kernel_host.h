@@ -289,8 +289,11 @@ void panic(const char *what, uint64_t value)
 }
 
 // ---- kernel/check.h
+static void (*host_looked)(void); // a capability was looked up
 void arch_check_object(const struct object *o)
 {
+    if (host_looked)
+        host_looked();
     if (o->type == OBJ_IRQ && !o->dying)
         CHECK(host_irqs[((const struct irq *)o)->gsi] == o);
     if (o->type == OBJ_POOL && !o->dying)
