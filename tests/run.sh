@@ -168,25 +168,40 @@ group_clang() {
     fi
 }
 
-run_scripts() { # GROUP
-    local script name found=0 limit=900 status
+# One script, in a directory of its own; its lines are printed when it is done.
+run_script() { # GROUP/NAME SCRIPT
+    local limit=900 status=0
     [ -z "$LONG" ] || limit=3600
-    for script in "tests/$1"/*.sh; do
+    export WORK="$O/test-work/$1"
+    rm -rf "$WORK"
+    mkdir -p "$WORK"
+    timeout -k 10 "$limit" "$2" >"$WORK/results" 2>&1 || status=$?
+    cat "$WORK/results"
+    if [ $status -ne 0 ] && ! grep -q '^FAIL ' "$WORK/results"; then
+        echo "FAIL $1 (exit status $status)"
+    elif ! grep -qE '^(PASS|FAIL|SKIP) ' "$WORK/results"; then
+        echo "FAIL $1 (it printed no result)"
+    fi
+}
+
+# As many at a time as there are CPUs, those that take longest first: they say so by a line "# Starts first".
+run_scripts() { # GROUP
+    local script name running=0 found=0
+    local -a scripts
+    mapfile -t scripts < <(grep -l '^# Starts first' "tests/$1"/*.sh; grep -L '^# Starts first' "tests/$1"/*.sh)
+    for script in "${scripts[@]}"; do
         [ -x "$script" ] || continue
         name=$1/$(basename "$script" .sh)
         [[ -z $ONLY || $ONLY == "$1" || $ONLY == "$name" ]] || continue
         found=1
-        export WORK="$O/test-work/$name"
-        rm -rf "$WORK"
-        mkdir -p "$WORK"
-        status=0
-        timeout -k 10 "$limit" "$script" 2>&1 | tee "$WORK/results" || status=$?
-        if [ $status -ne 0 ] && ! grep -q '^FAIL ' "$WORK/results"; then
-            echo "FAIL $name (exit status $status)"
-        elif ! grep -qE '^(PASS|FAIL|SKIP) ' "$WORK/results"; then
-            echo "FAIL $name (it printed no result)"
+        if [ $running -ge "$(nproc)" ]; then
+            wait -n
+            running=$((running - 1))
         fi
+        run_script "$name" "$script" &
+        running=$((running + 1))
     done
+    wait
     [ $found -eq 1 ] || echo "SKIP $1 (there is no such script)"
 }
 

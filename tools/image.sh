@@ -14,10 +14,11 @@ read_machine() { # YAML
 # KERNEL_OPTIONS in the environment goes onto the kernel's command line, too: for emulators whose processor has weaknesses.
 # An ISO that GRUB boots by itself: kernel, root task, archive. The modules' last word tells them apart.
 write_iso() { # YAML ISO
-    local stage="$O/iso/$name"
+    local stage
 
-    rm -rf "$stage"
-    mkdir -p "$stage/boot/grub" "$(dirname "$2")"
+    mkdir -p "$O/iso" "$(dirname "$2")"
+    stage=$(mktemp -d "$O/iso/XXXXXX") || return 1 # of its own: images may be made at the same time
+    mkdir -p "$stage/boot/grub"
     "$O/tools/bulkhead-config" --build "$O" -o "$stage/boot/system.cpio" "$1" || return 1
     cp "$O/bulkhead.elf" "$O/root.elf" "$stage/boot/"
     cat >"$stage/boot/grub/grub.cfg" <<GRUB

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
+# Starts first: takes long.
 # The kernel's tests on Bochs: a processor with nearly all of VT-x, an old one with little of it, and one with AMD's SVM. And
 # on four CPUs.
 set -uo pipefail

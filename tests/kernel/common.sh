@@ -13,7 +13,8 @@ skip() { # NAME WHY
 
 # shellcheck disable=SC2120 # mostly there are none
 build() { # [make variables]
-    make --no-print-directory O="$O" "$@" "$O/ktest.iso" >"$WORK/make.log" 2>&1 && return
+    mkdir -p "$O"
+    flock "$O/ktest.lock" make --no-print-directory O="$O" "$@" "$O/ktest.iso" >"$WORK/make.log" 2>&1 && return
     tail -n 20 "$WORK/make.log"
     echo "FAIL kernel/build (the test image does not build)"
     exit 1

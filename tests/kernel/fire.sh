@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
+# Starts first: takes long.
 # Revocation under fire (tests/fire/) on four CPUs, on a kernel that checks itself: in Bochs, where a run repeats to the tick, and
 # at the same time in QEMU, where the CPUs really run at once. SEED=n runs that seed, STEPS=n that many steps, in Bochs.
 set -uo pipefail
@@ -7,7 +8,7 @@ set -uo pipefail
 . "$(dirname "$0")/common.sh"
 
 SEED=${SEED:-1}
-steps=200000 qemu_steps=100000 again=4000
+steps=200000 qemu_steps=50000 again=4000
 [ -z "${LONG:-}" ] || { steps=2000000 qemu_steps=1000000; }
 steps=${STEPS:-$steps}
 O=$O/DEBUG-2
