@@ -224,12 +224,14 @@ void arch_vcpu_unbind(struct thread *thread)
 }
 
 // If its guest is running, the interrupt takes it out, and vcpu_run looks at the signal before it enters again. On this
-// CPU one did that already, to get here.
+// CPU one did that already, to get here. HAZARD: an IPI to a CPU that is not in this guest would take time from whoever
+// runs there, at any priority. Bits are set, then `entered` is read; the other CPU does the opposite, both by locked
+// instructions.
 void arch_vcpu_kick(struct thread *thread)
 {
     struct cpu *cpu = READ_ONCE(thread->cpu);
 
-    if (cpu != this_cpu())
+    if (cpu != this_cpu() && READ_ONCE(cpu->entered) == thread->vcpu)
         arch_ipi(cpu);
 }
 
@@ -322,21 +324,23 @@ uint64_t vcpu_syscall(struct thread *thread)
             if (!prepare(thread, v))
                 sched_return(thread);
         struct vcpu_page *page = v->page;
+        (void)__atomic_exchange_n(&cpu->entered, v, __ATOMIC_SEQ_CST); // before the look at the signal: arch_vcpu_kick
         const struct signal *signal = READ_ONCE(v->signal);
         if (signal && READ_ONCE(signal->bits)) {
+            cpu->entered = NULL;
             virt->leave(v, page, EXIT_KICK);
             return EXIT_KICK;
         }
         if (unlikely(READ_ONCE(page->deadline) != thread->deadline)) { // else it is armed, or there is none
             uint64_t deadline = READ_ONCE(page->deadline);
             if (deadline <= arch_time()) {
+                cpu->entered = NULL;
                 virt->leave(v, page, EXIT_DEADLINE);
                 return EXIT_DEADLINE;
             }
             thread_timer(thread, deadline);
         }
         trace(vm_entry, thread->obj.slot, thread->state >> 8, thread->depth, thread->deadline);
-        cpu->entered = v;
         enum vcpu_exit exit = virt->run(v, page);
         cpu->entered = NULL;
         trace(vm_exit, thread->obj.slot, exit, thread->depth, thread->deadline);

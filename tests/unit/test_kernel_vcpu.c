@@ -60,9 +60,11 @@ struct cpu *this_cpu(void)
     return &cpus[now];
 }
 void arch_preempt_point(void) {}
+static unsigned ipis;
 void arch_ipi(struct cpu *cpu)
 {
     (void)cpu;
+    ipis++;
 }
 uint64_t arch_time(void)
 {
@@ -204,12 +206,30 @@ static void number_of_vcpus(void **state)
     free(more);
 }
 
+// Whoever may raise the signal of a vCPU must not interrupt a CPU that does something else.
+static void kick_only_out_of_the_guest(void **state)
+{
+    (void)state;
+    struct thread *t = make(1);
+
+    assert_int_equal(arch_vcpu_create(t, &guest, ADDRESS), OK);
+    ipis = 0;
+    arch_vcpu_kick(t);
+    assert_int_equal(ipis, 0);
+    cpus[1].entered = t->vcpu;
+    arch_vcpu_kick(t);
+    assert_int_equal(ipis, 1);
+    cpus[1].entered = NULL;
+    free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(flush_of_one_that_is_away, setup),
         cmocka_unit_test_setup(create_that_fails, setup),
         cmocka_unit_test_setup(number_of_vcpus, setup),
+        cmocka_unit_test_setup(kick_only_out_of_the_guest, setup),
     };
     return cmocka_run_group_tests_name("vCPUs and TLBs of other CPUs", tests, NULL, NULL);
 }
