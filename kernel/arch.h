@@ -67,8 +67,8 @@ void arch_vcpu_kick(struct thread *thread);
 // The signal bound to it was destroyed, or the vCPU is: the binding ends on both sides.
 void arch_vcpu_unbind(struct thread *thread);
 struct signal;
-enum status arch_vcpu_bind(struct thread *thread,
-                           struct signal *signal); // ERR_STATE: not a vCPU; ERR_BUSY: bound already
+// ERR_STATE: not a vCPU; ERR_BUSY: bound already
+enum status arch_vcpu_bind(struct thread *thread, struct signal *signal);
 
 enum status arch_irq_bind(unsigned gsi, uint32_t flags, void *irq); // irq = NULL releases
 void arch_irq_mask(unsigned gsi, bool mask);

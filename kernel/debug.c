@@ -72,25 +72,17 @@ void debug_say(const char *format, const uint64_t *arguments)
             continue;
         }
         uint64_t value = *arguments++;
-        switch (*++format) {
-        case 's':
+        const struct object *object = *++format == 'o' ? (const struct object *)value : NULL;
+        bool named = object && *debug_name(object);
+        if (*format == 's')
             put_text((const char *)value);
-            break;
-        case 'd':
-            put_number(value, 10);
-            break;
-        case 'x':
-            put_number(value, 16);
-            break;
-        case 'o': {
-            const struct object *object = (const struct object *)value;
-            if (object)
-                put_number(object->slot, 10);
-            put_text(object ? *debug_name(object) ? "(" : "" : "-");
-            put_text(object ? debug_name(object) : "");
-            put_text(object && *debug_name(object) ? ")" : "");
-        }
-        }
+        else if (*format == 'o' && !object)
+            put_text("-");
+        else
+            put_number(object ? object->slot : value, *format == 'x' ? 16 : 10);
+        put_text(named ? "(" : "");
+        put_text(named ? debug_name(object) : "");
+        put_text(named ? ")" : "");
     }
 }
 

@@ -101,8 +101,8 @@ static uint64_t thread_detail(const struct thread *t)
 // One range per step: the `index`th.
 static uint64_t record_detail(const struct record *r, bool of_space, uint64_t index)
 {
-    for (uint64_t i = 0; r && i < index;
-         i++) // bound: RECORDS_MAX of a space; of a mem what the debugger is willing to walk
+    // bound: RECORDS_MAX of a space; of a mem what the debugger is willing to walk
+    for (uint64_t i = 0; r && i < index; i++)
         r = of_space ? r->space_next : r->mem_next;
     if (!r || index > RECORDS_MAX)
         return 0;

@@ -86,16 +86,12 @@ static bool free_step(struct object *object)
 
 enum step object_destroy_step(struct object *object, struct thread *thread)
 {
-    struct object *leaf = object, *next;
+    struct object *leaf, *next;
 
-    while ((next = dependent(leaf))) { // bound: depth of nesting
-        if (!leaf->dying)
-            leaf->dying = 1;
-        leaf = next;
-    }
+    for (leaf = object; (next = dependent(leaf)); leaf = next) // bound: depth of nesting
+        leaf->dying |= !leaf->dying;
+    leaf->dying |= !leaf->dying; // unless it was begun with
     if (leaf->dying != RELEASED) {
-        if (!leaf->dying)
-            leaf->dying = 1;
         enum step step = unlink_step(leaf, thread);
         if (step != STEP_DONE)
             return step;

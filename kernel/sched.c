@@ -7,10 +7,7 @@
 
 uint64_t tsc_hz;
 
-static struct thread *thread_of(struct heap_node *node, size_t offset)
-{
-    return (struct thread *)((char *)node - offset);
-}
+#define THREAD_OF(heap_node, member) ((struct thread *)((char *)(heap_node)-offsetof(struct thread, member)))
 
 static void timer_update(struct cpu *cpu)
 {
@@ -307,14 +304,14 @@ void sched_timer_interrupt(void)
     account(cpu);
     // The next interrupt, which follows at once, takes the rest.
     for (unsigned n = 0; n < 3 && cpu->timers.root && cpu->timers.root->key <= now; n++) {
-        struct thread *thread = thread_of(cpu->timers.root, offsetof(struct thread, timer));
+        struct thread *thread = THREAD_OF(cpu->timers.root, timer);
         if ((thread->state & STATE_MASK) == STATE_WAITING)
             thread_cancel(thread, ERR_TIMEOUT);
         else
             thread_timer(thread, TIMER_NONE);
     }
     for (unsigned n = 0; n < 2 && cpu->refills.root && cpu->refills.root->key <= now; n++) {
-        struct thread *thread = thread_of(cpu->refills.root, offsetof(struct thread, refill));
+        struct thread *thread = THREAD_OF(cpu->refills.root, refill);
         refill_cancel(thread);
         refill(thread, now);
         enqueue(thread);
@@ -378,7 +375,7 @@ static void take_released(struct cpu *cpu)
         unsigned level = PRIORITY_COUNT - 1 - (top->key >> WAIT_TIME_BITS);
         if (cpu->ready_bitmap >> level >> 1)
             return;
-        struct thread *thread = thread_of(top, offsetof(struct thread, node));
+        struct thread *thread = THREAD_OF(top, node);
         heap_remove(&cpu->released, top);
         if ((thread->state & STATE_MASK) == STATE_PARKED)
             sched_wake(thread);
@@ -454,7 +451,7 @@ void schedule(void)
             arch_idle();
         }
         unsigned level = 63 - __builtin_clzll(cpu->ready_bitmap);
-        struct thread *donor = level ? cpu->ready[level] : thread_of(cpu->fair.root, offsetof(struct thread, node));
+        struct thread *donor = level ? cpu->ready[level] : THREAD_OF(cpu->fair.root, node);
         struct thread *thread = follow(donor);
         if (!thread) {
             arch_preempt_point();

@@ -478,31 +478,23 @@ static enum status sys_device_ctl(struct call *c)
 
 // `place`: HERE where the caller is; SHARED on CPU 0, as it changes what all CPUs share; thread_ctl itself goes to
 // where the thread is.
+// clang-format off
 static const struct {
     enum status (*handler)(struct call *);
     enum { HERE, SHARED } place;
 } calls[SYS_COUNT] = {
-    [SYS_CALL] = {sys_call, HERE},
-    [SYS_REPLY_WAIT] = {sys_reply_wait, HERE},
-    [SYS_RAISE] = {sys_raise, HERE},
-    [SYS_WAIT] = {sys_wait, HERE},
-    [SYS_YIELD] = {sys_yield, HERE},
-    [SYS_CREATE] = {sys_create, SHARED},
-    [SYS_DESTROY] = {sys_destroy, SHARED},
-    [SYS_REVOKE] = {sys_revoke, SHARED},
-    [SYS_CAP_COPY] = {sys_cap_copy, SHARED},
-    [SYS_CAP_DROP] = {sys_cap_drop, SHARED},
-    [SYS_MAP] = {sys_map, SHARED},
-    [SYS_UNMAP] = {sys_unmap, SHARED},
-    [SYS_THREAD_CTL] = {sys_thread_ctl, HERE},
-    [SYS_TASK_CTL] = {sys_task_ctl, SHARED},
-    [SYS_VCPU_RUN] = {sys_vcpu_run, HERE},
-    [SYS_VCPU_CTL] = {sys_vcpu_ctl, SHARED},
-    [SYS_IRQ_CTL] = {sys_irq_ctl, SHARED},
-    [SYS_DEVICE_CTL] = {sys_device_ctl, HERE},
-    [SYS_HW_CTL] = {sys_hw_ctl, SHARED},
-    [SYS_LOG] = {sys_log, SHARED},
+    [SYS_CALL] = {sys_call, HERE},                [SYS_REPLY_WAIT] = {sys_reply_wait, HERE},
+    [SYS_RAISE] = {sys_raise, HERE},              [SYS_WAIT] = {sys_wait, HERE},
+    [SYS_YIELD] = {sys_yield, HERE},              [SYS_CREATE] = {sys_create, SHARED},
+    [SYS_DESTROY] = {sys_destroy, SHARED},        [SYS_REVOKE] = {sys_revoke, SHARED},
+    [SYS_CAP_COPY] = {sys_cap_copy, SHARED},      [SYS_CAP_DROP] = {sys_cap_drop, SHARED},
+    [SYS_MAP] = {sys_map, SHARED},                [SYS_UNMAP] = {sys_unmap, SHARED},
+    [SYS_THREAD_CTL] = {sys_thread_ctl, HERE},    [SYS_TASK_CTL] = {sys_task_ctl, SHARED},
+    [SYS_VCPU_RUN] = {sys_vcpu_run, HERE},        [SYS_VCPU_CTL] = {sys_vcpu_ctl, SHARED},
+    [SYS_IRQ_CTL] = {sys_irq_ctl, SHARED},        [SYS_DEVICE_CTL] = {sys_device_ctl, HERE},
+    [SYS_HW_CTL] = {sys_hw_ctl, SHARED},          [SYS_LOG] = {sys_log, SHARED},
 };
+// clang-format on
 
 static struct cpu *place_of(const struct call *c, unsigned op)
 {

@@ -87,7 +87,9 @@ void thread_cancel(struct thread *thread, enum status status)
     sched_wake(thread);
 }
 
-void thread_detach(struct thread *thread)
+// Takes the thread out of whatever it waits in, serves or calls; it is then STATE_STOPPED. Its caller and callee are
+// told.
+static void thread_detach(struct thread *thread)
 {
     thread_cancel(thread, ERR_CANCELLED);
     sched_remove(thread);
@@ -162,13 +164,17 @@ void thread_fault(struct thread *thread, unsigned vector, uint64_t error, uint64
     signal_raise_ref(thread->task->fault_signal, thread->task->fault_bit);
 }
 
-static void reg_group(struct regs *r, unsigned group, uint64_t *out[6])
+static enum status copy_group(struct regs *r, uint64_t group, uint64_t words[6], bool write)
 {
     uint64_t *groups[3][6] = {{&r->rip, &r->rsp, &r->rflags, &r->rax, &r->rbx, &r->rcx},
                               {&r->rdx, &r->rsi, &r->rdi, &r->rbp, &r->r8, &r->r9},
                               {&r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15}};
 
-    __builtin_memcpy(out, groups[group], sizeof(groups[group]));
+    if (group > 2)
+        return ERR_ARG;
+    for (unsigned i = 0; i < 6; i++)
+        *(write ? groups[group][i] : &words[i]) = write ? words[i] : *groups[group][i];
+    return OK;
 }
 
 static bool is_stopped(const struct thread *thread)
@@ -203,33 +209,15 @@ static enum status thread_start(struct thread *thread, const uint64_t words[6])
     return OK;
 }
 
-static enum status thread_write(struct thread *thread, unsigned group, const uint64_t words[6])
+static enum status thread_write(struct thread *thread, unsigned group, uint64_t words[6])
 {
-    uint64_t *reg[6];
-
     if (!is_stopped(thread))
         return ERR_STATE;
-    if (group > 2)
-        return ERR_ARG;
     if (group == 0 && (words[0] >= USER_END || words[1] > USER_END))
         return ERR_RANGE;
-    reg_group(&thread->regs, group, reg);
-    for (unsigned i = 0; i < 6; i++)
-        *reg[i] = words[i];
+    TRY(copy_group(&thread->regs, group, words, true));
     thread->regs.rflags = (thread->regs.rflags & RFLAGS_USER) | RFLAGS_FIXED;
     thread->state |= FLAG_FULL;
-    return OK;
-}
-
-static enum status thread_read(struct thread *thread, uint64_t words[6])
-{
-    uint64_t *reg[6];
-
-    if (words[0] > 2)
-        return ERR_ARG;
-    reg_group(&thread->regs, words[0], reg);
-    for (unsigned i = 0; i < 6; i++)
-        words[i] = *reg[i];
     return OK;
 }
 
@@ -319,7 +307,7 @@ enum status thread_ctl(struct thread *thread, uint64_t op, uint64_t words[6])
             thread_cancel(thread, ERR_CANCELLED);
         return OK;
     case THREAD_READ:
-        return thread_read(thread, words);
+        return copy_group(&thread->regs, words[0], words, false);
     case THREAD_WRITE:
         return thread_write(thread, op >> 8 & 0xff, words);
     case THREAD_FAULT:

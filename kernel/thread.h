@@ -98,9 +98,6 @@ void thread_free(struct thread *thread);
 // Takes the gates that it serves from it, some in each step; true when none is left.
 bool thread_drop_gates(struct thread *thread);
 
-// Takes the thread out of whatever it waits in, serves or calls; it is then STATE_STOPPED. Its caller and callee are
-// told.
-void thread_detach(struct thread *thread);
 // Its former CPU is about to write its state and home (THREAD_CPU): not this CPU's yet.
 static inline bool thread_is_moving(const struct thread *thread)
 {

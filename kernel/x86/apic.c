@@ -38,16 +38,11 @@ static void apic_write(unsigned reg, uint32_t value)
 void pic_disable(void)
 {
     // Away from the exceptions first: a spurious IRQ 7 may still arrive.
-    outb(0x20, 0x11);
-    outb(0xa0, 0x11);
-    outb(0x21, 0x20);
-    outb(0xa1, 0x28);
-    outb(0x21, 4);
-    outb(0xa1, 2);
-    outb(0x21, 1);
-    outb(0xa1, 1);
-    outb(0x21, 0xff);
-    outb(0xa1, 0xff);
+    static const uint8_t writes[][2] = {{0x20, 0x11}, {0xa0, 0x11}, {0x21, 0x20}, {0xa1, 0x28}, {0x21, 4},
+                                        {0xa1, 2},    {0x21, 1},    {0xa1, 1},    {0x21, 0xff}, {0xa1, 0xff}};
+
+    for (unsigned i = 0; i < sizeof(writes) / 2; i++)
+        outb(writes[i][0], writes[i][1]);
 }
 
 void apic_init(uint64_t address)

@@ -147,23 +147,23 @@ static uint64_t boot_alloc(uint64_t size)
     return best->end;
 }
 
-static uint64_t *boot_entry_of(uint64_t address)
+static uint64_t *boot_entry(uint64_t address, unsigned lowest)
 {
     uint64_t *table = (uint64_t *)kernel_phys(kernel_pml4);
 
-    for (unsigned level = 3; level; level--) {
+    for (unsigned level = 3; level > lowest; level--) {
         uint64_t *entry = &table[address >> (12 + 9 * level) & 511];
         if (!*entry)
             *entry = boot_alloc(PAGE_SIZE) | PTE_P | PTE_W;
         table = (uint64_t *)(*entry & 0x000ffffffffff000);
     }
-    return &table[address >> 12 & 511];
+    return &table[address >> (12 + 9 * lowest) & 511];
 }
 
 static void boot_map(uint64_t address, uint64_t physical, uint64_t size, uint64_t bits)
 {
     for (uint64_t at = 0; at < size; at += PAGE_SIZE)
-        *boot_entry_of(address + at) = (physical + at) | PTE_P | bits;
+        *boot_entry(address + at, 0) = (physical + at) | PTE_P | bits;
 }
 
 // Window: one flat array of entries for all RAM, which the tables above it point into; and the array itself, so that
@@ -175,13 +175,8 @@ static void build_window(void)
     if (top > WINDOW_SIZE)
         panic("more than 512 GiB of RAM is not supported:", top);
     uint64_t entries = boot_alloc(bytes);
-    for (uint64_t at = 0; at < top; at += 1 << 21) {
-        uint64_t *entry = boot_entry_of(WINDOW_BASE + at); // makes the tables down to a lowest one ...
-        uint64_t *table = (uint64_t *)(((uint64_t *)kernel_phys(kernel_pml4))[WINDOW_BASE >> 39 & 511] & ~0xfffull);
-        table = (uint64_t *)(table[at >> 30 & 511] & ~0xfffull);
-        (void)entry;
-        table[at >> 21 & 511] = (entries + at / PAGE_SIZE * 8) | PTE_P | PTE_W; // ... which the array's page replaces
-    }
+    for (uint64_t at = 0; at < top; at += 1 << 21)
+        *boot_entry(WINDOW_BASE + at, 1) = (entries + at / PAGE_SIZE * 8) | PTE_P | PTE_W;
     boot_map(WINDOW_TABLE, entries, bytes, PTE_W | PTE_G | PTE_NX);
     window_init((uint64_t *)WINDOW_TABLE, top / PAGE_SIZE);
 }
@@ -207,10 +202,7 @@ static void build_tables(void)
     boot_map(OBJECT_TABLE, boot_alloc(OBJECT_COUNT * 16), OBJECT_COUNT * 16, PTE_W | global | PTE_NX);
     boot.deny = boot_alloc(PAGE_SIZE);
     __builtin_memset((void *)boot.deny, 0xff, PAGE_SIZE);
-    boot_map(TSS_BASE, 0, PAGE_SIZE, 0); // makes the tables; the lowest one is replaced by tss_table
-    uint64_t *table = (uint64_t *)(((uint64_t *)kernel_phys(kernel_pml4))[TSS_BASE >> 39 & 511] & ~0xfffull);
-    table = (uint64_t *)(table[0] & ~0xfffull);
-    table[0] = kernel_phys(tss_table) | PTE_P | PTE_W;
+    *boot_entry(TSS_BASE, 1) = kernel_phys(tss_table) | PTE_P | PTE_W;
     for (unsigned i = 0; i < boot.madt.cpu_count; i++) // bound: CPU_MAX
         build_cpu(i);
     uint64_t device = PTE_W | PTE_NX | PTE_PCD | PTE_PWT | global;
@@ -242,10 +234,7 @@ void boot_main(uint64_t info, uint64_t tsc)
     region_remove(0, kernel_phys(kernel_end)); // and all below it
     acpi_madt(boot.rsdp, identity, cpuid(1, 0).ebx >> 24, &boot.madt);
     build_tables();
-    asm volatile("mov %0, %%cr3\n\t"
-                 "mov %1, %%rsp\n\t"
-                 "call kernel_main\n\t"
-                 "ud2" ::"r"(kernel_phys(kernel_pml4)),
+    asm volatile("mov %0, %%cr3; mov %1, %%rsp; call kernel_main; ud2" ::"r"(kernel_phys(kernel_pml4)),
                  "r"(CPU_REGIONS + CPU_STACK_TOP)
                  : "memory");
     __builtin_unreachable();

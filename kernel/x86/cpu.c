@@ -77,22 +77,11 @@ static void load_tables(struct cpu_local *local, unsigned number)
     gdt[SEL_TSS / 8 + 1] = tss_base >> 32;
 
     struct table_pointer gdtr = {sizeof(local->gdt) - 1, (uint64_t)gdt}, idtr = {sizeof(idt) - 1, (uint64_t)idt};
-    asm volatile("lgdt %0\n\t"
-                 "lidt %1\n\t"
-                 "pushq %2\n\t"
-                 "leaq 1f(%%rip), %%rax\n\t"
-                 "pushq %%rax\n\t"
-                 "lretq\n"
-                 "1:\tmov %3, %%ss\n\t"
-                 "xor %%eax, %%eax\n\t"
-                 "mov %%eax, %%ds\n\t"
-                 "mov %%eax, %%es\n\t"
-                 "mov %%eax, %%fs\n\t"
-                 "mov %%eax, %%gs\n\t"
-                 "lldt %%ax\n\t"
-                 "ltr %w4" ::"m"(gdtr),
-                 "m"(idtr), "i"(SEL_KERNEL_CS), "r"(SEL_KERNEL_DS), "r"(SEL_TSS)
-                 : "rax", "memory");
+    asm volatile(
+        "lgdt %0; lidt %1; pushq %2; leaq 1f(%%rip), %%rax; pushq %%rax; lretq; 1: mov %3, %%ss; xor %%eax, %%eax\n\t"
+        "mov %%eax, %%ds; mov %%eax, %%es; mov %%eax, %%fs; mov %%eax, %%gs; lldt %%ax; ltr %w4" ::"m"(gdtr),
+        "m"(idtr), "i"(SEL_KERNEL_CS), "r"(SEL_KERNEL_DS), "r"(SEL_TSS)
+        : "rax", "memory");
 }
 
 void cpu_setup(unsigned number, uint32_t apic_id)

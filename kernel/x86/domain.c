@@ -60,8 +60,7 @@ void domain_init(bool first)
         domain_need = domain_needs(&f);
         if (domain_need & NEED_PTI && !boot_option("accept=meltdown"))
             panic("Meltdown: a task could read the kernel's memory on this processor, and its guests' registers there. "
-                  "To run "
-                  "on it all the same, put accept=meltdown on the kernel's command line. CPUID signature:",
+                  "To run on it all the same, put accept=meltdown on the kernel's command line. CPUID signature:",
                   cpuid(1, 0).eax);
     }
     if (domain_need & NEED_IBRS)

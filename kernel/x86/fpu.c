@@ -18,7 +18,8 @@ static bool fip_stays; // HAZARD: AMD before Zen (CVE-2006-1056): the x87 pointe
 uint32_t xstate_size;  // of a save area
 // HAZARD: LazyFP (CVE-2018-3665): TS does not keep these processors from reading ahead.
 static bool eager;
-static uint8_t clean[1024] __attribute__((aligned(64))); // what XRSTOR and FXRSTOR take as the state after reset
+// What XRSTOR and FXRSTOR take as the state after reset: FCW 0x037f, MXCSR 0x1f80; XSTATE_BV = 0.
+static const uint16_t clean[512] __attribute__((aligned(64))) = {[0] = 0x037f, [12] = 0x1f80};
 
 // Once: the processor's features.
 static void find_features(void)
@@ -28,10 +29,6 @@ static void find_features(void)
         if ((xcr0_host & XCR0_AVX512) != XCR0_AVX512)
             xcr0_host &= ~XCR0_AVX512;
     }
-    clean[0] = 0x7f; // FCW 0x037f, MXCSR 0x1f80; XSTATE_BV = 0
-    clean[1] = 0x03;
-    clean[24] = 0x80;
-    clean[25] = 0x1f;
     eager = domain_need & NEED_EAGER;
     fip_stays = cpuid(0, 0).ecx == 0x444d4163 && !(cpuid_checked(0x80000008, 0).ebx & 1u << 2); // "cAMD"
     have_tsc_aux = cpuid_checked(0x80000001, 0).edx & 1u << 27 || cpuid_checked(7, 0).ecx & 1u << 22;
@@ -55,7 +52,8 @@ void fpu_init(void)
     write_cr0(read_cr0() | CR0_TS);
 }
 
-bool fpu_xcr0_valid(uint64_t xcr0)
+// A guest may have it.
+static bool fpu_xcr0_valid(uint64_t xcr0)
 {
     if (!(xcr0 & 1) || xcr0 & ~xcr0_host || (xcr0 & 6) == 4)
         return false;
@@ -188,13 +186,9 @@ void fpu_free(struct thread *thread)
 
 enum status fpu_area(struct thread *thread)
 {
-    if (!thread->xstate) {
-        thread->xstate = pool_alloc(thread->obj.pool, xstate_size);
-        if (!thread->xstate)
-            return ERR_MEMORY;
+    if (!thread->xstate && (thread->xstate = pool_alloc(thread->obj.pool, xstate_size)))
         __builtin_memcpy(thread->xstate, clean, 32);
-    }
-    return OK;
+    return thread->xstate ? OK : ERR_MEMORY;
 }
 
 uint32_t arch_thread_flags(const struct task *task, enum thread_kind kind)

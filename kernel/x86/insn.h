@@ -5,33 +5,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// clang-format off
 enum msr {
-    MSR_FEATURE_CONTROL = 0x3a,
-    MSR_SPEC_CTRL = 0x48,
-    MSR_PRED_CMD = 0x49,
-    MSR_ARCH_CAPABILITIES = 0x10a,
-    MSR_FLUSH_CMD = 0x10b,
-    MSR_SYSENTER_CS = 0x174,
-    MSR_SYSENTER_ESP = 0x175,
-    MSR_SYSENTER_EIP = 0x176,
-    MSR_PAT = 0x277,
-    MSR_EFER = 0xc0000080,
-    MSR_STAR = 0xc0000081,
-    MSR_LSTAR = 0xc0000082,
-    MSR_CSTAR = 0xc0000083,
-    MSR_SFMASK = 0xc0000084,
-    MSR_FS_BASE = 0xc0000100,
-    MSR_GS_BASE = 0xc0000101,
-    MSR_KERNEL_GS_BASE = 0xc0000102,
-    MSR_TSC_AUX = 0xc0000103,
-    MSR_VM_CR = 0xc0010114,
-    MSR_VM_HSAVE_PA = 0xc0010117,
+    MSR_FEATURE_CONTROL = 0x3a, MSR_SPEC_CTRL = 0x48, MSR_PRED_CMD = 0x49, MSR_ARCH_CAPABILITIES = 0x10a, MSR_FLUSH_CMD = 0x10b,
+    MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176, MSR_PAT = 0x277,
+    MSR_EFER = 0xc0000080, MSR_STAR = 0xc0000081, MSR_LSTAR = 0xc0000082, MSR_CSTAR = 0xc0000083, MSR_SFMASK = 0xc0000084,
+    MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101, MSR_KERNEL_GS_BASE = 0xc0000102, MSR_TSC_AUX = 0xc0000103,
+    MSR_VM_CR = 0xc0010114, MSR_VM_HSAVE_PA = 0xc0010117,
 };
+// clang-format on
 
 #define CR0_PE 0x1ull
 #define CR0_TS 0x8ull
 #define CR0_ET 0x10ull
-#define CR0_NE 0x20ull
 #define CR0_NW 0x20000000ull
 #define CR0_CD 0x40000000ull
 #define CR0_PG 0x80000000ull
@@ -42,7 +28,6 @@ enum msr {
 #define CR4_VMXE       (1ull << 13)
 #define CR4_OSXSAVE    (1ull << 18)
 
-#define EFER_SCE    (1ull << 0)
 #define EFER_LME    (1ull << 8)
 #define EFER_LMA    (1ull << 10)
 #define EFER_SVME   (1ull << 12)

@@ -74,8 +74,8 @@ static void mem_objects(void)
         mem_list(boot.ram[i].base, boot.ram[i].end, MEM_RAM);
     mem_list(0xa0000, 0xc0000, MEM_DEVICE); // VGA
     uint64_t hole = boot.ram_top < 0xc0000000 ? 0xc0000000 : 0xe0000000;
-    if (hole <
-        boot.low_top) // HAZARD: device memory over RAM would be a second way to it, into the kernel's tables, too
+    // HAZARD: device memory over RAM would be a second way to it, into the kernel's tables, too.
+    if (hole < boot.low_top)
         hole = (boot.low_top + 0xfffffff) & ~0xfffffffull;
     mem_list(hole, 0xfec00000, MEM_DEVICE); // PCI
     mem_list(0, 0x20, MEM_PORTS);
@@ -86,18 +86,14 @@ static void mem_objects(void)
 static void info_make(void)
 {
     info = pool_alloc(&boot_pool, PAGE_SIZE);
-    *info = (struct boot_info){.magic = INFO_MAGIC,
-                               .size = sizeof(*info),
-                               .cpus = arch_cpu_count(),
-                               .virt = virt ? virt->kind : VIRT_NONE,
-                               .virt_features = virt_apic ? VIRT_APIC : 0,
-                               .tsc_hz = tsc_hz,
-                               .tsc_entry = boot.tsc_entry,
-                               .ram_total = boot.ram_total,
-                               .kernel_text = text_end - text_start,
-                               .kernel_size = kernel_end - text_start,
-                               .system_base = boot.system.base,
-                               .system_size = boot.system.end - boot.system.base};
+    // clang-format off
+    *info = (struct boot_info){
+        .magic = INFO_MAGIC, .size = sizeof(*info), .cpus = arch_cpu_count(), .virt = virt ? virt->kind : VIRT_NONE,
+        .virt_features = virt_apic ? VIRT_APIC : 0, .tsc_hz = tsc_hz, .tsc_entry = boot.tsc_entry, .ram_total = boot.ram_total,
+        .kernel_text = text_end - text_start, .kernel_size = kernel_end - text_start, .system_base = boot.system.base,
+        .system_size = boot.system.end - boot.system.base,
+    };
+    // clang-format on
     __builtin_memcpy(info->cmdline, boot.cmdline, sizeof(info->cmdline));
     __builtin_memcpy(info->cpu_name, features.name, sizeof(info->cpu_name));
 }
@@ -141,7 +137,7 @@ static uint64_t page_up(uint64_t value)
     return (value + PAGE_SIZE - 1) & -PAGE_SIZE;
 }
 
-static struct thread *root_make(void)
+static void root_make(void)
 {
     struct thread *thread;
 
@@ -164,7 +160,6 @@ static struct thread *root_make(void)
     mem_objects();
     uint64_t start[6] = {entry, 0, INFO_ADDRESS};
     need(thread_ctl(thread, THREAD_START, start), "boot: start of root: error");
-    return thread;
 }
 
 void kernel_main(void)
@@ -184,13 +179,12 @@ void kernel_main(void)
     boot_pool_make();
     virt_init();
     smp_start();
-    struct thread *thread = root_make();
+    root_make();
     log_text("bulkhead: ");
     log_text(features.name);
     log_text(virt ? ", " : ", no hardware virtualization");
     log_text(virt ? virt->name : "");
     log_text("\n");
     info->tsc_root = arch_time();
-    (void)thread;
     schedule();
 }

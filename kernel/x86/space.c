@@ -17,16 +17,12 @@ static uint64_t *window;
 static uint64_t window_count;
 static uint64_t pcids[PCID_COUNT / 64] = {1}; // 0 is the kernel's, and of tasks that found none free
 
+// clang-format off
 static struct ptab_format task_format = {
-    .table = PTE_P | PTE_W | PTE_U,
-    .leaf = PTE_P | PTE_U,
-    .write = PTE_W,
-    .no_exec = PTE_NX,
-    .large = PTE_PS,
-    .uncached = PTE_PCD | PTE_PWT,
-    .present = PTE_P,
-    .levels = 4,
+    .table = PTE_P | PTE_W | PTE_U, .leaf = PTE_P | PTE_U, .write = PTE_W, .no_exec = PTE_NX, .large = PTE_PS,
+    .uncached = PTE_PCD | PTE_PWT, .present = PTE_P, .levels = 4,
 };
+// clang-format on
 
 void window_init(uint64_t *entries, uint64_t count)
 {
@@ -52,15 +48,13 @@ uint64_t kernel_phys(const void *image_address)
 
 void arch_window_map(uint64_t base, uint64_t size)
 {
-    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count;
-         page++) // bound: pages of a pool
+    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count; page++) // bound: pages
         window[page] = page << 12 | PTE_P | PTE_W | PTE_G | PTE_NX;
 }
 
 void arch_window_unmap(uint64_t base, uint64_t size)
 {
-    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count;
-         page++) // bound: pages of a pool
+    for (uint64_t page = base >> 12; page < (base + size) >> 12 && page < window_count; page++) // bound: pages
         window[page] = 0;
 }
 

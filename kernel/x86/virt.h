@@ -131,7 +131,6 @@ void fpu_own(struct thread *thread);
 void fpu_switch(struct cpu *cpu, struct thread *to);
 void fpu_leave(struct thread *thread);       // its state is saved, and not in the registers of this CPU
 void fpu_free(struct thread *thread);        // its save area goes back
-bool fpu_xcr0_valid(uint64_t xcr0);          // a guest may have it
 enum status fpu_area(struct thread *thread); // its save area, once; ERR_MEMORY
 void vcpu_load_dr(const struct vcpu *v);     // DR0..3 of a guest that uses them
 uint64_t vcpu_load_debug(struct vcpu *v, struct vcpu_page *page); // GROUP_DEBUG; the DR7 to use

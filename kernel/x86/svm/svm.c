@@ -6,7 +6,11 @@
 #include "../insn.h"
 #include "../paging.h"
 
-struct svm_features svm_features;
+static struct svm_features {
+    uint32_t tags;         // highest ASID
+    uint32_t clean;        // clean bits to set after a run; 0 when the processor has none
+    bool next_rip, decode; // next-RIP save, decode assists
+} svm_features;
 
 #define DR6_RESET       0xffff0ff0
 #define IO_BITMAP_SIZE  (3 * PAGE_SIZE)
@@ -66,18 +70,13 @@ static enum status svm_cpu_init(struct cpu *cpu)
 // table.
 static const struct ptab_format *svm_guest_format(void)
 {
-    static struct ptab_format npt = {
-        .table = 0x27, // present, writable, user, accessed
-        .leaf = 0x65,  // present, user, accessed, dirty
-        .read = 0x1,
-        .write = 0x2,
-        .no_exec = 1ull << 63,
-        .large = 1u << 7,
+    // clang-format off
+    static struct ptab_format npt = { // table: present, writable, user, accessed; leaf: present, user, accessed, dirty
+        .table = 0x27, .leaf = 0x65, .read = 0x1, .write = 0x2, .no_exec = 1ull << 63, .large = 1u << 7,
         .uncached = 0x18, // PCD, PWT: UC in the PAT that the host leaves as after reset
-        .present = 1,
-        .levels = 4,
-        .large_max = 1,
+        .present = 1, .levels = 4, .large_max = 1,
     };
+    // clang-format on
     if (cpuid_checked(0x80000001, 0).edx & 1u << 26)
         npt.large_max = 2;
     return &npt;
@@ -146,18 +145,14 @@ static void svm_vcpu_leave(struct vcpu *v)
 // Exit codes 0x60..0x8f.
 // clang-format off
 static const uint8_t classes[] = {
-    [0x00] = EXIT_HOST,        [0x01] = EXIT_HOST,        [0x02] = EXIT_HOST,      [0x03] = EXIT_HOST,
-    [0x04] = EXIT_WINDOW,      [0x05] = EXIT_CR,          [0x06] = EXIT_OTHER,     [0x07] = EXIT_OTHER,
-    [0x08] = EXIT_OTHER,       [0x09] = EXIT_OTHER,       [0x0a] = EXIT_OTHER,     [0x0b] = EXIT_OTHER,
-    [0x0c] = EXIT_OTHER,       [0x0d] = EXIT_OTHER,       [0x0e] = EXIT_RDTSC,     [0x0f] = EXIT_RDPMC,
-    [0x10] = EXIT_OTHER,       [0x11] = EXIT_OTHER,       [0x12] = EXIT_CPUID,     [0x13] = EXIT_UNDEFINED,
-    [0x14] = EXIT_HOST,        [0x15] = EXIT_OTHER,       [0x16] = EXIT_INVD,      [0x17] = EXIT_PAUSE,
-    [0x18] = EXIT_HLT,         [0x19] = EXIT_INVLPG,      [0x1a] = EXIT_UNDEFINED, [0x1b] = EXIT_IO,
-    [0x1c] = EXIT_RDMSR,       [0x1d] = EXIT_TASK_SWITCH, [0x1e] = EXIT_OTHER,     [0x1f] = EXIT_SHUTDOWN,
-    [0x20] = EXIT_UNDEFINED,   [0x21] = EXIT_HYPERCALL,   [0x22] = EXIT_UNDEFINED, [0x23] = EXIT_UNDEFINED,
-    [0x24] = EXIT_UNDEFINED,   [0x25] = EXIT_UNDEFINED,   [0x26] = EXIT_UNDEFINED, [0x27] = EXIT_RDTSC,
-    [0x28] = EXIT_OTHER,       [0x29] = EXIT_INVD,        [0x2a] = EXIT_UNDEFINED, [0x2b] = EXIT_UNDEFINED,
-    [0x2c] = EXIT_UNDEFINED,   [0x2d] = EXIT_XSETBV,      [0x2e] = EXIT_UNDEFINED, [0x2f] = EXIT_OTHER,
+    [0x00 ... 0x03] = EXIT_HOST,  [0x04] = EXIT_WINDOW,   [0x05] = EXIT_CR,               [0x06 ... 0x0d] = EXIT_OTHER,
+    [0x0e] = EXIT_RDTSC,          [0x0f] = EXIT_RDPMC,    [0x10 ... 0x11] = EXIT_OTHER,   [0x12] = EXIT_CPUID,
+    [0x13] = EXIT_UNDEFINED,      [0x14] = EXIT_HOST,     [0x15] = EXIT_OTHER,            [0x16] = EXIT_INVD,
+    [0x17] = EXIT_PAUSE,          [0x18] = EXIT_HLT,      [0x19] = EXIT_INVLPG,           [0x1a] = EXIT_UNDEFINED,
+    [0x1b] = EXIT_IO,             [0x1c] = EXIT_RDMSR,    [0x1d] = EXIT_TASK_SWITCH,      [0x1e] = EXIT_OTHER,
+    [0x1f] = EXIT_SHUTDOWN,       [0x20] = EXIT_UNDEFINED, [0x21] = EXIT_HYPERCALL,       [0x22 ... 0x26] = EXIT_UNDEFINED,
+    [0x27] = EXIT_RDTSC,          [0x28] = EXIT_OTHER,    [0x29] = EXIT_INVD,             [0x2a ... 0x2c] = EXIT_UNDEFINED,
+    [0x2d] = EXIT_XSETBV,         [0x2e] = EXIT_UNDEFINED, [0x2f] = EXIT_OTHER,
 };
 // clang-format on
 
@@ -389,14 +384,9 @@ again:
     return exit;
 }
 
+// clang-format off
 const struct virt_ops svm_ops = {
-    .name = "SVM",
-    .kind = VIRT_SVM,
-    .cpu_init = svm_cpu_init,
-    .guest_format = svm_guest_format,
-    .vcpu_create = reset,
-    .vcpu_leave = svm_vcpu_leave,
-    .run = svm_run,
-    .preempt = svm_preempt,
-    .leave = svm_leave,
+    .name = "SVM", .kind = VIRT_SVM, .cpu_init = svm_cpu_init, .guest_format = svm_guest_format,
+    .vcpu_create = reset, .vcpu_leave = svm_vcpu_leave, .run = svm_run, .preempt = svm_preempt, .leave = svm_leave,
 };
+// clang-format on

@@ -5,13 +5,6 @@
 #include "../virt.h"
 #include "vmcb.h"
 
-struct svm_features {
-    uint32_t tags;         // highest ASID
-    uint32_t clean;        // clean bits to set after a run; 0 when the processor has none
-    bool next_rip, decode; // next-RIP save, decode assists
-};
-extern struct svm_features svm_features;
-
 // Loads the groups of `dirty` from the page into the VMCB.
 void svm_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty);
 // Stores the groups of `want` into the page.

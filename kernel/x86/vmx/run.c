@@ -19,26 +19,23 @@ _Static_assert(offsetof(struct vcpu_page, gpr) == 64, "enter.S");
 // instructions that are not enabled.
 // clang-format off
 static const uint8_t classes[128] = {
-    [0] = EXIT_HOST,       [1] = EXIT_HOST,       [2] = EXIT_SHUTDOWN,   [3] = EXIT_HOST,       [4] = EXIT_SIPI,
-    [5] = EXIT_HOST,       [6] = EXIT_HOST,       [7] = EXIT_WINDOW,     [8] = EXIT_NMI_WINDOW, [9] = EXIT_TASK_SWITCH,
-    [10] = EXIT_CPUID,     [11] = EXIT_UNDEFINED, [12] = EXIT_HLT,       [13] = EXIT_INVD,      [14] = EXIT_INVLPG,
-    [15] = EXIT_RDPMC,     [16] = EXIT_RDTSC,     [17] = EXIT_UNDEFINED, [18] = EXIT_HYPERCALL, [19] = EXIT_UNDEFINED,
-    [20] = EXIT_UNDEFINED, [21] = EXIT_UNDEFINED, [22] = EXIT_UNDEFINED, [23] = EXIT_UNDEFINED, [24] = EXIT_UNDEFINED,
-    [25] = EXIT_UNDEFINED, [26] = EXIT_UNDEFINED, [27] = EXIT_UNDEFINED, [28] = EXIT_CR,        [29] = EXIT_DR,
-    [30] = EXIT_IO,        [31] = EXIT_RDMSR,     [32] = EXIT_WRMSR,     [33] = EXIT_INVALID,   [34] = EXIT_INVALID,
-    [35] = EXIT_OTHER,     [36] = EXIT_UNDEFINED, [37] = EXIT_OTHER,     [38] = EXIT_OTHER,     [39] = EXIT_UNDEFINED,
-    [40] = EXIT_PAUSE,     [41] = EXIT_INVALID,   [42] = EXIT_OTHER,     [43] = EXIT_OTHER,     [44] = EXIT_MEMORY,
-    [45] = EXIT_APIC_EOI,  [46] = EXIT_OTHER,     [47] = EXIT_OTHER,     [48] = EXIT_MEMORY,    [49] = EXIT_OTHER,
-    [50] = EXIT_UNDEFINED, [51] = EXIT_RDTSC,     [52] = EXIT_HOST,      [53] = EXIT_UNDEFINED, [54] = EXIT_INVD,
-    [55] = EXIT_XSETBV,    [56] = EXIT_APIC_WRITE,[57] = EXIT_OTHER,     [58] = EXIT_INVLPG,    [59] = EXIT_UNDEFINED,
-    [60] = EXIT_UNDEFINED, [61] = EXIT_OTHER,     [62] = EXIT_OTHER,     [63] = EXIT_UNDEFINED, [64] = EXIT_UNDEFINED,
-    [65 ... 127] = EXIT_UNDEFINED,
+    [0 ... 1] = EXIT_HOST,       [2] = EXIT_SHUTDOWN,   [3] = EXIT_HOST,        [4] = EXIT_SIPI,       [5 ... 6] = EXIT_HOST,
+    [7] = EXIT_WINDOW,           [8] = EXIT_NMI_WINDOW, [9] = EXIT_TASK_SWITCH, [10] = EXIT_CPUID,     [11] = EXIT_UNDEFINED,
+    [12] = EXIT_HLT,             [13] = EXIT_INVD,      [14] = EXIT_INVLPG,     [15] = EXIT_RDPMC,     [16] = EXIT_RDTSC,
+    [17] = EXIT_UNDEFINED,       [18] = EXIT_HYPERCALL, [19 ... 27] = EXIT_UNDEFINED, [28] = EXIT_CR,  [29] = EXIT_DR,
+    [30] = EXIT_IO,              [31] = EXIT_RDMSR,     [32] = EXIT_WRMSR,      [33 ... 34] = EXIT_INVALID, [35] = EXIT_OTHER,
+    [36] = EXIT_UNDEFINED,       [37 ... 38] = EXIT_OTHER, [39] = EXIT_UNDEFINED, [40] = EXIT_PAUSE,   [41] = EXIT_INVALID,
+    [42 ... 43] = EXIT_OTHER,    [44] = EXIT_MEMORY,    [45] = EXIT_APIC_EOI,   [46 ... 47] = EXIT_OTHER, [48] = EXIT_MEMORY,
+    [49] = EXIT_OTHER,           [50] = EXIT_UNDEFINED, [51] = EXIT_RDTSC,      [52] = EXIT_HOST,      [53] = EXIT_UNDEFINED,
+    [54] = EXIT_INVD,            [55] = EXIT_XSETBV,    [56] = EXIT_APIC_WRITE, [57] = EXIT_OTHER,     [58] = EXIT_INVLPG,
+    [59 ... 60] = EXIT_UNDEFINED, [61 ... 62] = EXIT_OTHER, [63 ... 127] = EXIT_UNDEFINED,
 };
 // clang-format on
 
 enum { DIFFER_LSTAR = 1, DIFFER_STAR = 2, DIFFER_SFMASK = 4 };
 
-void vmx_select(struct vcpu *v, struct cpu *cpu)
+// Makes its VMCS the current one of this CPU.
+static void vmx_select(struct vcpu *v, struct cpu *cpu)
 {
     if (cpu->vmcs == v)
         return;

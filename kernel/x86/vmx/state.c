@@ -68,8 +68,8 @@ void vmx_reset(struct vcpu *v)
     if (f->controls[SECONDARY] & SECONDARY_XSAVES)
         vmwrite(XSS_EXITING, ~0ull);
     vmwrite(GUEST_LINK, ~0ull);
-    vmwrite(HOST_CR3,
-            v->thread->cr3 & ~(1ull << 63)); // its vmm's; the no-flush bit is only for MOV CR3
+    // Its vmm's; the no-flush bit is only for MOV CR3.
+    vmwrite(HOST_CR3, v->thread->cr3 & ~(1ull << 63));
     vmwrite(GUEST_PAT, 0x0007040600070406);
     vmwrite(GUEST_DR7, 0x400);
     vmwrite(GUEST_RFLAGS, 2);

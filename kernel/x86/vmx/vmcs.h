@@ -70,29 +70,17 @@ static inline void vmwrite(uint64_t field, uint64_t value)
 }
 
 // These take a pointer to the physical address. False: VMfail.
-static inline bool vmxon(const uint64_t *physical)
-{
-    bool fail;
-
-    __asm__ volatile("vmxon %1" : "=@ccbe"(fail) : "m"(*physical) : "memory");
-    return !fail;
-}
-
-static inline bool vmclear(const uint64_t *physical)
-{
-    bool fail;
-
-    __asm__ volatile("vmclear %1" : "=@ccbe"(fail) : "m"(*physical) : "memory");
-    return !fail;
-}
-
-static inline bool vmptrld(const uint64_t *physical)
-{
-    bool fail;
-
-    __asm__ volatile("vmptrld %1" : "=@ccbe"(fail) : "m"(*physical) : "memory");
-    return !fail;
-}
+#define VMX_POINTER(name)                                                           \
+    static inline bool name(const uint64_t *physical)                               \
+    {                                                                               \
+        bool fail;                                                                  \
+        __asm__ volatile(#name " %1" : "=@ccbe"(fail) : "m"(*physical) : "memory"); \
+        return !fail;                                                               \
+    }
+VMX_POINTER(vmxon)
+VMX_POINTER(vmclear)
+VMX_POINTER(vmptrld)
+#undef VMX_POINTER
 
 // type 1: this EPT pointer, 2: all
 static inline void invept(uint64_t type, uint64_t pointer)

@@ -7,18 +7,13 @@
 #include "../insn.h"
 #include "../paging.h"
 
+// clang-format off
 enum vmx_msr {
-    VMX_BASIC = 0x480,
-    VMX_PIN = 0x481, // PRIMARY, EXIT, ENTRY follow
-    VMX_MISC = 0x485,
-    VMX_CR0_FIXED0 = 0x486,
-    VMX_CR0_FIXED1 = 0x487,
-    VMX_CR4_FIXED0 = 0x488,
-    VMX_CR4_FIXED1 = 0x489,
-    VMX_SECONDARY = 0x48b,
-    VMX_EPT_VPID = 0x48c,
-    VMX_TRUE_PIN = 0x48d,
+    VMX_BASIC = 0x480, VMX_PIN = 0x481, // PRIMARY, EXIT, ENTRY follow
+    VMX_MISC = 0x485, VMX_CR0_FIXED0 = 0x486, VMX_CR0_FIXED1 = 0x487, VMX_CR4_FIXED0 = 0x488, VMX_CR4_FIXED1 = 0x489,
+    VMX_SECONDARY = 0x48b, VMX_EPT_VPID = 0x48c, VMX_TRUE_PIN = 0x48d,
 };
+// clang-format on
 
 #define EPT_4_LEVELS   (1ull << 6)
 #define EPT_WRITE_BACK (1ull << 14)
@@ -155,16 +150,11 @@ static bool has_itlb_multihit(void)
 
 static const struct ptab_format *vmx_guest_format(void)
 {
+    // clang-format off
     static struct ptab_format ept = {
-        .table = 7,
-        .read = 1,
-        .write = 2,
-        .exec = 4,
-        .large = 1u << 7,
-        .cached = 6u << 3,
-        .present = 7,
-        .levels = 4,
+        .table = 7, .read = 1, .write = 2, .exec = 4, .large = 1u << 7, .cached = 6u << 3, .present = 7, .levels = 4,
     };
+    // clang-format on
     uint64_t capability = rdmsr(VMX_EPT_VPID);
 
     if (!has_itlb_multihit())
@@ -210,14 +200,9 @@ bool tss_restore(struct cpu *cpu)
     return true;
 }
 
+// clang-format off
 const struct virt_ops vmx_ops = {
-    .name = "VMX",
-    .kind = VIRT_VMX,
-    .cpu_init = vmx_cpu_init,
-    .guest_format = vmx_guest_format,
-    .vcpu_create = vmx_vcpu_create,
-    .vcpu_leave = vmx_vcpu_leave,
-    .run = vmx_run,
-    .preempt = vmx_msrs_leave,
-    .leave = vmx_leave,
+    .name = "VMX", .kind = VIRT_VMX, .cpu_init = vmx_cpu_init, .guest_format = vmx_guest_format,
+    .vcpu_create = vmx_vcpu_create, .vcpu_leave = vmx_vcpu_leave, .run = vmx_run, .preempt = vmx_msrs_leave, .leave = vmx_leave,
 };
+// clang-format on

@@ -32,8 +32,7 @@ extern struct vmx_host vmx_hosts[CPU_MAX];
 // run.c
 enum vcpu_exit vmx_run(struct vcpu *v, struct vcpu_page *page);
 void vmx_leave(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exit);
-void vmx_select(struct vcpu *v, struct cpu *cpu); // makes its VMCS the current one of this CPU
-void vmx_msrs_leave(struct vcpu *v);              // the host's are in the registers afterwards
+void vmx_msrs_leave(struct vcpu *v); // the host's are in the registers afterwards
 void vmx_msrs_set(struct vcpu *v, uint64_t star, uint64_t lstar, uint64_t sfmask); // the guest's
 
 // state.c
