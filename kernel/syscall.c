@@ -440,9 +440,9 @@ static enum status sys_log(struct call *c)
     if (!count || count > sizeof(c->w) || done >= 2 * count)
         return ERR_ARG;
     for (unsigned polls = 0; done < 2 * count;) { // bound: polls
-        char byte = ((const char *)c->w)[done / 2];
+        const char byte = ((const char *)c->w)[done / 2], sent[2] = {'\r', byte};
         bool skip = !(done & 1) && byte != '\n';
-        if (skip || arch_log_byte(done & 1 ? byte : '\r') || ++polls == LOG_POLLS)
+        if (skip || arch_log_byte(sent[done & 1]) || ++polls == LOG_POLLS)
             done++;
         c->thread->regs.rsi = done << 8 | count;
         if (!skip && done < 2 * count)

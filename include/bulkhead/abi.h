@@ -28,7 +28,7 @@ enum status {
     ERR_MEMORY,      // the pool has no memory left
     ERR_QUOTA,       // the pool has no object slots left, or one of the kernel's lists is full
     ERR_BUSY,        // the object is in use in a way that excludes this
-    ERR_STATE,       // the thread or object is in the wrong state
+    ERR_STATE,       // the thread or object is in the wrong state, or at home on another CPU
     ERR_DEAD,        // the other side was destroyed
     ERR_CANCELLED,   // taken out by thread_ctl(CANCEL)
     ERR_TIMEOUT,     // the deadline passed

@@ -88,7 +88,7 @@ enum status arch_task_init(struct task *task)
     if (!root)
         return ERR_MEMORY;
     // The kernel's half: the window and its like are neighbours from its begin on, the image is at its end.
-    for (unsigned i = 256; kernel_pml4[i] && i < 511; i++)
+    for (unsigned i = 256; i < 511 && kernel_pml4[i]; i++)
         root[i] = kernel_pml4[i];
     root[511] = kernel_pml4[511];
     task->space.ptab.root = root;
