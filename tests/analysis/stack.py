@@ -25,6 +25,7 @@ INDIRECT = {
     "prepare": VIRT,
     "arch_thread_leave": VIRT,
     "vcpu_syscall": VIRT,
+    "interrupt_kernel": ["svm_preempt", "vmx_msrs_leave"], # virt->preempt
 }
 # The ways in from assembly, by the stack that they begin on.
 ROOTS = {
