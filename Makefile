@@ -59,7 +59,8 @@ $(O)/k/%.o: %.S $(O)/k/offsets.h
 # Structure offsets for the assembly files, taken from the compiler.
 $(O)/k/offsets.h: kernel/x86/offsets.c $(wildcard kernel/*.h kernel/x86/*.h include/bulkhead/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(KFLAGS)) -S -o - $< | sed -n 's/^.*->\([A-Z0-9_]*\) \$$\?\([-0-9]*\).*$$/#define \1 \2/p' > $@
+	$(CC) $(filter-out -MMD -MP,$(KFLAGS)) -S -o $@.s $<
+	sed -n 's/^.*->\([A-Z0-9_]*\) \$$\?\([-0-9]*\).*$$/#define \1 \2/p' $@.s > $@
 # Multiboot2 wants physical addresses; GRUB loads ELF64 as it is.
 $(O)/bulkhead.elf: $(call kobj,$(filter-out kernel/x86/offsets.c,$(KERNEL_SRC)) $(KERNEL_ASM)) kernel/x86/kernel.lds
 	$(CC) $(LDFLAGS) -Wl,-T,kernel/x86/kernel.lds -o $@ $(filter %.o,$^)
