@@ -350,7 +350,15 @@ static void look_at_host(struct build *b)
     bool has_xsave = host_leaf(b, 1, 0).ecx >> 26 & 1;
     r = host_leaf(b, 0xd, 0);
     uint64_t host_xcr0 = (uint64_t)r.edx << 32 | r.eax;
-    model->xcr0_supported = has_xsave ? xcr0_consistent(host_xcr0 & b->options->xcr0) : 0;
+    host_xcr0 &= b->options->xcr0;
+    for (uint32_t i = 2; i < CPUID_COMPONENTS; i++) {
+        // HAZARD: Bochs 2.7 has PKRU, but tells neither its size nor its place: a guest would
+        // reserve no room for it, and its XSAVE would write behind the area, on its stack.
+        r = host_leaf(b, 0xd, i);
+        if (!r.eax || r.ebx < 512 + 64)
+            host_xcr0 &= ~(1ull << i);
+    }
+    model->xcr0_supported = has_xsave ? xcr0_consistent(host_xcr0) : 0;
     model->nx = host_leaf(b, BASE_EXTENDED + 1, 0).edx >> 20 & 1;
 }
 

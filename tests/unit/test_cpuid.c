@@ -76,6 +76,22 @@ static void intel_host(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
     lookup(intel_rows, sizeof(intel_rows) / sizeof(*intel_rows), leaf, subleaf, out);
 }
 
+// As Bochs 2.7 tells PKRU: it is there, and has no size and no place.
+static void placeless_host(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+{
+    intel_host(leaf, subleaf, out);
+    if (leaf == 0xd && subleaf == 9)
+        *out = (struct cpuid_regs){0};
+}
+
+// A size, but a place in what XSAVE has for its own header.
+static void misplaced_host(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+{
+    intel_host(leaf, subleaf, out);
+    if (leaf == 0xd && subleaf == 6)
+        out->ebx = 575;
+}
+
 static struct cpu_model model;
 
 static struct cpuid_regs get(uint32_t leaf, uint32_t subleaf)
@@ -225,6 +241,22 @@ static void test_xsave(void **state)
     assert_int_equal(model.xcr0_supported, 0);
 }
 
+static void test_component_without_place(void **state)
+{
+    (void)state;
+    make(intel_host, (struct cpu_options){.xcr0 = UINT64_MAX});
+    assert_true(get(7, 0).ecx & 1u << 3); // PKU
+    make(placeless_host, (struct cpu_options){.xcr0 = UINT64_MAX});
+    assert_int_equal(model.xcr0_supported, 0xe7);
+    assert_int_equal(get(0xd, 0).eax, 0xe7);
+    assert_int_equal(get(0xd, 0).ecx, 0xa80);
+    assert_int_equal(get(7, 0).ecx & 1u << 3, 0);
+    assert_false(cpuid_xcr0_valid(&model, 0x2e7));
+    make(misplaced_host, (struct cpu_options){.xcr0 = UINT64_MAX});
+    assert_int_equal(model.xcr0_supported, 0x207); // none of AVX-512
+    assert_int_equal(get(7, 0).ebx & 1u << 16, 0);
+}
+
 static void test_xcr0(void **state)
 {
     (void)state;
@@ -327,10 +359,15 @@ static void test_strange_hosts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranges),  cmocka_unit_test(test_features),
-        cmocka_unit_test(test_dynamic), cmocka_unit_test(test_xsave),
-        cmocka_unit_test(test_xcr0),    cmocka_unit_test(test_topology),
-        cmocka_unit_test(test_clock),   cmocka_unit_test(test_strange_hosts),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_features),
+        cmocka_unit_test(test_dynamic),
+        cmocka_unit_test(test_xsave),
+        cmocka_unit_test(test_component_without_place),
+        cmocka_unit_test(test_xcr0),
+        cmocka_unit_test(test_topology),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_strange_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
