@@ -267,6 +267,7 @@ int main(const struct boot_info *info)
     tests_objects();
     tests_capabilities();
     tests_memory();
+    tests_stale();
     tests_ipc();
     tests_faults();
     tests_threads();

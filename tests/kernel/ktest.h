@@ -96,6 +96,7 @@ void thread_end(void);
 void tests_objects(void);
 void tests_capabilities(void);
 void tests_memory(void);
+void tests_stale(void);
 void tests_ipc(void);
 void tests_threads(void);
 void tests_faults(void);
