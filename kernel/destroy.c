@@ -89,8 +89,8 @@ enum step object_destroy_step(struct object *object, struct thread *thread)
     struct object *leaf, *next;
 
     for (leaf = object; (next = dependent(leaf)); leaf = next) // bound: depth of nesting
-        leaf->dying |= !leaf->dying;
-    leaf->dying |= !leaf->dying; // unless it was begun with
+        object_condemn(leaf);
+    object_condemn(leaf);
     if (leaf->dying != RELEASED) {
         enum step step = unlink_step(leaf, thread);
         if (step != STEP_DONE)

@@ -74,9 +74,10 @@ void object_free(struct object *object, size_t size)
     check_released(object);
     debug_free(object);
     trace(destroy, object->slot, object->type, pool->obj.slot, (uint64_t)object);
+    uint32_t generation = slot->generation ? slot->generation : slot->reserved;
     __atomic_store_n(&slot->object, NULL, __ATOMIC_RELEASE);
-    if (slot->generation != UINT32_MAX) {
-        slot->generation++;
+    if (generation != UINT32_MAX) {
+        __atomic_store_n(&slot->generation, generation + 1, __ATOMIC_RELEASE);
         slot->reserved = slot_free;
         slot_free = object->slot;
     } // else: retired, a stale capability could match again
@@ -91,7 +92,28 @@ void object_free(struct object *object, size_t size)
 
 cap_t object_cap(const struct object *object, unsigned rights)
 {
-    return cap_make(object->slot, rights, slots[object->slot].generation);
+    const struct slot *slot = &slots[object->slot];
+    uint32_t generation = READ_ONCE(slot->generation);
+
+    return cap_make(object->slot, rights, generation ? generation : slot->reserved);
+}
+
+void object_condemn(struct object *object)
+{
+    struct slot *slot = &slots[object->slot];
+
+    if (object->dying)
+        return;
+    object->dying = 1;
+    slot->reserved = slot->generation;
+    __atomic_store_n(&slot->generation, 0, __ATOMIC_SEQ_CST);
+}
+
+struct object *object_condemned(cap_t cap)
+{
+    const struct slot *slot = &slots[cap & (SLOT_COUNT_MAX - 1)];
+
+    return !slot->generation && slot->reserved == cap >> 32 ? slot->object : NULL;
 }
 
 bool object_revoke(struct object *object)

@@ -120,6 +120,12 @@ static inline struct object *cap_object(cap_t cap)
     return READ_ONCE(slot->generation) == cap >> 32 ? object : NULL;
 }
 
+// The object dies. HAZARD: from here on, before the round, no capability leads to it: a CPU that has answered the round
+// must not come by its address any more. Its slot has the generation 0 then, and the true one in `reserved`.
+void object_condemn(struct object *object);
+// For destroy, which goes on: the dying object behind the word, or NULL.
+struct object *object_condemned(cap_t cap);
+
 // Raises the generation, so that every capability and reference made before is dead. False when the slot can hold no
 // further one.
 bool object_revoke(struct object *object);

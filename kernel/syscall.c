@@ -209,10 +209,11 @@ static enum status sys_create(struct call *c)
 
 static enum status sys_destroy(struct call *c)
 {
-    // Not `lookup`: an object that is dying must be found, since this call restarts.
     cap_t cap = c->slot < CAP_SLOTS ? c->task->caps[c->slot] : 0;
     struct object *object = cap_object(cap);
 
+    if (!object)
+        object = object_condemned(cap); // this call restarts
     if (!object)
         return ERR_CAP;
     if (!(cap_rights(cap) & RIGHT_CTRL))

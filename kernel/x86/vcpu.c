@@ -167,8 +167,11 @@ void arch_thread_detach(struct thread *thread)
 void arch_thread_leave(struct thread *thread)
 {
     fpu_leave(thread);
-    if (thread->vcpu)
+    if (thread->vcpu) {
         virt->vcpu_leave(thread->vcpu);
+        if (this_cpu()->entered == thread->vcpu)
+            this_cpu()->entered = NULL;
+    }
 }
 
 void arch_thread_release(struct thread *thread)
