@@ -270,7 +270,7 @@ void sched_budget(struct thread *thread, uint64_t budget, uint64_t period, cap_t
     charge(this_cpu()); // what it ran until now is not of this budget
     refill_cancel(thread);
     thread->budget = thread->budget_left = budget;
-    thread->special = budget || thread->kind == THREAD_WORKER;
+    sched_mark_special(thread);
     thread->period = period;
     thread->period_end = arch_time() + period;
     thread->overrun = overrun;

@@ -38,7 +38,12 @@ ALWAYS_INLINE bool sched_is_next(const struct cpu *cpu, const struct thread *thr
     if (unlikely(cpu->need_resched))
         return false;
     const struct thread *donor = cpu->donor;
-    return thread->priority > donor->level && donor->level && !(donor->special | thread->special | thread->queued);
+    return thread->priority > donor->level && !(donor->special | thread->special | thread->queued);
+}
+
+static inline void sched_mark_special(struct thread *thread)
+{
+    thread->special = thread->budget || thread->kind == THREAD_WORKER || !thread->priority;
 }
 
 // Then: makes it the donor, to which arch_return follows. `idle`: there is none yet.

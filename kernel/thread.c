@@ -18,7 +18,6 @@ enum status thread_create(struct pool *pool, struct task *task, enum thread_kind
     TRY(object_create(pool, OBJ_THREAD, sizeof(*thread), &thread));
     thread->task = task;
     thread->kind = kind;
-    thread->special = kind == THREAD_WORKER;
     thread->state = arch_thread_flags(task, kind);
     thread->priority = priority;
     thread->cpu = arch_cpu(cpu);
@@ -27,6 +26,7 @@ enum status thread_create(struct pool *pool, struct task *task, enum thread_kind
     thread->caps = task->caps;
     thread->cr3 = task->cr3;
     thread->deadline = TIMER_NONE;
+    sched_mark_special(thread);
     thread->weight = WEIGHT_DEFAULT;
     thread->regs.rflags = RFLAGS_FIXED; // HAZARD: it may be resumed without a start; with 0 it ran with interrupts off
     LIST_INSERT(task->space.threads, thread, NULL, task_next, task_prev);
@@ -245,6 +245,7 @@ static enum status thread_set_priority(struct thread *thread, uint64_t priority)
     uint64_t deadline = thread->deadline;
     sched_remove(thread);
     thread->priority = priority;
+    sched_mark_special(thread);
     thread_timer(thread, deadline);
     if (queued)
         sched_wake(thread); // where it waited, it waits again

@@ -57,7 +57,7 @@ struct thread {
     uint8_t level; // priority at which it is queued: its own, or away from home that which was lent to it
     uint8_t lent;
     uint8_t queued;  // in the ready queue
-    uint8_t special; // a worker, or has a budget: not for sched_switch
+    uint8_t special; // a worker, has a budget or is of the band: not for sched_switch
     uint8_t overrun_bit;
     uint16_t gate_count;
     uint32_t depth; // of the call chain that it ends

@@ -49,7 +49,7 @@ void interrupt_kernel(unsigned vector)
     if (likely(!thread))
         return;
     if (cpu->idle) {
-        if (likely(!cpu->need_resched && thread->priority && !thread->special && !thread->queued)) {
+        if (likely(!cpu->need_resched && !thread->special && !thread->queued)) {
             cpu->idle = false;
             leave(cpu, thread, true);
         }
