@@ -50,6 +50,8 @@ KFLAGS  += $(if $(findstring clang,$(CC)),-fno-align-functions -mstack-alignment
            -fno-align-labels -mpreferred-stack-boundary=3 --param max-inline-insns-auto=10)
 # The paths whose instructions are counted are compiled for speed, all else for size.
 KHOT    := $(addprefix kernel/,sched.c signal.c ipc.c object.c x86/return.c x86/vcpu.c x86/interrupt.c x86/svm/svm.c x86/vmx/run.c)
+# Where that does cost instructions.
+$(O)/k/kernel/x86/vmx/run.o: KFLAGS += $(if $(findstring clang,$(CC)),,--param max-inline-insns-auto=15)
 $(O)/k/%.o: %.c $(O)/k/offsets.h
 	@mkdir -p $(@D)
 	$(CC) $(KFLAGS) $(if $(filter $<,$(KHOT)),,-Os) -I$(O)/k -c $< -o $@
