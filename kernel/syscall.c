@@ -130,16 +130,16 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
         return ERR_ARG;
     if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC) || c->w[4] >= USER_END || last >= USER_END))
         return ERR_RANGE;
-    for (bool again = guest; again;) { // bound: levels, of two pages; so that to map them cannot fail later
-        TRY(ptab_reserve(&task->space.ptab, page, &again));
-        if (!again && page != last) {
-            page = last;
-            again = true;
-        }
-        if (again)
-            preemption_point();
-    }
     if (guest) {
+        for (bool again;; page = last) { // bound: two pages; so that to map them cannot fail later
+            do {                         // bound: levels
+                TRY(ptab_reserve(&task->space.ptab, page, &again));
+                if (again)
+                    preemption_point();
+            } while (again);
+            if (page == last)
+                break;
+        }
         scrub(pool, VCPU_PAGES);
         scrub(guest->space.ptab.pool, 4); // its APIC page, and tables for it
     }

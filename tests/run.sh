@@ -136,27 +136,39 @@ group_unit() {
     done
 }
 
+# Runs the command in the background, when there is a CPU for it.
+side_by_side() { # COMMAND...
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    "$@" &
+}
+
+fuzz_one() { # SOURCE SECONDS
+    local name work dict=()
+    name=$(basename "$1" .c)
+    work=$O/fuzz-work/$name
+    mkdir -p "$work"
+    if [ ! -x "$O/fuzz/$name" ] || [ "$1" -nt "$O/fuzz/$name" ]; then
+        echo "FAIL fuzz/$name (it does not build)"
+        return
+    fi
+    [ ! -f "tests/fuzz/$name.dict" ] || dict=(-dict="tests/fuzz/$name.dict")
+    if timeout $(($2 + 60)) "$O/fuzz/$name" -max_total_time="$2" -seed=1 -timeout=10 \
+        -artifact_prefix="$work/" -verbosity=0 "${dict[@]}" >"$work/output" 2>&1; then
+        echo "PASS fuzz/$name"
+    else
+        cat "$work/output"
+        echo "FAIL fuzz/$name (the input is in $work)"
+    fi
+}
+
 group_fuzz() {
-    local source name seconds=3 work dict
+    local source seconds=3
     [ -z "$LONG" ] || seconds=60
     make -k --no-print-directory -j"$(nproc)" O="$O" fuzz-build
     for source in tests/fuzz/fuzz_*.c; do
-        name=$(basename "$source" .c)
-        work=$O/fuzz-work/$name
-        mkdir -p "$work"
-        if [ ! -x "$O/fuzz/$name" ] || [ "$source" -nt "$O/fuzz/$name" ]; then
-            echo "FAIL fuzz/$name (it does not build)"
-            continue
-        fi
-        dict=()
-        [ ! -f "tests/fuzz/$name.dict" ] || dict=(-dict="tests/fuzz/$name.dict")
-        if timeout $((seconds + 60)) "$O/fuzz/$name" -max_total_time="$seconds" -seed=1 -timeout=10 \
-            -artifact_prefix="$work/" -verbosity=0 "${dict[@]}"; then
-            echo "PASS fuzz/$name"
-        else
-            echo "FAIL fuzz/$name (the input is in $work)"
-        fi
+        side_by_side fuzz_one "$source" "$seconds"
     done
+    wait
 }
 
 # The other compiler, with its own warnings.
@@ -186,7 +198,7 @@ run_script() { # GROUP/NAME SCRIPT
 
 # As many at a time as there are CPUs, those that take longest first: they say so by a line "# Starts first".
 run_scripts() { # GROUP
-    local script name running=0 found=0
+    local script name found=0
     local -a scripts
     mapfile -t scripts < <(grep -l '^# Starts first' "tests/$1"/*.sh; grep -L '^# Starts first' "tests/$1"/*.sh)
     for script in "${scripts[@]}"; do
@@ -194,12 +206,7 @@ run_scripts() { # GROUP
         name=$1/$(basename "$script" .sh)
         [[ -z $ONLY || $ONLY == "$1" || $ONLY == "$name" ]] || continue
         found=1
-        if [ $running -ge "$(nproc)" ]; then
-            wait -n
-            running=$((running - 1))
-        fi
-        run_script "$name" "$script" &
-        running=$((running + 1))
+        side_by_side run_script "$name" "$script"
     done
     wait
     [ $found -eq 1 ] || echo "SKIP $1 (there is no such script)"
