@@ -318,6 +318,8 @@ void sched_timer_interrupt(void)
     }
     if (cpu->slice_end <= now && cpu->donor)
         sched_rotate(cpu->donor);
+    else if (cpu->slice_end <= now) // HAZARD: it was destroyed; armed again, the timer would interrupt without end
+        cpu->slice_end = TIMER_NONE;
     timer_update(cpu);
 }
 
