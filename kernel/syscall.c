@@ -16,7 +16,6 @@ struct call {
     struct task *task; // of the caller
     uint64_t slot, label, w[6];
     unsigned words; // results: w[0..words)
-    uint64_t label_out;
 };
 
 static enum status lookup(const struct call *c, uint64_t slot, enum object_type type, unsigned rights, void *out)

@@ -24,7 +24,7 @@ void log_line(const char *prefix, const char *format, va_list arguments)
 {
     enum { ROOM = 239 }; // leaves one byte of the buffer for the newline
     char line[ROOM + 1];
-    int length = snprintf(line, ROOM, "%.40s: ", prefix);
+    int length = prefix ? snprintf(line, ROOM, "%.40s: ", prefix) : 0;
 
     length += vsnprintf(line + length, (size_t)(ROOM - length), format, arguments);
     if (length > ROOM - 1)

@@ -16,15 +16,11 @@ const struct boot_info *boot;
 
 void print(const char *format, ...)
 {
-    char line[160];
     va_list arguments;
 
     va_start(arguments, format);
-    int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
+    log_line(NULL, format, arguments);
     va_end(arguments);
-    length = length > (int)sizeof(line) - 2 ? (int)sizeof(line) - 2 : length;
-    line[length++] = '\n';
-    log_write(line, (size_t)length);
 }
 
 static _Noreturn void end(void)

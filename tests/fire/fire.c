@@ -24,15 +24,11 @@ static uint64_t ram_offset;
 
 static void say(const char *format, ...)
 {
-    char line[200];
     va_list arguments;
 
     va_start(arguments, format);
-    int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
+    log_line(NULL, format, arguments);
     va_end(arguments);
-    length = length > (int)sizeof(line) - 2 ? (int)sizeof(line) - 2 : length;
-    line[length++] = '\n';
-    log_write(line, (size_t)length);
 }
 
 static _Noreturn void end(bool passed, const char *what)

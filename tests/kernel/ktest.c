@@ -26,22 +26,12 @@ static unsigned passed, failed;
 static const char *running; // name of the test
 static unsigned failures;   // of it
 
-static void say(const char *format, va_list arguments)
-{
-    char line[240];
-    int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
-
-    length = length > (int)sizeof(line) - 2 ? (int)sizeof(line) - 2 : length;
-    line[length++] = '\n';
-    log_write(line, (size_t)length);
-}
-
 void ktest_log(const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    say(format, arguments);
+    log_line(NULL, format, arguments);
     va_end(arguments);
 }
 

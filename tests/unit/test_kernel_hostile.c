@@ -411,6 +411,42 @@ static void every_call_comes_to_its_end(void **state)
     assert_memory_equal(host_log, "h\r\nlo\r\n", 7);
 }
 
+// Another CPU destroyed the thread whose time slice ran: its end must not interrupt again and
+// again.
+static void slice_of_nobody(void **state)
+{
+    (void)state;
+    host_cpu.slice_end = host_cpu.armed = host_armed = host_time; // it has just fired for it
+    host_cpu.donor = NULL;
+    sched_timer_interrupt();
+    assert_true(host_armed > host_time);
+}
+
+static cap_t condemned;
+static bool looked;
+static void look_at_condemned(void)
+{
+    assert_null(cap_object(condemned));
+    assert_non_null(object_condemned(condemned));
+    looked = true;
+}
+
+// Between two steps of a destroy no capability leads to the object, though it is still there; and
+// destroy goes on.
+static void dying_object_is_not_found(void **state)
+{
+    (void)state;
+    create(OBJ_MEM, 20, SLOT_RAM, 0, 1 << 20, 0);
+    CALL_OK(R, MAP, SLOT_TASK, 20, 0, 0x100000, 1 << 20, MAP_READ);
+    condemned = root_task->caps[20];
+    looked = false;
+    at_preempt = look_at_condemned;
+    CALL_OK(R, DESTROY, 20, 0, 0);
+    assert_true(looked);
+    assert_null(object_condemned(condemned));
+    assert_null(cap_object(condemned));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, kernel_setup, kernel_teardown)
@@ -430,6 +466,8 @@ int main(void)
         T(wait_without_deadline),
         T(bounded_lists),
         T(every_call_comes_to_its_end),
+        T(slice_of_nobody),
+        T(dying_object_is_not_found),
     };
     return cmocka_run_group_tests_name("kernel: attacks", tests, NULL, NULL);
 }

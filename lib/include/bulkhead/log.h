@@ -9,6 +9,7 @@
 // Writes the bytes as they are.
 void log_write(const char *text, size_t length);
 
-// Writes "prefix: text" and a newline; the whole is cut at 240 bytes.
+// Writes "prefix: text", or the text alone when the prefix is NULL, and a newline; the whole is cut
+// at 240 bytes.
 void log_line(const char *prefix, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
