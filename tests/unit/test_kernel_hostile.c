@@ -416,7 +416,8 @@ static void every_call_comes_to_its_end(void **state)
 static void slice_of_nobody(void **state)
 {
     (void)state;
-    host_cpu.slice_end = host_cpu.armed = host_armed = host_time; // it has just fired for it
+    host_cpu.slice_end = host_time;
+    host_armed = UINT64_MAX;
     host_cpu.donor = NULL;
     sched_timer_interrupt();
     assert_true(host_armed > host_time);
