@@ -27,6 +27,9 @@
                                           // info->ram_below_4g, and what is above 4 GiB follows it
 #define KERNEL_ADDRESS   0x20000000000ull // the guest's kernel file, read-only
 #define INITRD_ADDRESS   0x30000000000ull // its initial RAM disk, read-only
+#define DEVICE_ADDRESS   0x40000000000ull // file or memory of device n at + n * DEVICE_STEP
+#define DEVICE_STEP      0x1000000000ull
+#define MODULE_ADDRESS   0x60000000000ull // boot module n at + n * DEVICE_STEP, read-only
 
 // ---- Capabilities that a task starts with. Nothing else is in its table.
 enum task_slot {
@@ -36,6 +39,10 @@ enum task_slot {
     TASK_SLOT_SUPERVISOR, // root's signal, RAISE of one bit: "look at my status page" (and at the management channel)
     TASK_SLOT_PEER,       // channel n: the peer's signal at TASK_SLOT_PEER + n, RAISE of one bit
     TASK_SLOT_IRQ = TASK_SLOT_PEER + 32, // interrupt n at TASK_SLOT_IRQ + n: CTRL
+    TASK_SLOT_GUEST = TASK_SLOT_IRQ + 8, // kind "vm": its guest: MAP
+    TASK_SLOT_MEM,                       // kind "vm": memory of device n at TASK_SLOT_MEM + n, as far as it has any: READ, WRITE, EXEC
+    TASK_SLOT_VCPU_SIGNAL = TASK_SLOT_MEM + 32, // vCPU n's signal; that of vCPU 0 is TASK_SLOT_SIGNAL, too
+    TASK_SLOT_VCPU_THREAD = TASK_SLOT_VCPU_SIGNAL + 8,
 };
 
 #define TASK_NAME_SIZE   32 // bytes, with the NUL
@@ -43,11 +50,16 @@ enum task_slot {
 #define TASK_IRQ_MAX     4
 #define TASK_PORT_MAX    4
 #define TASK_CMDLINE     2048 // bytes, with the NUL
+#define TASK_DEVICE_MAX  24
+#define TASK_MODULE_MAX  8
+#define TASK_VCPU_MAX    8
 #define TASK_IRQ_BIT     56 // interrupt n arrives as bit TASK_IRQ_BIT + n; channel n as bit n
 
 enum channel_kind {
     CHANNEL_CONSOLE,    // bytes of a serial line: rx is what was typed, tx what is printed
     CHANNEL_MANAGEMENT, // with root: manage.h
+    CHANNEL_LINK,       // with another VM: a network or vsock link between them
+    CHANNEL_MONITOR,    // with root: commands for this vmm (monitor.h)
 };
 
 // A pair of byte rings (bulkhead/ring.h) in zeroed memory, which is an empty ring; each is ring_bytes long with its indices.
@@ -66,7 +78,28 @@ struct task_channel {
 enum guest_apic { GUEST_APIC_AUTO, GUEST_APIC_SOFTWARE }; // auto: virtualized where the processor can
 enum guest_clock { GUEST_CLOCK_PVCLOCK, GUEST_CLOCK_8254 };
 enum guest_hide { HIDE_CX16 = 1 << 0 }; // CPU features kept from the guest
-enum guest_kernel { KERNEL_UNKNOWN, KERNEL_BZIMAGE, KERNEL_MULTIBOOT };
+enum guest_kernel { KERNEL_UNKNOWN, KERNEL_BZIMAGE, KERNEL_MULTIBOOT, KERNEL_MULTIBOOT2, KERNEL_PVH, KERNEL_FIRMWARE };
+
+// A device that the VM's entry names. Kinds: docs/configuration.md.
+enum task_device_flags { DEVICE_READ_ONLY = 1, DEVICE_CDROM = 2 };
+struct task_device {
+    char kind[16];          // struct device_kind
+    char name[16];          // unique in its VM: the monitor knows the device by it
+    char tag[32];           // share: mount tag; network or link: its name
+    uint64_t address, size; // its file (read-only) or memory (read-write) in the vmm; 0, 0: none
+    uint32_t flags;         // enum task_device_flags
+    uint32_t channel;       // its channel; TASK_CHANNEL_MAX: none
+    uint32_t slot;          // capability of its memory, for the guest's address space; 0: none
+    uint32_t number;        // by kind: ports, queues, the VM's CID
+    uint8_t mac[6];
+    uint8_t reserved[2];
+};
+
+struct task_module { // of a Multiboot kernel
+    uint64_t address, size;
+    char name[32]; // file name; the first word of its command line
+    char arguments[96];
+};
 
 struct task_info {
     uint32_t magic, size; // TASK_INFO_MAGIC, sizeof(struct task_info)
@@ -100,12 +133,15 @@ struct task_info {
     uint32_t hide;  // enum guest_hide
     uint32_t clock; // enum guest_clock
     uint32_t virtual_apic; // the vCPU was made with VCPU_APIC
+    uint32_t device_count, module_count;
     uint32_t reserved2;
+    struct task_device devices[TASK_DEVICE_MAX];
+    struct task_module modules[TASK_MODULE_MAX];
     char cmdline[TASK_CMDLINE];
 };
 #define TASK_INFO_MAGIC 0x6f666e69u
-_Static_assert(sizeof(struct task_info) <= 8192, "the information takes two pages");
-#define TASK_INFO_SIZE 8192ull
+#define TASK_INFO_SIZE 12288ull
+_Static_assert(sizeof(struct task_info) <= TASK_INFO_SIZE, "the information takes three pages");
 
 // ---- The status page: written by the task, read by root and by the console. HAZARD: a reader copies a field once, then checks it.
 enum task_state {

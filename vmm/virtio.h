@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What all virtio devices have in common: status, features, queues and configuration space, over
+// PCI (virtio 1.2 section 4.1, modern interface only, MSI-X with INTx as the fallback). A device is
+// a struct virtio_device with its own struct around it.
+#ifndef VMM_VIRTIO_H
+#define VMM_VIRTIO_H
+
+#include "pci.h"
+#include "virtqueue.h"
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_pci.h>
+
+#define VIRTIO_QUEUES_MAX 16
+
+struct virtio_device;
+
+struct virtio_ops {
+    const char *name;
+    uint16_t id;         /* VIRTIO_ID_* */
+    uint32_t class_code; /* of the PCI function */
+    uint64_t features;   /* beyond those of the transport (VERSION_1, INDIRECT_DESC, EVENT_IDX,
+                            RING_RESET) */
+    /* The guest set FEATURES_OK; v->features is what it took. False: refused. May be NULL. */
+    bool (*negotiate)(struct virtio_device *v);
+    /* Back to the state after power on: requests under way are forgotten. */
+    void (*reset)(struct virtio_device *v);
+    /* DRIVER_OK was set. May be NULL. */
+    void (*start)(struct virtio_device *v);
+    /* The guest notified queue n, which is enabled and not broken; only after DRIVER_OK. */
+    void (*notify)(struct virtio_device *v, unsigned queue);
+    /* Configuration space: `size` bytes (1, 2, 4) at offset within config_size. write may be NULL:
+     * read-only. */
+    void (*config_write)(struct virtio_device *v, unsigned offset, unsigned size, uint32_t value);
+    /* The device's own part of a snapshot; transport and queues are saved by virtio.c. May be NULL.
+     */
+    size_t (*save)(struct virtio_device *v, void *buf, size_t size);
+    bool (*restore)(struct virtio_device *v, const void *buf, size_t size);
+    size_t (*info)(struct virtio_device *v, char *buf, size_t size);
+};
+
+struct virtio_device {
+    const struct virtio_ops *ops;
+    struct pci_function pci;
+    const struct guest_ram *ram;
+    uint8_t *config; /* configuration space, in the device's struct, little-endian */
+    unsigned config_size;
+    unsigned queues;
+    struct virtqueue queue[VIRTIO_QUEUES_MAX];
+    uint64_t offered, features; /* what the device has; what the guest took */
+    uint8_t status;
+    uint8_t isr;
+    uint8_t generation; /* of the configuration space */
+    uint16_t config_vector;
+    uint16_t queue_select;
+    uint32_t feature_select, driver_feature_select;
+};
+
+/* Sets up transport and queues and adds the function to the bus. `queue_size` is the largest size
+ * of each. The device's struct must stay where it is. False: the bus is full. */
+bool virtio_init(struct virtio_device *v, const struct virtio_ops *ops, struct pci_bus *bus,
+                 const struct guest_ram *ram, unsigned queues, uint16_t queue_size, void *config,
+                 unsigned config_size);
+
+/* Interrupts for queue n if the guest wants one. */
+void virtio_notify_queue(struct virtio_device *v, unsigned queue);
+
+/* The device changed its configuration space. */
+void virtio_notify_config(struct virtio_device *v);
+
+/* The guest did what the device cannot go on with: DEVICE_NEEDS_RESET, and a configuration
+ * interrupt. Called by the device when virtqueue_pop() left a queue broken, or for a malformed
+ * request. */
+void virtio_broken(struct virtio_device *v, unsigned queue);
+
+static inline bool virtio_running(const struct virtio_device *v)
+{
+    return v->status & VIRTIO_CONFIG_S_DRIVER_OK && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* reset, save, restore, info of any virtio device; `dev` is the struct virtio_device. */
+extern const struct device_ops virtio_device_ops;
+
+#endif
