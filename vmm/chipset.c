@@ -115,10 +115,34 @@ static const struct device_ops post_ops = {
     .width = 1,
 };
 
-static void add_device(struct chipset *c, const struct device_ops *ops, void *dev)
+/* Interrupt controllers stay last, against the flow of interrupts: what a device's restored line
+ * causes on the way is then overwritten by the controllers' own snapshots. */
+bool chipset_add_device(struct chipset *c, const struct device_ops *ops, void *dev)
 {
-    if (c->devices < CHIPSET_DEVICES)
+    if (c->devices >= CHIPSET_DEVICES)
+        return false;
+    struct chipset_device *at = &c->device[c->devices - c->controllers];
+    memmove(at + 1, at, c->controllers * sizeof(*at));
+    *at = (struct chipset_device){ops, dev};
+    c->devices++;
+    return true;
+}
+
+bool chipset_add_timer(struct chipset *c, const uint64_t *deadline,
+                       void (*expire)(void *dev, uint64_t now), void *dev)
+{
+    if (c->timers >= CHIPSET_TIMERS)
+        return false;
+    c->timer[c->timers++] = (struct chipset_timer){deadline, expire, dev};
+    return true;
+}
+
+static void add_controller(struct chipset *c, const struct device_ops *ops, void *dev)
+{
+    if (c->devices < CHIPSET_DEVICES) {
         c->device[c->devices++] = (struct chipset_device){ops, dev};
+        c->controllers++;
+    }
 }
 
 static bool add_regions(struct chipset *c)
@@ -185,25 +209,24 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
         c->uart_ctx[i] = (struct chipset_uart){c, i};
         uart_init(&c->uart[i], &c->clock, (struct irq_line){&c->irqs, uart_irq[i]}, uart_tx,
                   uart_rx_ready, &c->uart_ctx[i]);
-        add_device(c, &uart_ops, &c->uart[i]);
+        chipset_add_device(c, &uart_ops, &c->uart[i]);
     }
-    add_device(c, &pit_ops, &c->pit);
-    add_device(c, &rtc_ops, &c->rtc);
-    add_device(c, &acpi_pm_ops, &c->pm);
-    add_device(c, &reset_ops, &c->reset);
-    /* Interrupt controllers come last, against the flow of interrupts: what a device's restored
-     * line causes on the way is then overwritten by the controllers' own snapshots. */
-    add_device(c, &pic_ops, &c->pic);
-    add_device(c, &ioapic_ops, &c->ioapic);
+    chipset_add_device(c, &pit_ops, &c->pit);
+    chipset_add_device(c, &rtc_ops, &c->rtc);
+    chipset_add_device(c, &acpi_pm_ops, &c->pm);
+    chipset_add_device(c, &reset_ops, &c->reset);
+    add_controller(c, &pic_ops, &c->pic);
+    add_controller(c, &ioapic_ops, &c->ioapic);
     for (unsigned i = 0; i < config->cpus; i++)
-        add_device(c, &lapic_ops, &c->lapic[i]);
+        add_controller(c, &lapic_ops, &c->lapic[i]);
     return add_regions(c);
 }
 
 void chipset_reset(struct chipset *c)
 {
     for (unsigned i = 0; i < c->devices; i++)
-        c->device[i].ops->reset(c->device[i].dev);
+        if (c->device[i].ops->reset != NULL)
+            c->device[i].ops->reset(c->device[i].dev);
     c->apics.current = 0;
     c->apics.next = 0;
     c->post_code = 0;
@@ -248,6 +271,9 @@ void chipset_expire(struct chipset *c, uint64_t now)
         uart_expire(&c->uart[i], now);
     for (unsigned i = 0; i < c->apics.count; i++)
         lapic_expire(&c->lapic[i], now);
+    for (unsigned i = 0; i < c->timers; i++)
+        if (*c->timer[i].deadline <= now)
+            c->timer[i].expire(c->timer[i].dev, now);
 }
 
 void chipset_flush(struct chipset *c)
@@ -263,6 +289,8 @@ size_t chipset_save(struct chipset *c, void *buf, size_t size)
     size_t used = 0;
     for (unsigned i = 0; i < c->devices; i++) {
         uint32_t length = 0;
+        if (c->device[i].ops->save == NULL)
+            continue;
         if (size - used < sizeof(length))
             return 0;
         length = (uint32_t)c->device[i].ops->save(c->device[i].dev, out + used + sizeof(length),
@@ -281,6 +309,8 @@ bool chipset_restore(struct chipset *c, const void *buf, size_t size)
     size_t used = 0;
     for (unsigned i = 0; i < c->devices; i++) {
         uint32_t length;
+        if (c->device[i].ops->save == NULL)
+            continue;
         if (size - used < sizeof(length))
             return false;
         memcpy(&length, in + used, sizeof(length));
@@ -296,7 +326,8 @@ size_t chipset_info(struct chipset *c, const char *name, char *buf, size_t size)
 {
     size_t n = 0;
     for (unsigned i = 0; i < c->devices; i++) {
-        if (name == NULL || strcmp(name, c->device[i].ops->name) == 0)
+        if (c->device[i].ops->info != NULL &&
+            (name == NULL || strcmp(name, c->device[i].ops->name) == 0))
             n += c->device[i].ops->info(c->device[i].dev, buf + n, size - n);
     }
     if (name == NULL || strcmp(name, "bus") == 0) {

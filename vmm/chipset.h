@@ -20,7 +20,8 @@
 #include "uart.h"
 
 #define CHIPSET_UARTS   2
-#define CHIPSET_DEVICES (7 + CHIPSET_UARTS + APIC_CPUS)
+#define CHIPSET_DEVICES 64
+#define CHIPSET_TIMERS  32
 
 struct chipset_config {
     uint64_t tsc_hz;            /* ticks per second of the host's TSC */
@@ -57,6 +58,12 @@ struct chipset_device {
     void *dev;
 };
 
+struct chipset_timer {
+    const uint64_t *deadline; /* in the device: when expire() is to be called, or CLOCK_NEVER */
+    void (*expire)(void *dev, uint64_t now);
+    void *dev;
+};
+
 struct chipset {
     struct bus ports;
     struct bus mmio;
@@ -73,7 +80,9 @@ struct chipset {
     struct uart uart[CHIPSET_UARTS];
     struct chipset_uart uart_ctx[CHIPSET_UARTS];
     struct chipset_device device[CHIPSET_DEVICES]; /* all that is reset, saved, shown */
-    unsigned devices;
+    unsigned devices, controllers;              /* the last `controllers` of them take interrupts */
+    struct chipset_timer timer[CHIPSET_TIMERS]; /* of devices that were added */
+    unsigned timers;
     uint8_t post_code; /* port 0x80, which guests also use as a delay */
     struct chipset_config config;
 };
@@ -81,6 +90,17 @@ struct chipset {
 /* Builds the machine in power-on state. False when the configuration is out of range. The chipset
  * must not move afterwards. */
 bool chipset_init(struct chipset *c, const struct chipset_config *config);
+
+/* Adds a device that was built after chipset_init(): its reset, save, restore and info (NULL: it
+ * has none; save and restore only together) are then called with those of the others, in the order
+ * in which they were added and before those of the interrupt controllers. Its ports or registers
+ * are added to the bus, or to PCI, by the device itself. False: there are CHIPSET_DEVICES. */
+bool chipset_add_device(struct chipset *c, const struct device_ops *ops, void *dev);
+
+/* Adds a timer: expire(dev, now) is called when *deadline, which the device changes at will, has
+ * come. It must move the deadline behind `now`. False: there are CHIPSET_TIMERS. */
+bool chipset_add_timer(struct chipset *c, const uint64_t *deadline,
+                       void (*expire)(void *dev, uint64_t now), void *dev);
 
 /* Power-on state again; memory, time and CMOS stay. */
 void chipset_reset(struct chipset *c);
@@ -138,6 +158,9 @@ static inline uint64_t chipset_deadline(const struct chipset *c)
     for (unsigned i = 0; i < c->apics.count; i++)
         if (lapic_deadline(&c->lapic[i]) < first)
             first = lapic_deadline(&c->lapic[i]);
+    for (unsigned i = 0; i < c->timers; i++)
+        if (*c->timer[i].deadline < first)
+            first = *c->timer[i].deadline;
     return first;
 }
 

@@ -280,6 +280,70 @@ static void test_snapshot_all(void **state)
     assert_int_equal(chipset_info(&c, NULL, text, 0), 0);
 }
 
+struct extra {
+    uint64_t deadline;
+    unsigned expired, resets;
+    uint8_t value;
+};
+
+static void extra_expire(void *dev, uint64_t now)
+{
+    struct extra *e = dev;
+    assert_true(e->deadline <= now);
+    e->deadline = ++e->expired < 3 ? now + 1000 : CLOCK_NEVER;
+}
+
+static void extra_reset(void *dev)
+{
+    struct extra *e = dev;
+    e->resets++;
+}
+
+/* Restoring drives a line: the controllers, which come after it, must not see an edge. */
+static bool extra_restore(void *dev, const void *buf, size_t size)
+{
+    struct extra *e = dev;
+    chipset_irq(&c, 5, true);
+    chipset_irq(&c, 5, false);
+    return snapshot_load(buf, size, SNAPSHOT_ID('E', 'X', 'T', 1), &e->value, 1);
+}
+
+static size_t extra_save(void *dev, void *buf, size_t size)
+{
+    const struct extra *e = dev;
+    return snapshot_save(buf, size, SNAPSHOT_ID('E', 'X', 'T', 1), &e->value, 1);
+}
+
+static const struct device_ops bare_ops = {.name = "bare"};
+static const struct device_ops extra_ops = {
+    .name = "extra", .reset = extra_reset, .save = extra_save, .restore = extra_restore};
+
+static void test_added(void **state)
+{
+    (void)state;
+    static uint8_t buf[16384];
+    struct extra e = {.deadline = test_time + 500, .value = 7};
+    assert_true(chipset_add_device(&c, &bare_ops, NULL));
+    assert_true(chipset_add_device(&c, &extra_ops, &e));
+    assert_true(chipset_add_timer(&c, &e.deadline, extra_expire, &e));
+    assert_int_equal(chipset_deadline(&c), test_time + 500);
+    run_until(test_time + 10000);
+    assert_int_equal(e.expired, 3);
+    outb(0x21, 0xdf);
+    size_t n = chipset_save(&c, buf, sizeof(buf));
+    assert_true(n > 0);
+    e.value = 1;
+    assert_true(chipset_restore(&c, buf, n));
+    assert_int_equal(e.value, 7);
+    assert_false(pic_pending(&c.pic));
+    chipset_reset(&c);
+    assert_int_equal(e.resets, 1);
+    while (chipset_add_device(&c, &bare_ops, NULL))
+        assert_true(c.devices <= CHIPSET_DEVICES);
+    while (chipset_add_timer(&c, &e.deadline, extra_expire, &e))
+        assert_true(c.timers <= CHIPSET_TIMERS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +355,7 @@ int main(void)
         cmocka_unit_test_setup(test_two_cpus, setup),
         cmocka_unit_test_setup(test_every_port, setup),
         cmocka_unit_test_setup(test_snapshot_all, setup),
+        cmocka_unit_test_setup(test_added, setup),
     };
     return cmocka_run_group_tests_name("chipset", tests, NULL, NULL);
 }
