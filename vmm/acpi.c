@@ -63,7 +63,8 @@ _Static_assert(sizeof(struct fadt) == 244, "ACPI 5.2.9, revision 3");
 #define FADT_NO_RTC_WAKE  (1u << 6)
 #define FADT_RESET        (1u << 10)
 #define BOOT_LEGACY       (1u << 0) // the serial port
-#define BOOT_NO_VGA       (1u << 2) // and bit 1 clear: no 8042. Both save an OS from probing
+#define BOOT_8042         (1u << 1)
+#define BOOT_NO_VGA       (1u << 2) // an OS then does not probe for it
 #define LATENCY_NONE      0xffff
 
 struct facs {
@@ -112,15 +113,6 @@ struct hpet {
 } __attribute__((packed));
 _Static_assert(sizeof(struct hpet) == 56, "HPET 3.2.4");
 
-struct xsdt {
-    struct header header;
-    uint64_t table[3];
-} __attribute__((packed));
-struct rsdt {
-    struct header header;
-    uint32_t table[3];
-} __attribute__((packed));
-
 #define NAME(a, b, c, d) 0x08, a, b, c, d            // NameOp
 #define PNP(high, low)   0x0c, 0x41, 0xd0, high, low // DWord: EISA id "PNP" and four digits
 #define PORTS(port, count) \
@@ -149,24 +141,7 @@ static const uint8_t dsdt_body[] = {
 // clang-format on
 _Static_assert(sizeof(dsdt_body) == 2 + 0x5b - 1 + 15, "lengths in the DSDT");
 
-struct dsdt {
-    struct header header;
-    uint8_t body[sizeof(dsdt_body)];
-} __attribute__((packed));
-
-// All tables, in guest memory. The FACS must be aligned to 64, the RSDP to 16.
-struct tables {
-    struct rsdp rsdp __attribute__((aligned(64)));
-    struct facs facs __attribute__((aligned(64)));
-    struct rsdt rsdt __attribute__((aligned(16)));
-    struct xsdt xsdt __attribute__((aligned(16)));
-    struct fadt fadt __attribute__((aligned(16)));
-    struct dsdt dsdt __attribute__((aligned(16)));
-    struct madt madt __attribute__((aligned(16)));
-    struct hpet hpet __attribute__((aligned(16)));
-};
-_Static_assert(sizeof(struct tables) <= PLATFORM_ACPI_SIZE, "the area is reserved");
-#define AT(member) (PLATFORM_ACPI + (uint32_t)offsetof(struct tables, member))
+enum { LISTED = 6 }; // tables that RSDT and XSDT name, at most
 
 static uint8_t checksum(const void *data, size_t length)
 {
@@ -177,8 +152,63 @@ static uint8_t checksum(const void *data, size_t length)
     return (uint8_t)-sum;
 }
 
-static void finish(struct header *h, const char *signature, uint8_t revision, size_t length)
+// The image while it is made. Offsets, not pointers, name what is in it.
+struct builder {
+    struct acpi_image *image;
+    uint64_t base;
+    bool relocatable, failed;
+    uint32_t listed[LISTED];
+    unsigned count;
+};
+
+// Room for `size` zeroed bytes; the FACS must be aligned to 64, all else likes 16.
+static uint32_t take(struct builder *b, size_t size, size_t align)
 {
+    struct acpi_image *image = b->image;
+    size_t at = (image->length + align - 1) & ~(align - 1);
+    if (b->failed || at > image->size || size > image->size - at) {
+        b->failed = true;
+        return 0;
+    }
+    memset(image->tables + image->length, 0, at + size - image->length);
+    image->length = at + size;
+    return (uint32_t)at;
+}
+
+static void set_pointer(struct builder *b, bool in_rsdp, uint32_t field, uint8_t size,
+                        uint32_t target)
+{
+    struct acpi_image *image = b->image;
+    uint64_t value = b->base + target;
+    if (b->failed || image->pointers == ACPI_POINTERS) {
+        b->failed = true;
+        return;
+    }
+    memcpy((in_rsdp ? image->rsdp : image->tables) + field, &value, size);
+    image->pointer[image->pointers++] = (struct acpi_pointer){field, size, in_rsdp};
+}
+
+static void set_checksum(struct builder *b, bool in_rsdp, uint32_t field, uint32_t start,
+                         uint32_t length)
+{
+    struct acpi_image *image = b->image;
+    uint8_t *bytes = in_rsdp ? image->rsdp : image->tables;
+    if (b->failed || image->checksums == ACPI_CHECKSUMS) {
+        b->failed = true;
+        return;
+    }
+    if (!b->relocatable)
+        bytes[field] = checksum(bytes + start, length);
+    image->checksum[image->checksums++] = (struct acpi_checksum){field, start, length, in_rsdp};
+}
+
+// The header, when the contents behind it are complete.
+static void finish(struct builder *b, uint32_t at, const char *signature, uint8_t revision,
+                   size_t length)
+{
+    if (b->failed)
+        return;
+    struct header *h = (struct header *)(b->image->tables + at);
     memcpy(h->signature, signature, 4);
     h->length = (uint32_t)length;
     h->revision = revision;
@@ -188,7 +218,15 @@ static void finish(struct header *h, const char *signature, uint8_t revision, si
     memcpy(h->creator, "BLKH", 4);
     h->creator_revision = 1;
     h->checksum = 0;
-    h->checksum = checksum(h, length);
+    set_checksum(b, false, at + offsetof(struct header, checksum), at, (uint32_t)length);
+}
+
+static void list(struct builder *b, uint32_t at)
+{
+    if (b->count == LISTED)
+        b->failed = true;
+    else
+        b->listed[b->count++] = at;
 }
 
 static struct address io(uint16_t port, uint8_t bits)
@@ -197,33 +235,67 @@ static struct address io(uint16_t port, uint8_t bits)
         .space = SPACE_IO, .bits = bits, .access = bits == 32 ? 3 : bits / 8, .address = port};
 }
 
-static void build_fadt(struct fadt *f)
+static uint32_t build_dsdt(struct builder *b)
 {
-    f->facs = AT(facs);
-    f->dsdt = AT(dsdt);
-    f->x_dsdt = AT(dsdt);
-    f->sci = PLATFORM_IRQ_SCI;
-    f->pm1a_event = PLATFORM_PM1_EVENT;
-    f->pm1a_control = PLATFORM_PM1_CTL;
-    f->pm_timer = PLATFORM_PM_TIMER;
-    f->pm1_event_length = 4;
-    f->pm1_control_length = 2;
-    f->pm_timer_length = 4;
-    f->x_pm1a_event = io(PLATFORM_PM1_EVENT, 32);
-    f->x_pm1a_event.access = 2; // two registers of 16 bits
-    f->x_pm1a_control = io(PLATFORM_PM1_CTL, 16);
-    f->x_pm_timer = io(PLATFORM_PM_TIMER, 32);
-    f->c2_latency = LATENCY_NONE;
-    f->c3_latency = LATENCY_NONE;
-    f->boot_arch = BOOT_LEGACY | BOOT_NO_VGA;
-    f->flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BTN | FADT_NO_RTC_WAKE | FADT_RESET;
-    f->reset = io(PLATFORM_RESET_PORT, 8);
-    f->reset_value = PLATFORM_RESET_VALUE;
-    finish(&f->header, "FACP", 3, sizeof(*f));
+    uint32_t at = take(b, sizeof(struct header) + sizeof(dsdt_body), 16);
+    if (!b->failed)
+        memcpy(b->image->tables + at + sizeof(struct header), dsdt_body, sizeof(dsdt_body));
+    finish(b, at, "DSDT", 2, sizeof(struct header) + sizeof(dsdt_body));
+    return at;
 }
 
-static void build_madt(struct madt *m, uint8_t vcpus)
+static uint32_t build_facs(struct builder *b)
 {
+    uint32_t at = take(b, sizeof(struct facs), 64);
+    if (!b->failed) {
+        struct facs *facs = (struct facs *)(b->image->tables + at);
+        memcpy(facs->signature, "FACS", 4);
+        facs->length = sizeof(*facs);
+    }
+    return at;
+}
+
+static void build_fadt(struct builder *b, const struct acpi_options *options, uint32_t facs,
+                       uint32_t dsdt)
+{
+    struct fadt f = {
+        .sci = PLATFORM_IRQ_SCI,
+        .pm1a_event = PLATFORM_PM1_EVENT,
+        .pm1a_control = PLATFORM_PM1_CTL,
+        .pm_timer = PLATFORM_PM_TIMER,
+        .pm1_event_length = 4,
+        .pm1_control_length = 2,
+        .pm_timer_length = 4,
+        .x_pm1a_event = io(PLATFORM_PM1_EVENT, 32),
+        .x_pm1a_control = io(PLATFORM_PM1_CTL, 16),
+        .x_pm_timer = io(PLATFORM_PM_TIMER, 32),
+        .c2_latency = LATENCY_NONE,
+        .c3_latency = LATENCY_NONE,
+        .boot_arch = (uint16_t)(BOOT_LEGACY | (options->ps2 ? BOOT_8042 : 0) |
+                                (options->vga ? 0 : BOOT_NO_VGA)),
+        .flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BTN | FADT_NO_RTC_WAKE | FADT_RESET,
+        .reset = io(PLATFORM_RESET_PORT, 8),
+        .reset_value = PLATFORM_RESET_VALUE,
+    };
+    f.x_pm1a_event.access = 2; // two registers of 16 bits
+    uint32_t at = take(b, sizeof(f), 16);
+    if (b->failed)
+        return;
+    memcpy(b->image->tables + at, &f, sizeof(f));
+    set_pointer(b, false, at + offsetof(struct fadt, facs), 4, facs);
+    set_pointer(b, false, at + offsetof(struct fadt, dsdt), 4, dsdt);
+    set_pointer(b, false, at + offsetof(struct fadt, x_dsdt), 8, dsdt);
+    finish(b, at, "FACP", 3, sizeof(f));
+    list(b, at);
+}
+
+static void build_madt(struct builder *b, uint8_t vcpus)
+{
+    size_t length = offsetof(struct madt, cpus) + vcpus * sizeof(struct madt_lapic);
+    uint32_t at = take(b, length, 16);
+    if (b->failed)
+        return;
+    struct madt *m = (struct madt *)(b->image->tables + at);
     m->lapic = PLATFORM_LAPIC;
     m->flags = MADT_PCAT;
     m->ioapic = (struct madt_ioapic){1, sizeof(m->ioapic), 0, 0, PLATFORM_IOAPIC, 0};
@@ -233,53 +305,82 @@ static void build_madt(struct madt *m, uint8_t vcpus)
     m->nmi = (struct madt_nmi){4, sizeof(m->nmi), 0xff, 0, 1}; // LINT1 of all processors
     for (uint8_t i = 0; i < vcpus; i++)
         m->cpus[i] = (struct madt_lapic){0, sizeof(m->cpus[i]), i, i, MADT_ENABLED};
-    finish(&m->header, "APIC", 3, offsetof(struct madt, cpus) + vcpus * sizeof(struct madt_lapic));
+    finish(b, at, "APIC", 3, length);
+    list(b, at);
 }
 
-static void build_hpet(struct hpet *h)
+static void build_hpet(struct builder *b)
 {
+    uint32_t at = take(b, sizeof(struct hpet), 16);
+    if (b->failed)
+        return;
+    struct hpet *h = (struct hpet *)(b->image->tables + at);
     h->id = 0x8086a201; // three comparators, 64 bits, legacy replacement
     h->address = (struct address){.space = SPACE_MEMORY, .bits = 64, .address = PLATFORM_HPET};
     h->min_tick = 0x80;
-    finish(&h->header, "HPET", 1, sizeof(*h));
+    finish(b, at, "HPET", 1, sizeof(*h));
+    list(b, at);
 }
 
-static void build_roots(struct tables *t, bool hpet)
+// RSDT and XSDT: the same list twice, with 4 and 8 bytes for each.
+static uint32_t build_root(struct builder *b, const char *signature, uint8_t width)
 {
-    const uint32_t list[] = {AT(fadt), AT(madt), AT(hpet)};
-    unsigned count = hpet ? 3 : 2;
-    for (unsigned i = 0; i < count; i++) {
-        t->rsdt.table[i] = list[i];
-        t->xsdt.table[i] = list[i];
-    }
-    finish(&t->rsdt.header, "RSDT", 1, sizeof(struct header) + count * 4);
-    finish(&t->xsdt.header, "XSDT", 1, sizeof(struct header) + count * 8);
+    size_t length = sizeof(struct header) + b->count * width;
+    uint32_t at = take(b, length, 16);
+    for (unsigned i = 0; i < b->count; i++)
+        set_pointer(b, false, at + (uint32_t)sizeof(struct header) + i * width, width,
+                    b->listed[i]);
+    finish(b, at, signature, 1, length);
+    return at;
+}
 
-    struct rsdp *r = &t->rsdp;
+static void build_rsdp(struct builder *b, uint32_t rsdt, uint32_t xsdt)
+{
+    struct rsdp *r = (struct rsdp *)b->image->rsdp;
     memcpy(r->signature, "RSD PTR ", 8);
     memcpy(r->oem, "BULKHD", 6);
     r->revision = 2;
-    r->rsdt = AT(rsdt);
     r->length = sizeof(*r);
-    r->xsdt = AT(xsdt);
-    r->checksum = checksum(r, 20); // the part that ACPI 1.0 knows
-    r->extended_checksum = checksum(r, sizeof(*r));
+    set_pointer(b, true, offsetof(struct rsdp, rsdt), 4, rsdt);
+    set_pointer(b, true, offsetof(struct rsdp, xsdt), 8, xsdt);
+    // The first covers the part that ACPI 1.0 knows; it is part of what the second covers.
+    set_checksum(b, true, offsetof(struct rsdp, checksum), 0, 20);
+    set_checksum(b, true, offsetof(struct rsdp, extended_checksum), 0, sizeof(*r));
 }
+
+bool acpi_tables(struct acpi_image *image, const struct acpi_options *options, uint64_t base)
+{
+    struct builder b = {.image = image, .relocatable = base == ACPI_RELOCATABLE};
+    b.base = b.relocatable ? 0 : base;
+    image->length = 0;
+    image->pointers = image->checksums = 0;
+    memset(image->rsdp, 0, sizeof(image->rsdp));
+    if (options->vcpus == 0 || options->vcpus > PLATFORM_VCPUS_MAX ||
+        (!b.relocatable && base > UINT32_MAX - image->size))
+        return false;
+    uint32_t facs = build_facs(&b);
+    uint32_t dsdt = build_dsdt(&b);
+    build_fadt(&b, options, facs, dsdt);
+    build_madt(&b, options->vcpus);
+    if (options->hpet)
+        build_hpet(&b);
+    uint32_t rsdt = build_root(&b, "RSDT", 4);
+    uint32_t xsdt = build_root(&b, "XSDT", 8);
+    build_rsdp(&b, rsdt, xsdt);
+    return !b.failed;
+}
+
+#define RSDP_ROOM 64 // before the tables
 
 uint64_t acpi_build(const struct guest_ram *ram, const struct acpi_options *options)
 {
-    struct tables *t = guest_ram_at(ram, PLATFORM_ACPI, sizeof(*t));
-    if (!t || options->vcpus == 0 || options->vcpus > PLATFORM_VCPUS_MAX)
+    uint8_t *at = guest_ram_at(ram, PLATFORM_ACPI, PLATFORM_ACPI_SIZE);
+    struct acpi_image image = {.size = PLATFORM_ACPI_SIZE - RSDP_ROOM};
+    if (!at)
         return 0;
-    memset(t, 0, sizeof(*t));
-    memcpy(t->facs.signature, "FACS", 4);
-    t->facs.length = sizeof(t->facs);
-    memcpy(t->dsdt.body, dsdt_body, sizeof(dsdt_body));
-    finish(&t->dsdt.header, "DSDT", 2, sizeof(t->dsdt));
-    build_fadt(&t->fadt);
-    build_madt(&t->madt, options->vcpus);
-    if (options->hpet)
-        build_hpet(&t->hpet);
-    build_roots(t, options->hpet);
+    image.tables = at + RSDP_ROOM;
+    if (!acpi_tables(&image, options, PLATFORM_ACPI + RSDP_ROOM))
+        return 0;
+    memcpy(at, image.rsdp, sizeof(image.rsdp));
     return PLATFORM_ACPI;
 }
