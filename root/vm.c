@@ -8,9 +8,9 @@
 #include "caps.h"
 #include "task.h"
 
-// Guest-physical addresses from 3 to 4 GiB are devices: RAM that does not fit below goes on at 4
+// Guest-physical addresses from 2 to 4 GiB are devices: RAM that does not fit below goes on at 4
 // GiB.
-#define RAM_LOW_END  (3 * GIB)
+#define RAM_LOW_END  (2 * GIB)
 #define RAM_HIGH     (4 * GIB)
 #define GUEST_RIGHTS (MAP_READ | MAP_WRITE | MAP_EXEC)
 #define LARGE        (2 * MIB)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The guest's RAM as its vmm sees it: one block, which in the guest's physical address space is cut
-// at 3 GiB and goes on at 4 GiB. Everything that a guest or an image names by address goes through
+// at 2 GiB and goes on at 4 GiB. Everything that a guest or an image names by address goes through
 // these bounds checks. HAZARD: a running guest changes its memory at any time. Copy a value out
 // once, then check and use the copy.
 #pragma once

@@ -135,8 +135,11 @@ void line_receive(struct vm *vm)
             if (line->typed_count == 0)
                 return;
         }
-        line->typed_at +=
-            uart_receive(uart, line->typed + line->typed_at, line->typed_count - line->typed_at);
+        const uint8_t *typed = line->typed + line->typed_at;
+        unsigned n = line->typed_count - line->typed_at;
+        size_t taken = vm->devices.typed ? vm->devices.typed(vm->devices.typed_dev, typed, n)
+                                         : uart_receive(uart, typed, n);
+        line->typed_at += taken < n ? (unsigned)taken : n;
         if (line->typed_at != line->typed_count)
             return;
     }

@@ -240,6 +240,8 @@ bool machine_build(struct vm *vm, char *error, size_t size)
         snprintf(error, size, "the TSC's frequency is out of range");
         return false;
     }
+    if (!vm_devices_create(vm, error, size))
+        return false;
     if (load(vm, &start, error, size) != LOAD_OK)
         return false;
     start_state(vm, &start);

@@ -5,7 +5,7 @@
 
 // clang-format off
 // Memory map
-#define PLATFORM_LOW_RAM_LIMIT 0xc0000000ull  // RAM above 3 GiB continues at 4 GiB: the hole is for devices
+#define PLATFORM_LOW_RAM_LIMIT 0x80000000ull  // RAM above 2 GiB continues at 4 GiB, as on q35: the hole is for devices
 #define PLATFORM_HIGH_RAM      0x100000000ull // where RAM goes on
 #define PLATFORM_IOAPIC        0xfec00000u
 #define PLATFORM_HPET          0xfed00000u

@@ -53,6 +53,7 @@ void vm_serve(struct vm *vm)
     vm->bits = 0;
     if (channel && bits >> channel->own_bit & 1)
         line_receive(vm);
+    vm_devices_serve(vm, bits);
 }
 
 // Whether a programmed source could send an NMI, which wakes even with interrupts off: a pin of the

@@ -11,6 +11,7 @@
 #include "chipset.h"
 #include "cpuid.h"
 #include "decode.h"
+#include "device_env.h"
 #include "emulate_mmio.h"
 #include "guest_memory.h"
 #include "msr.h"
@@ -52,6 +53,7 @@ struct vm {
     struct pvclock pvclock;
     struct mmio mmio;
     struct line line;
+    struct vm_devices devices;
 
     uint64_t bits;  // taken from the signal, not yet served
     uint32_t event; // to be injected at the next entry, before all else; 0: none

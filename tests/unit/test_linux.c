@@ -142,13 +142,13 @@ static void test_big_memory(void **state)
     assert_int_equal(load(5000, ""), LOAD_OK);
     const struct boot_params *z = zero_page();
     assert_int_equal(z->e820_entries, 4);
-    assert_true(z->e820_table[2].addr + z->e820_table[2].size == 0xc0000000);
-    assert_true(z->e820_table[3].addr == 0x100000000 && z->e820_table[3].size == 2ull << 30);
+    assert_true(z->e820_table[2].addr + z->e820_table[2].size == 0x80000000);
+    assert_true(z->e820_table[3].addr == 0x100000000 && z->e820_table[3].size == 3ull << 30);
     assert_int_equal(z->hdr.ramdisk_image, 0x80000000 - 8192); // initrd_addr_max
     header->initrd_addr_max = UINT32_MAX;
     assert_int_equal(load(4096, ""), LOAD_OK);
-    assert_int_equal(zero_page()->hdr.ramdisk_image, 0xc0000000 - 4096);
-    assert_int_equal(translate(0xbfffffff), 0xbfffffff);
+    assert_int_equal(zero_page()->hdr.ramdisk_image, 0x80000000 - 4096);
+    assert_int_equal(translate(0x7fffffff), 0x7fffffff);
 }
 
 static void refused(enum load_status want, enum load_status got, const char *message)

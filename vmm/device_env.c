@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// struct device_env for the devices of one VM: the few things of the vmm's loop and of the kernel
+// that a device model may use.
+#include "device_env.h"
+
+#include "bulkhead/syscall.h"
+#include "vm.h"
+
+static bool env_map(void *ctx, unsigned slot, uint64_t offset, uint64_t gpa, uint64_t size,
+                    unsigned rights)
+{
+    (void)ctx;
+    return sys_map(TASK_SLOT_GUEST, slot, offset, gpa, size, rights) == OK;
+}
+
+static bool env_unmap(void *ctx, uint64_t gpa, uint64_t size)
+{
+    (void)ctx;
+    return sys_unmap(TASK_SLOT_GUEST, gpa, size) == OK;
+}
+
+static void env_stop(void *ctx, enum task_state state, const char *reason)
+{
+    vm_stop(ctx, state, "%s", reason);
+}
+
+static void env_log(void *ctx, const char *line)
+{
+    (void)ctx;
+    task_log("%s", line);
+}
+
+static void env_print(void *ctx, const uint8_t *bytes, size_t n)
+{
+    line_send(ctx, bytes, n);
+}
+
+static void env_take_keys(void *ctx, size_t (*typed)(void *dev, const uint8_t *bytes, size_t n),
+                          void *dev)
+{
+    struct vm *vm = ctx;
+
+    vm->devices.typed = typed;
+    vm->devices.typed_dev = dev;
+}
+
+static void env_typed_more(void *ctx)
+{
+    line_receive(ctx);
+}
+
+static void env_on_channel(void *ctx, unsigned channel, void (*arrived)(void *dev), void *dev)
+{
+    struct vm *vm = ctx;
+
+    if (channel >= TASK_CHANNEL_MAX)
+        return;
+    vm->devices.channel[channel].arrived = arrived;
+    vm->devices.channel[channel].dev = dev;
+}
+
+static void env_tell_peer(void *ctx, unsigned channel)
+{
+    const struct vm *vm = ctx;
+
+    if (channel < vm->info->channel_count && channel < TASK_CHANNEL_MAX)
+        sys_raise(vm->info->channels[channel].peer_slot, 1);
+}
+
+bool vm_devices_create(struct vm *vm, char *error, size_t size)
+{
+    vm->devices.env = (struct device_env){
+        .chipset = &vm->chipset,
+        .ram = &vm->ram,
+        .info = vm->info,
+        .vm = vm,
+        .map = env_map,
+        .unmap = env_unmap,
+        .stop = env_stop,
+        .log = env_log,
+        .print = env_print,
+        .take_keys = env_take_keys,
+        .typed_more = env_typed_more,
+        .on_channel = env_on_channel,
+        .tell_peer = env_tell_peer,
+    };
+    return devices_create(&vm->devices.env, error, size);
+}
+
+void vm_devices_serve(struct vm *vm, uint64_t bits)
+{
+    for (unsigned i = 0; i < vm->info->channel_count && i < TASK_CHANNEL_MAX; i++)
+        if (vm->devices.channel[i].arrived && bits >> vm->info->channels[i].own_bit & 1)
+            vm->devices.channel[i].arrived(vm->devices.channel[i].dev);
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Finds the kinds of devices that this vmm was linked with, and creates what the VM's entry names.
+#include <stdio.h>
+#include <string.h>
+
+#include "device_kind.h"
+
+/* lib/task.lds, or the linker by itself on the host, where there may be no kind at all. */
+extern const struct device_kind __start_device_kinds[] __attribute__((weak));
+extern const struct device_kind __stop_device_kinds[] __attribute__((weak));
+
+static const struct device_kind *find(const char *name)
+{
+    const struct device_kind *kind = __start_device_kinds;
+
+    while (kind < __stop_device_kinds && strcmp(kind->name, name) != 0)
+        kind++;
+    return kind < __stop_device_kinds ? kind : NULL;
+}
+
+bool devices_create(const struct device_env *env, char *error, size_t size)
+{
+    const struct task_info *info = env->info;
+    char why[96];
+
+    for (unsigned i = 0; i < info->device_count && i < TASK_DEVICE_MAX; i++) {
+        const struct task_device *config = &info->devices[i];
+        const struct device_kind *kind = find(config->kind);
+
+        why[0] = 0;
+        if (kind == NULL) {
+            snprintf(error, size, "device %s: this vmm has no devices of kind %s", config->name,
+                     config->kind);
+            return false;
+        }
+        if (!kind->create(env, config, why, sizeof(why))) {
+            snprintf(error, size, "device %s: %s", config->name, *why ? why : "cannot be made");
+            return false;
+        }
+    }
+    return true;
+}
