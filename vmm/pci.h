@@ -66,6 +66,9 @@ struct pci_function {
     uint8_t msi;             /* offset of its MSI capability, 0: none */
     uint8_t next_capability; /* where pci_add_capability() goes on */
     bool intx;               /* level of its INTx line */
+    /* Before the guest reads these bytes of configuration space: brings them up to date. NULL:
+     * nothing to do. */
+    void (*config_read)(void *dev, unsigned offset, unsigned size);
     /* After the guest wrote these bytes of configuration space. May be NULL. */
     void (*config_written)(void *dev, unsigned offset, unsigned size);
     /* After bus mastering, MSI or MSI-X were switched: a device may look again. May be NULL. */
