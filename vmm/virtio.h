@@ -26,12 +26,14 @@ struct virtio_ops {
     bool (*negotiate)(struct virtio_device *v);
     /* Back to the state after power on: requests under way are forgotten. */
     void (*reset)(struct virtio_device *v);
+    /* Queue n was reset alone (2.6.1): its requests under way are forgotten. May be NULL. */
+    void (*queue_reset)(struct virtio_device *v, unsigned queue);
     /* DRIVER_OK was set. May be NULL. */
     void (*start)(struct virtio_device *v);
-    /* The guest notified queue n, which is enabled and not broken; only after DRIVER_OK. */
+    /* The guest notified queue n, which is enabled and not broken; only while virtio_running(). */
     void (*notify)(struct virtio_device *v, unsigned queue);
-    /* Configuration space: `size` bytes (1, 2, 4) at offset within config_size. write may be NULL:
-     * read-only. */
+    /* The guest wrote `size` bytes (1, 2, 4) at offset, within config_size: the device takes it
+     * over into its configuration space as far as it likes. NULL: all is read-only. */
     void (*config_write)(struct virtio_device *v, unsigned offset, unsigned size, uint32_t value);
     /* The device's own part of a snapshot; transport and queues are saved by virtio.c. May be NULL.
      */
@@ -48,22 +50,31 @@ struct virtio_device {
     unsigned config_size;
     unsigned queues;
     struct virtqueue queue[VIRTIO_QUEUES_MAX];
+    uint16_t queue_size;        /* the largest of each */
     uint64_t offered, features; /* what the device has; what the guest took */
     uint8_t status;
     uint8_t isr;
-    uint8_t generation; /* of the configuration space */
+    uint8_t generation; /* of the configuration space: changes with it */
     uint16_t config_vector;
     uint16_t queue_select;
     uint32_t feature_select, driver_feature_select;
+    uint8_t window; /* of configuration space: offset of VIRTIO_PCI_CAP_PCI_CFG */
 };
 
-/* Sets up transport and queues and adds the function to the bus. `queue_size` is the largest size
- * of each. The device's struct must stay where it is. False: the bus is full. */
+static inline bool virtio_has(const struct virtio_device *v, unsigned feature)
+{
+    return v->features >> feature & 1;
+}
+
+/* Sets up transport and queues and adds the function to the bus, at the first free slot.
+ * `queue_size` is the largest size of each, a power of two. v->offered may be narrowed after. The
+ * device's struct must stay where it is. False: the bus is full, or a number is out of range. */
 bool virtio_init(struct virtio_device *v, const struct virtio_ops *ops, struct pci_bus *bus,
                  const struct guest_ram *ram, unsigned queues, uint16_t queue_size, void *config,
                  unsigned config_size);
 
-/* Interrupts for queue n if the guest wants one. */
+/* Interrupts for queue n, if the guest wants that for what was pushed since the last call. Once for
+ * all that one notification brought, not for each request. */
 void virtio_notify_queue(struct virtio_device *v, unsigned queue);
 
 /* The device changed its configuration space. */
@@ -74,9 +85,11 @@ void virtio_notify_config(struct virtio_device *v);
  * request. */
 void virtio_broken(struct virtio_device *v, unsigned queue);
 
+/* Whether the device may use its queues. */
 static inline bool virtio_running(const struct virtio_device *v)
 {
-    return v->status & VIRTIO_CONFIG_S_DRIVER_OK && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
+    return v->status & VIRTIO_CONFIG_S_DRIVER_OK && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET) &&
+           pci_may_dma(&v->pci);
 }
 
 /* reset, save, restore, info of any virtio device; `dev` is the struct virtio_device. */

@@ -24,11 +24,14 @@ struct virtqueue {
     uint16_t size, size_max;
     bool enabled, broken;
     bool event_idx, indirect; /* negotiated */
+    uint16_t vector;          /* MSI-X, VIRTIO_MSI_NO_VECTOR: none */
     /* Where the device is. */
     uint16_t last_avail, used;
-    uint16_t signalled; /* used index at the latest interrupt */
-    bool signalled_valid;
-    uint16_t vector; /* MSI-X, VIRTIO_MSI_NO_VECTOR: none */
+    uint16_t signalled; /* used index when virtqueue_should_notify() was asked last */
+    /* The parts in the vmm's address space, while it is enabled. */
+    struct vring_desc *descs;
+    struct vring_avail *avail_ring;
+    struct vring_used *used_ring;
 };
 
 struct virtqueue_segment {
@@ -44,26 +47,30 @@ struct virtqueue_chain {
     struct virtqueue_segment segment[VIRTQUEUE_SEGMENTS]; /* readable ones first */
 };
 
-/* Back to disabled; size_max, ram stay. */
+/* Back to disabled, as after power on. */
 void virtqueue_reset(struct virtqueue *q, const struct guest_ram *ram, uint16_t size_max);
 
 /* Checks size, alignment and that the three parts are RAM; false: refused, stays disabled. */
 bool virtqueue_enable(struct virtqueue *q);
 
+/* Whether a request waits; also true when the guest's index is impossible, which a pop finds. */
+bool virtqueue_pending(const struct virtqueue *q);
+
 /* The next request. False: none, or the queue is (now) broken: see q->broken. */
 bool virtqueue_pop(struct virtqueue *q, struct virtqueue_chain *chain);
 
-/* Takes the latest popped request back, so that the next pop gives it again. */
+/* Takes the latest popped request back, so that the next pop gives it again (read anew: it may have
+ * changed). */
 void virtqueue_unpop(struct virtqueue *q);
 
 /* The request `head` is done, with `written` bytes written. */
 void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written);
 
-/* Whether the guest wants an interrupt for what was pushed since the last call that said true. */
+/* Whether the guest wants an interrupt for what was pushed since the last call. */
 bool virtqueue_should_notify(struct virtqueue *q);
 
 /* Whether the guest shall notify the device of new requests. After enabling it look once more with
- * virtqueue_pop(): the guest may have added one before it saw this. */
+ * virtqueue_pending(): the guest may have added one before it saw this. */
 void virtqueue_want_kick(struct virtqueue *q, bool want);
 
 /* Copies from the readable segments at byte `offset`, or into the writable ones; returns the bytes
