@@ -10,6 +10,7 @@
 #include "apic_bus.h"
 #include "bus.h"
 #include "clock.h"
+#include "hpet.h"
 #include "ioapic.h"
 #include "irq.h"
 #include "lapic.h"
@@ -72,6 +73,7 @@ struct chipset {
     struct pic pic;
     struct pit pit;
     struct rtc rtc;
+    struct hpet hpet;
     struct ioapic ioapic;
     struct apic_bus apics;
     struct lapic lapic[APIC_CPUS];
@@ -150,6 +152,8 @@ static inline uint64_t chipset_deadline(const struct chipset *c)
     uint64_t first = pit_deadline(&c->pit);
     if (rtc_deadline(&c->rtc) < first)
         first = rtc_deadline(&c->rtc);
+    if (hpet_deadline(&c->hpet) < first)
+        first = hpet_deadline(&c->hpet);
     if (acpi_pm_deadline(&c->pm) < first)
         first = acpi_pm_deadline(&c->pm);
     for (unsigned i = 0; i < c->config.uarts; i++)

@@ -177,7 +177,7 @@ static bool build_chipset(struct vm *vm)
 static enum load_status load(struct vm *vm, struct cpu_start *start, char *error, size_t size)
 {
     const struct task_info *info = vm->info;
-    const struct acpi_options options = {.vcpus = 1};
+    const struct acpi_options options = {.vcpus = 1, .hpet = true};
     const struct boot_layout layout = {.rsdp = acpi_build(&vm->ram, &options)};
     const void *kernel = (const void *)info->kernel_address;
     const void *initrd = (const void *)info->initrd_address;
