@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "acpi.h"
-#include "linux.h"
+#include "load.h"
 #include "machine.h"
-#include "multiboot.h"
 
 // Where the machine's clock is not known a guest starts on 1 January 2026.
 #define START_OF_TIME 1767225600ull
@@ -176,20 +175,10 @@ static bool build_chipset(struct vm *vm)
 
 static enum load_status load(struct vm *vm, struct cpu_start *start, char *error, size_t size)
 {
-    const struct task_info *info = vm->info;
     const struct acpi_options options = {.vcpus = 1, .hpet = true};
     const struct boot_layout layout = {.rsdp = acpi_build(&vm->ram, &options)};
-    const void *kernel = (const void *)info->kernel_address;
-    const void *initrd = (const void *)info->initrd_address;
-    const struct boot_module module = {initrd, info->initrd_file_size, "initrd"};
 
-    if (info->kernel_file_size == 0)
-        return boot_error(LOAD_BAD_ARGUMENT, error, size, "has no kernel");
-    if (info->kernel_kind == KERNEL_MULTIBOOT)
-        return multiboot_load(&vm->ram, kernel, info->kernel_file_size, &module,
-                              info->initrd_file_size ? 1 : 0, info->cmdline, start, error, size);
-    return linux_load(&vm->ram, kernel, info->kernel_file_size, initrd, info->initrd_file_size,
-                      info->cmdline, &layout, start, error, size);
+    return load_kernel(&vm->ram, vm->info, &layout, start, error, size);
 }
 
 // Groups that each class of exits stores, chosen by what it nearly always needs; the rest comes by

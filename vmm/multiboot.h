@@ -4,14 +4,7 @@
 // says in section 3.2.
 #pragma once
 
-#include "boot.h"
-
-struct boot_module { // a file that the kernel finds in memory
-    const void *data;
-    size_t size;
-    const char *string; // its command line, may be NULL
-};
-#define MULTIBOOT_MODULES 16
+#include "boot_elf.h"
 
 // Places kernel, modules and the information structure in guest RAM, which must be zero where
 // nothing is placed, and fills `start`. The image is hostile input. cmdline may be NULL. Errors as

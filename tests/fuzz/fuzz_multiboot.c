@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Any bytes as a Multiboot kernel: the loader refuses or loads, and touches nothing but guest RAM.
-// links: vmm/multiboot.c vmm/boot.c vmm/guest_memory.c
+// links: vmm/multiboot.c vmm/boot_elf.c vmm/boot.c vmm/guest_memory.c
 #include <elf.h>
 #include <stdint.h>
 #include <stdlib.h>
