@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What is common to virtio devices, behind their registers: the status machine and the features
 // (virtio 1.2 sections 2.1, 2.2, 3.1), interrupts, snapshots.
+#include "clock.h"
 #include "virtio_internal.h"
 
 #include <stdio.h>
@@ -24,6 +25,8 @@ static void reset(void *dev)
     v->config_vector = VIRTIO_MSI_NO_VECTOR;
     v->queue_select = 0;
     v->feature_select = v->driver_feature_select = 0;
+    v->again = 0;
+    v->again_at = CLOCK_NEVER;
     for (unsigned i = 0; i < v->queues; i++)
         virtqueue_reset(&v->queue[i], v->ram, v->queue_size);
     pci_set_intx(&v->pci, false);
@@ -82,6 +85,53 @@ void virtio_broken(struct virtio_device *v, unsigned queue)
         return;
     v->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
     virtio_notify_config(v);
+}
+
+// ---- Requests
+
+// Without this bound two vCPUs could keep the vmm here for good: one that adds, one that kicks.
+#define SERVE_ROUNDS 4u
+
+void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chain *chain,
+                  bool (*request)(struct virtio_device *v, unsigned queue,
+                                  struct virtqueue_chain *chain))
+{
+    struct virtqueue *q = &v->queue[queue];
+    unsigned budget = SERVE_ROUNDS * q->size;
+
+    if (!virtio_running(v) || !q->enabled)
+        return;
+    do {
+        virtqueue_want_kick(q, false);
+        for (; budget > 0 && virtqueue_pop(q, chain); budget--)
+            if (!request(v, queue, chain)) {
+                virtqueue_unpop(q);
+                virtio_notify_queue(v, queue);
+                return;
+            }
+        virtqueue_want_kick(q, true);
+    } while (budget > 0 && virtqueue_pending(q));
+    if (q->broken)
+        virtio_broken(v, queue);
+    else if (virtqueue_pending(q)) {
+        v->again |= 1u << queue;
+        v->again_at = 0;
+    }
+    virtio_notify_queue(v, queue);
+}
+
+void virtio_expire(void *dev, uint64_t now)
+{
+    struct virtio_device *v = dev;
+    uint32_t queues = v->again;
+
+    v->again = 0;
+    v->again_at = CLOCK_NEVER;
+    for (unsigned i = 0; i < v->queues; i++)
+        if (queues >> i & 1)
+            virtio_kick(v, i);
+    if (v->again)
+        v->again_at = clock_add(now, 1);
 }
 
 // ---- What the guest's registers do
@@ -149,8 +199,7 @@ void virtio_kick(struct virtio_device *v, unsigned queue)
 
 // ---- Snapshots
 
-#define SNAPSHOT   SNAPSHOT_ID('v', 'i', 'o', 1)
-#define CONFIG_MAX 256
+#define SNAPSHOT SNAPSHOT_ID('v', 'i', 'o', 1)
 
 struct queue_state {
     uint64_t desc, driver, device;
@@ -166,7 +215,6 @@ struct state {
     uint32_t feature_select, driver_feature_select;
     uint16_t config_vector, queue_select, queues, config_size;
     struct queue_state queue[VIRTIO_QUEUES_MAX];
-    uint8_t config[CONFIG_MAX];
 };
 
 static void save_queue(const struct virtqueue *q, struct queue_state *s)
@@ -216,7 +264,7 @@ static size_t save(void *dev, void *buf, size_t size)
     size_t head = snapshot_save(buf, size, SNAPSHOT, &s, sizeof(s));
     uint8_t *to = (uint8_t *)buf + head;
 
-    if (!head || v->config_size > CONFIG_MAX)
+    if (!head)
         return 0;
     s.pci_size = (uint32_t)pci_save(&v->pci, to, size - head);
     if (!s.pci_size)
@@ -230,7 +278,6 @@ static size_t save(void *dev, void *buf, size_t size)
     }
     for (unsigned i = 0; i < v->queues; i++)
         save_queue(&v->queue[i], &s.queue[i]);
-    memcpy(s.config, v->config, v->config_size);
     snapshot_save(buf, head, SNAPSHOT, &s, sizeof(s));
     return head + s.pci_size + s.device_size;
 }
@@ -258,15 +305,15 @@ static bool restore(void *dev, const void *buf, size_t size)
         queue[i].indirect = virtio_has(v, VIRTIO_RING_F_INDIRECT_DESC);
         good = restore_queue(&s.queue[i], &queue[i]);
     }
-    // The device looks at v->features; PCI's part comes last, as nothing can fail after it.
-    good = good && (!v->ops->save || v->ops->restore(v, from + head + s.pci_size, s.device_size)) &&
-           pci_restore(&v->pci, from + head, s.pci_size);
-    if (!good) {
+    if (!good || (v->ops->save && !v->ops->restore(v, from + head + s.pci_size, s.device_size))) {
         v->features = features;
         return false;
     }
+    if (!pci_restore(&v->pci, from + head, s.pci_size)) { // too late to have changed nothing
+        reset(v);
+        return false;
+    }
     memcpy(v->queue, queue, v->queues * sizeof(queue[0]));
-    memcpy(v->config, s.config, v->config_size);
     v->status = s.status & (DRIVER_STATUS | VIRTIO_CONFIG_S_NEEDS_RESET);
     v->isr = s.isr & (VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG);
     v->generation = s.generation;
@@ -274,6 +321,8 @@ static bool restore(void *dev, const void *buf, size_t size)
     v->driver_feature_select = s.driver_feature_select;
     v->config_vector = s.config_vector;
     v->queue_select = s.queue_select;
+    v->again = (1u << v->queues) - 1; // whatever waited when it was saved
+    v->again_at = 0;
     pci_set_intx(&v->pci, v->isr != 0);
     return true;
 }

@@ -35,8 +35,8 @@ struct virtio_ops {
     /* The guest wrote `size` bytes (1, 2, 4) at offset, within config_size: the device takes it
      * over into its configuration space as far as it likes. NULL: all is read-only. */
     void (*config_write)(struct virtio_device *v, unsigned offset, unsigned size, uint32_t value);
-    /* The device's own part of a snapshot; transport and queues are saved by virtio.c. May be NULL.
-     */
+    /* The device's own part of a snapshot, with its configuration space as far as that changes;
+     * transport and queues are saved by virtio.c. Both may be NULL. */
     size_t (*save)(struct virtio_device *v, void *buf, size_t size);
     bool (*restore)(struct virtio_device *v, const void *buf, size_t size);
     size_t (*info)(struct virtio_device *v, char *buf, size_t size);
@@ -59,6 +59,8 @@ struct virtio_device {
     uint16_t queue_select;
     uint32_t feature_select, driver_feature_select;
     uint8_t window; /* of configuration space: offset of VIRTIO_PCI_CAP_PCI_CFG */
+    uint32_t again; /* queues (bits) that are to be notified at again_at, see virtio_serve() */
+    uint64_t again_at;
 };
 
 static inline bool virtio_has(const struct virtio_device *v, unsigned feature)
@@ -76,6 +78,17 @@ bool virtio_init(struct virtio_device *v, const struct virtio_ops *ops, struct p
 /* Interrupts for queue n, if the guest wants that for what was pushed since the last call. Once for
  * all that one notification brought, not for each request. */
 void virtio_notify_queue(struct virtio_device *v, unsigned queue);
+
+/* What most notify verbs do: gives each request to request(), with notifications off meanwhile,
+ * looks once more, and interrupts at the end. request() pushes it, now or later; false: it has no
+ * room, the request is taken back and the device calls this again when it has. The number of
+ * requests is bounded: if other vCPUs add more all the time, the rest comes by virtio_expire(). */
+void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chain *chain,
+                  bool (*request)(struct virtio_device *v, unsigned queue,
+                                  struct virtqueue_chain *chain));
+
+/* The timer of it: to be called at v->again_at (chipset_add_timer()). */
+void virtio_expire(void *dev, uint64_t now);
 
 /* The device changed its configuration space. */
 void virtio_notify_config(struct virtio_device *v);
