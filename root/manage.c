@@ -68,7 +68,7 @@ static void describe(const struct task *task, struct manage_reply *reply)
     reply->state = task->state;
     reply->priority = task->config->priority;
     reply->restarts = task->restarts;
-    reply->host_cpu = task->config->host_cpu;
+    reply->host_cpu = task->config->host_cpu[0];
     reply->weight = task->config->weight;
     reply->budget_us = task->config->budget_us;
     reply->period_us = task->config->period_us;

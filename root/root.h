@@ -24,6 +24,10 @@
 #define WINDOW_STATUS 0x220000000000ull // status page of task n at + n * 4096
 #define WINDOW_MANAGE 0x230000000000ull // the rings of the management channel
 
+#define WINDOW_MONITOR 0x240000000000ull // the rings of task n's monitor at + n * MONITOR_STEP
+#define MONITOR_RING   (2 * PAGE)        // 4 KiB of data
+#define MONITOR_STEP   (2 * MONITOR_RING)
+
 #define PAGE 4096ull
 #define MIB  (1ull << 20)
 #define GIB  (1ull << 30)

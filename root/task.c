@@ -62,6 +62,8 @@ bool task_prepare(struct task *task)
     task->pool_ram = task->pages = task->rings = RAM_NONE;
     for (unsigned i = 0; i < RAM_BLOCKS; i++)
         task->ram[i] = RAM_NONE;
+    for (unsigned i = 0; i < DEVICE_BLOCKS; i++)
+        task->device[i] = RAM_NONE;
     for (unsigned i = 0; i < TASK_PORT_MAX; i++)
         task->ports[i] = CAP_NONE;
     for (unsigned i = 0; i < TASK_IRQ_MAX; i++)
@@ -205,7 +207,7 @@ static bool set_time(struct task *task)
 static bool create_thread(struct task *task)
 {
     unsigned kind = task->guest == CAP_NONE ? THREAD_ACTIVE : THREAD_VCPU;
-    unsigned cpu = task->config->host_cpu;
+    unsigned cpu = task->config->host_cpu[0];
     uint64_t page = VCPU_PAGE_ADDRESS | (vm_virtual_apic(task->config) ? VCPU_APIC : 0);
 
     if (cpu >= boot->cpus) {
@@ -292,6 +294,7 @@ void task_stop(struct task *task, enum manage_state state)
         cap_destroy(&task->ports[i]);
     for (unsigned i = 0; i < RAM_BLOCKS; i++)
         ram_free(&task->ram[i]);
+    vm_release(task);
     ram_free(&task->pages);
     ram_free(&task->pool_ram);
 }
@@ -302,5 +305,7 @@ uint64_t task_memory(const struct task *task)
 
     for (unsigned i = 0; i < RAM_BLOCKS; i++)
         sum += task->ram[i].size;
+    for (unsigned i = 0; i < DEVICE_BLOCKS; i++)
+        sum += task->device[i].size;
     return sum;
 }

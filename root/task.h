@@ -10,6 +10,11 @@
 #define RAM_BLOCKS    4 // pieces that a guest's RAM may consist of
 #define RESTART_LIMIT 5 // in a minute
 
+// Memory of devices: a disk's stays, whatever happens to its VM; that of a screen and the copy of
+// the firmware are new at each start.
+#define FIRMWARE_BLOCK TASK_DEVICE_MAX
+#define DEVICE_BLOCKS  (TASK_DEVICE_MAX + 1)
+
 struct task {
     const struct task_config *config;
     unsigned index;
@@ -19,7 +24,8 @@ struct task {
     char message[104];                     // why it does not run
 
     unsigned signal; // slots of root's table
-    struct ram_block status_page, rings;
+    struct ram_block status_page, rings, monitor;
+    struct ram_block device[DEVICE_BLOCKS];
     struct task_status *status; // in root; NULL: not prepared. HAZARD: the task writes it
 
     unsigned pool, task, thread, guest;
@@ -56,6 +62,17 @@ uint64_t task_memory(const struct task *task);
 // ---- vm.c: the guest, its RAM and its files. Fills the part of the info page. The vCPU thread
 // follows in task_start().
 bool vm_create(struct task *task, struct task_info *info);
+// Maps a file of the archive read-only into the vmm, or nothing when there is no name.
+bool vm_give_file(struct task *task, const char *name, uint64_t address, uint64_t *info_address,
+                  uint64_t *info_size);
+// ram_alloc_zeroed() at the priority of the VM.
+enum status vm_alloc_quietly(const struct task *task, struct ram_block *block, uint64_t size,
+                             uint64_t align);
+
+// ---- vm_devices.c: modules, devices and firmware.
+bool vm_devices(struct task *task, struct task_info *info);
+// Takes back what does not outlive a run.
+void vm_release(struct task *task);
 // Whether its vCPU gets the processor's APIC virtualization.
 bool vm_virtual_apic(const struct task_config *from);
 
@@ -63,6 +80,12 @@ bool vm_virtual_apic(const struct task_config *from);
 bool channels_prepare(struct task *task);
 bool channels_create(struct task *task, struct task_info *info);
 unsigned channel_of_root(void); // number of the management channel in the manager
+// Number of a VM's channel CHANNEL_MONITOR: root raises the VM's signal at this bit, and is raised
+// at BIT_REPORT. The rings are at WINDOW_MONITOR + index * MONITOR_STEP: first the one towards the
+// VM, MONITOR_RING behind it the one from it.
+unsigned channel_of_monitor(const struct task_config *vm);
+// Number of the channel of a VM's device; TASK_CHANNEL_MAX: it has none.
+unsigned channel_of_device(const struct task_config *vm, unsigned device);
 
 // ---- manage.c: the management channel
 bool manage_prepare(void);           // after task_prepare() of the manager

@@ -34,10 +34,11 @@ static enum status map_ram(const struct task *task, const struct ram_block *bloc
 
 // Zeroing takes a while: it is done at the priority of the VM that wants it, so that nobody above
 // it notices.
-static enum status alloc_quietly(const struct task *task, struct ram_block *block, uint64_t size)
+enum status vm_alloc_quietly(const struct task *task, struct ram_block *block, uint64_t size,
+                             uint64_t align)
 {
     quiet_begin(task->config->priority);
-    enum status status = ram_alloc_zeroed(block, size, LARGE);
+    enum status status = ram_alloc_zeroed(block, size, align);
     quiet_end();
     return status;
 }
@@ -54,7 +55,7 @@ static bool give_ram(struct task *task)
             size = wanted - offset;
         if (size == 0)
             break;
-        if (!task_check(task, alloc_quietly(task, &task->ram[i], size), "guest RAM") ||
+        if (!task_check(task, vm_alloc_quietly(task, &task->ram[i], size, LARGE), "guest RAM") ||
             !task_check(task, map_ram(task, &task->ram[i], offset), "guest RAM"))
             return false;
         offset += size;
@@ -67,9 +68,8 @@ static bool give_ram(struct task *task)
     return false;
 }
 
-// Maps a file of the archive read-only into the vmm.
-static bool give_file(struct task *task, const char *name, uint64_t address, uint64_t *info_address,
-                      uint64_t *info_size)
+bool vm_give_file(struct task *task, const char *name, uint64_t address, uint64_t *info_address,
+                  uint64_t *info_size)
 {
     uint64_t size, offset;
 
@@ -104,10 +104,13 @@ bool vm_create(struct task *task, struct task_info *info)
     if (status == OK)
         cap_name(task->guest, from->name);
     if (!task_check(task, status, "guest") || !give_ram(task) ||
-        !give_file(task, from->kernel, KERNEL_ADDRESS, &info->kernel_address,
-                   &info->kernel_file_size) ||
-        !give_file(task, from->initrd, INITRD_ADDRESS, &info->initrd_address,
-                   &info->initrd_file_size))
+        !task_give(task, task->guest, TASK_SLOT_GUEST, RIGHT_MAP, "guest") ||
+        (from->kernel_kind != KERNEL_FIRMWARE &&
+         !vm_give_file(task, from->kernel, KERNEL_ADDRESS, &info->kernel_address,
+                       &info->kernel_file_size)) ||
+        !vm_give_file(task, from->initrd, INITRD_ADDRESS, &info->initrd_address,
+                      &info->initrd_file_size) ||
+        !vm_devices(task, info))
         return false;
     info->ram_size = from->memory;
     info->ram_below_4g = from->memory < RAM_LOW_END ? from->memory : RAM_LOW_END;

@@ -3,7 +3,7 @@
 // its bounds. The input is either the tree itself (first byte even) or a list of changes to a
 // good tree: 2 bytes of offset, 1 byte of value.
 
-// links: root/system.c
+// links: root/system.c root/system_devices.c root/reader.c
 // libs: -lfdt
 #include <libfdt.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 // The two ends of the device tree: what bulkhead-config writes, root reads, and nothing is lost.
 // links: tools/config/arena.c tools/config/diagnostic.c tools/config/tree.c tools/config/value.c
 // links: tools/config/schema.c tools/config/graph.c tools/config/dtb.c tools/config/config.c
-// links: tools/config/files.c tools/config/kernel_kind.c root/system.c
+// links: tools/config/files.c tools/config/kernel_kind.c root/system.c root/system_devices.c root/reader.c
 // libs: -lyaml -lfdt
 #include <setjmp.h>
 #include <stdarg.h>
@@ -75,7 +75,7 @@ static void test_what_is_written_is_read(void **state)
     assert_int_equal(open->apic, GUEST_APIC_SOFTWARE);
     assert_int_equal(open->hide, HIDE_CX16);
     assert_int_equal(open->console, 0);
-    assert_int_equal(open->host_cpu, 3);
+    assert_int_equal(open->host_cpu[0], 3);
     assert_int_equal(open->budget_us, 3000);
     assert_int_equal(open->period_us, 10000);
     assert_int_equal(open->weight, 64);
@@ -87,7 +87,7 @@ static void test_what_is_written_is_read(void **state)
 
     assert_string_equal(secure->name, "secure");
     assert_int_equal(secure->priority, PRIORITY_VM_DEFAULT);
-    assert_int_equal(secure->host_cpu, 0);
+    assert_int_equal(secure->host_cpu[0], 0);
     assert_int_equal(secure->budget_us, 0);
     assert_int_equal(secure->memory, 32 * GIB);
     assert_int_equal(secure->pool_size, 768 * KIB);

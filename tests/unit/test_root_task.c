@@ -2,7 +2,7 @@
 // What root gives to tasks, takes back, and does about faults and requests; on the fake kernel.
 // The archive holds two small programs.
 
-// links: root/task.c root/vm.c root/channel.c root/manage.c root/supervise.c root/quiet.c
+// links: root/task.c root/vm.c root/vm_devices.c root/channel.c root/manage.c root/supervise.c root/quiet.c
 // links: root/rtc.c root/ram.c root/caps.c root/image.c lib/status.c lib/ring.c
 #include "root_fake.h"
 
@@ -189,7 +189,7 @@ static void test_time(void **state)
     assert_int_equal(object(OPEN->thread)->period, 0);
     assert_int_equal(object(OPEN->task)->caps[TASK_SLOT_THREAD] >> 32, RIGHT_CTRL);
     fake_boot.cpus = 4;
-    config.tasks[2].host_cpu = 3;
+    config.tasks[2].host_cpu[0] = 3;
     config.tasks[2].budget_us = 3000;
     config.tasks[2].period_us = 10000;
     start(SECURE);
@@ -197,7 +197,7 @@ static void test_time(void **state)
     assert_int_equal(object(SECURE->thread)->budget, 3000000); // at 1 GHz
     assert_in_range(object(SECURE->thread)->period, 10000000, 10000001);
     task_stop(SECURE, MANAGE_STOPPED);
-    config.tasks[2].host_cpu = 4;
+    config.tasks[2].host_cpu[0] = 4;
     assert_false(task_start(SECURE));
     assert_string_equal(SECURE->message,
                         "host-cpu is 4, and of this machine's CPUs 4 run, numbered from 0");
@@ -229,7 +229,8 @@ static void test_vm(void **state)
     assert_int_equal(thread->kind & 0xff, THREAD_VCPU);
     assert_int_equal(thread->page, VCPU_PAGE_ADDRESS);
     assert_false(info->virtual_apic);
-    assert_int_equal(info->channel_count, 1);
+    assert_int_equal(info->channel_count, 2);
+    assert_int_equal(info->channels[1].kind, CHANNEL_MONITOR);
     // The rings are crossed, and each side's capability raises the bit that the other side expects.
     assert_int_equal(map_at(SECURE->task, info->channels[0].rx)->physical,
                      map_at(CONSOLE->task, server->channels[1].tx)->physical);
@@ -240,12 +241,13 @@ static void test_vm(void **state)
     assert_int_equal((uint32_t)task->caps[TASK_SLOT_PEER], fake_caps[CONSOLE->signal]);
     assert_int_equal((uint32_t)object(CONSOLE->task)->caps[TASK_SLOT_PEER + 1],
                      fake_caps[SECURE->signal]);
-    // text, data, stack, info, status, RAM, kernel, 2 rings
-    assert_int_equal(task->map_count, 9);
+    // text, data, stack, info, status, RAM, kernel, 2 x 2 rings
+    assert_int_equal(task->map_count, 11);
     unsigned caps = 0;
     for (unsigned i = 0; i < CAP_SLOTS; i++)
         caps += task->caps[i] != 0;
-    assert_int_equal(caps, 4); // signal, thread, supervisor, peer
+    assert_int_equal(caps, 6); // signal, thread, supervisor, 2 peers, guest
+    assert_int_equal(task->caps[TASK_SLOT_GUEST] >> 32, RIGHT_MAP);
     assert_int_equal(task_memory(SECURE), 16 * MIB + MIB + SECURE->pages.size);
 }
 

@@ -82,9 +82,10 @@ enum guest_kernel { KERNEL_UNKNOWN, KERNEL_BZIMAGE, KERNEL_MULTIBOOT, KERNEL_MUL
 
 // A device that the VM's entry names. Kinds: docs/configuration.md.
 enum task_device_flags { DEVICE_READ_ONLY = 1, DEVICE_CDROM = 2 };
+#define TASK_LINK_MAX 16 // devices of one VM that have a channel
 struct task_device {
     char kind[16];          // struct device_kind
-    char name[16];          // unique in its VM: the monitor knows the device by it
+    char name[24];          // unique in its VM: the monitor knows the device by it
     char tag[32];           // share: mount tag; network or link: its name
     uint64_t address, size; // its file (read-only) or memory (read-write) in the vmm; 0, 0: none
     uint32_t flags;         // enum task_device_flags
@@ -134,7 +135,7 @@ struct task_info {
     uint32_t clock; // enum guest_clock
     uint32_t virtual_apic; // the vCPU was made with VCPU_APIC
     uint32_t device_count, module_count;
-    uint32_t reserved2;
+    uint32_t firmware_slot; // with KERNEL_FIRMWARE: the capability of its page-aligned copy at kernel_address; 0: none
     struct task_device devices[TASK_DEVICE_MAX];
     struct task_module modules[TASK_MODULE_MAX];
     char cmdline[TASK_CMDLINE];
