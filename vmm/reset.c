@@ -13,7 +13,7 @@
 #define PORT92_A20     0x02
 #define KBD_PULSE_ALL  0xf0 /* pulse output lines; bit 0 low is the CPU's reset */
 
-static void request(struct reset *reset)
+void reset_request(struct reset *reset)
 {
     if (reset->request != NULL)
         reset->request(reset->ctx);
@@ -40,7 +40,7 @@ static void config_write(void *dev, uint64_t offset, unsigned size, uint64_t val
     bool rises = value & ~(uint64_t)reset->control & CONTROL_CPU;
     reset->control = value & (CONTROL_SYSTEM | CONTROL_CPU | CONTROL_FULL);
     if (rises)
-        request(reset);
+        reset_request(reset);
 }
 
 static uint64_t port92_read(void *dev, uint64_t offset, unsigned size)
@@ -60,7 +60,7 @@ static void port92_write(void *dev, uint64_t offset, unsigned size, uint64_t val
     /* A20 is always open: no guest of this age relies on the wrap-around at 1 MiB. */
     reset->port92 = (value & PORT92_INIT) | PORT92_A20;
     if (rises)
-        request(reset);
+        reset_request(reset);
 }
 
 static uint64_t port64_read(void *dev, uint64_t offset, unsigned size)
@@ -76,7 +76,7 @@ static void port64_write(void *dev, uint64_t offset, unsigned size, uint64_t val
     (void)offset;
     (void)size;
     if ((value & KBD_PULSE_ALL) == KBD_PULSE_ALL && !(value & 1))
-        request(dev);
+        reset_request(dev);
 }
 
 static void reset_device(void *dev)

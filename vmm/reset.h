@@ -30,6 +30,9 @@ extern const struct device_ops reset_port64_ops;
 /* Connects and resets. `request` may be NULL. */
 void reset_init(struct reset *reset, void (*request)(void *ctx), void *ctx);
 
+/* The same as a guest's request, for other devices that reset the machine. */
+void reset_request(struct reset *reset);
+
 /* Connects the PCI configuration address register: offsets 0..3 with accesses up to 4 bytes. */
 void reset_set_config(struct reset *reset, const struct device_ops *config, void *dev);
 
