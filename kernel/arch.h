@@ -47,9 +47,9 @@ void arch_thread_detach(struct thread *thread);
 // vCPU page. It can go on on another CPU.
 void arch_thread_leave(struct thread *thread);
 void arch_thread_release(struct thread *thread); // then: gives back what it had
-// Takes at most VCPU_PAGES pages of the thread's pool. page_address, and the page behind it if it needs that, is
-// reserved.
-#define VCPU_PAGES 5
+// Takes at most VCPU_PAGES pages of the thread's pool. page_address, and the two pages behind it if it
+// needs them, are reserved.
+#define VCPU_PAGES 6
 enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_t page_address);
 // FLAG_SLOW, or 0: what its state word begins with.
 uint32_t arch_thread_flags(const struct task *task, enum thread_kind kind);

@@ -119,7 +119,8 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
     struct task *task;
     struct guest *guest = NULL;
     unsigned kind = c->w[1] & 0xff, cpu = c->w[1] >> 8 & 0xff;
-    uint64_t page = c->w[4] & -PAGE_SIZE, last = page + (c->w[4] & VCPU_APIC ? PAGE_SIZE : 0);
+    unsigned behind = c->w[4] & VCPU_FPU ? 2 : c->w[4] & VCPU_APIC ? 1 : 0; // pages, whose places are fixed
+    uint64_t page = c->w[4] & -PAGE_SIZE, last = page + behind * PAGE_SIZE;
 
     TRY(lookup(c, c->w[0], OBJ_TASK, RIGHT_CTRL, &task));
     if (kind == THREAD_VCPU)
@@ -127,17 +128,15 @@ static enum status create_thread(struct call *c, struct pool *pool, struct objec
     if (c->w[1] >> 16 || kind > THREAD_VCPU || !arch_cpu(cpu) || c->w[2] >= PRIORITY_COUNT ||
         c->w[2] > task->priority_max || c->w[2] > c->task->priority_max)
         return ERR_ARG;
-    if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC) || c->w[4] >= USER_END || last >= USER_END))
+    if (guest && (c->w[4] & (PAGE_SIZE - 1 - VCPU_APIC - VCPU_FPU) || c->w[4] >= USER_END || last >= USER_END))
         return ERR_RANGE;
     if (guest) {
-        for (bool again;; page = last) { // bound: two pages; so that to map them cannot fail later
-            do {                         // bound: levels
+        for (bool again; page <= last; page += PAGE_SIZE) { // bound: three; so that to map them cannot fail later
+            do {                                            // bound: levels
                 TRY(ptab_reserve(&task->space.ptab, page, &again));
                 if (again)
                     preemption_point();
             } while (again);
-            if (page == last)
-                break;
         }
         scrub(pool, VCPU_PAGES);
         scrub(guest->space.ptab.pool, 4); // its APIC page, and tables for it

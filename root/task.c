@@ -208,7 +208,7 @@ static bool create_thread(struct task *task)
 {
     unsigned kind = task->guest == CAP_NONE ? THREAD_ACTIVE : THREAD_VCPU;
     unsigned cpu = task->config->host_cpu[0];
-    uint64_t page = VCPU_PAGE_ADDRESS | (vm_virtual_apic(task->config) ? VCPU_APIC : 0);
+    uint64_t page = VCPU_PAGE_ADDRESS | VCPU_FPU | (vm_virtual_apic(task->config) ? VCPU_APIC : 0);
 
     if (cpu >= boot->cpus) {
         snprintf(task->message, sizeof(task->message),

@@ -45,7 +45,7 @@ enum object_type {
                 //         w3 = security domain, chosen by the creator: a VM with its vmm has a number of its own, servers have 0
     OBJ_GUEST,  // create: no words
     OBJ_THREAD, // create: w0 = task (CTRL), w1 = enum thread_kind | home CPU << 8, w2 = priority,
-                //         vCPU: w3 = guest (CTRL), w4 = page-aligned address of its vCPU page in the task | VCPU_APIC
+                //         vCPU: w3 = guest (CTRL), w4 = page-aligned address of its vCPU page in the task | VCPU_APIC | VCPU_FPU
     OBJ_GATE,   // create: w0 = worker thread (CTRL), w1 = badge
     OBJ_SIGNAL, // create: no words
     OBJ_IRQ,    // create: w0 = hw (CTRL), w1 = GSI | IRQ_LEVEL | IRQ_LOW, w2 = signal (RAISE), w3 = bit
@@ -114,6 +114,8 @@ enum vcpu_op { VCPU_BIND };
 // create: the processor's APIC virtualization for this vCPU, its virtual-APIC page behind the vCPU page. Errors: ERR_UNSUPPORTED without VIRT_APIC,
 // ERR_OVERLAP when the guest has something at APIC_PAGE (vcpu.h).
 #define VCPU_APIC 1u
+// create: a page for the guest's x87, SSE and AVX registers, two pages behind the vCPU page (vcpu.h).
+#define VCPU_FPU 2u
 enum irq_op { IRQ_ACK, IRQ_MASK, IRQ_UNMASK };
 #define IRQ_LEVEL 0x10000u // level-triggered
 #define IRQ_LOW   0x20000u // active low

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vCPU page: 4 KiB that kernel and vmm share for one vCPU. The same for VT-x and SVM.
-// Behind it, with VCPU_APIC: the virtual-APIC page, which the processor reads and writes.
+// Behind it, with VCPU_APIC: the virtual-APIC page, which the processor reads and writes. Behind
+// that, with VCPU_FPU, whether or not there is one: the FPU page, in the standard format of XSAVE
+// with all components of the machine (FXSAVE where it has no XSAVE), which GROUP_FPU stores and
+// loads. Of what the vmm wrote there, what the processor would refuse is left out: unknown
+// components, reserved bits of MXCSR.
 //
 // The kernel writes it when vcpu_run returns and reads it when vcpu_run enters. HAZARD: the vmm may
 // write it at any time from another CPU: the kernel reads each field once, checks that copy and
@@ -63,7 +67,8 @@ enum vcpu_group { // bits of have, dirty, want[]
     GROUP_CONTROL = 1 << 11, // control exceptions eoi_exit
     GROUP_XSTATE = 1 << 12,  // xcr0 tsc_aux
     GROUP_APIC = 1 << 13,    // apic_status (only with VCPU_APIC)
-    GROUP_ALL = (1 << 14) - 1,
+    GROUP_FPU = 1 << 14,     // the registers in the FPU page (only with VCPU_FPU)
+    GROUP_ALL = (1 << 15) - 1,
 };
 
 enum gpr { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };

@@ -109,10 +109,41 @@ static void load(struct thread *thread)
     }
 }
 
-void vcpu_load_xstate(struct vcpu *v, struct vcpu_page *page)
+static void close_fpu(void)
+{
+    write_cr0(read_cr0() | CR0_TS);
+}
+
+// The vCPU page's register image becomes the guest's. HAZARD: XRSTOR and FXRSTOR fault on values, and the vmm may write
+// the page meanwhile: a copy is checked and loaded, in the save area, which holds nothing while the registers are here.
+static void load_image(struct vcpu *v)
+{
+    uint32_t *area = v->thread->xstate;
+    uint64_t *header = (uint64_t *)area + 64;
+
+    clts();
+    save(v->thread);                                  // stores MXCSR_MASK, too
+    uint32_t mxcsr_mask = area[7] ? area[7] : 0xffbf; // SDM 1 11.6.6
+    __builtin_memcpy(area, v->fpu, xstate_size);
+    area[6] &= mxcsr_mask;
+    if (xcr0_host) {
+        header[0] &= xcr0_host;
+        __builtin_memset(header + 1, 0, 56); // the standard format
+    }
+    restore(area);
+    if (xcr0_host)
+        xsetbv(v->xcr0);
+    close_fpu();
+}
+
+void vcpu_load_xstate(struct vcpu *v, struct vcpu_page *page, uint32_t groups)
 {
     uint64_t xcr0 = READ_ONCE(page->xcr0);
 
+    if (groups & GROUP_FPU && v->fpu)
+        load_image(v);
+    if (!(groups & GROUP_XSTATE))
+        return;
     v->tsc_aux = READ_ONCE(page->tsc_aux) & 0xffffffff; // the rest of the MSR is reserved
     if (have_tsc_aux)
         wrmsr(MSR_TSC_AUX, v->tsc_aux);
@@ -122,8 +153,18 @@ void vcpu_load_xstate(struct vcpu *v, struct vcpu_page *page)
     }
 }
 
-void vcpu_store_xstate(const struct vcpu *v, struct vcpu_page *page)
+void vcpu_store_xstate(struct vcpu *v, struct vcpu_page *page, uint32_t groups)
 {
+    if (groups & GROUP_FPU && v->fpu) {
+        clts();
+        save(v->thread);
+        if (xcr0_host)
+            xsetbv(v->xcr0);
+        close_fpu();
+        __builtin_memcpy(v->fpu, v->thread->xstate, xstate_size);
+    }
+    if (!(groups & GROUP_XSTATE))
+        return;
     page->xcr0 = xcr0_host ? xgetbv() : v->xcr0;
     page->tsc_aux = have_tsc_aux ? rdmsr(MSR_TSC_AUX) : v->tsc_aux;
 }
@@ -140,7 +181,7 @@ static void change(struct cpu *cpu, struct thread *to)
         restore(clean);
     cpu->fpu_owner = to;
     if (!cpu->fpu_open)
-        write_cr0(read_cr0() | CR0_TS);
+        close_fpu();
 }
 
 void fpu_own(struct thread *thread)
@@ -168,7 +209,7 @@ void fpu_switch(struct cpu *cpu, struct thread *to)
     if (open)
         clts();
     else
-        write_cr0(read_cr0() | CR0_TS);
+        close_fpu();
 }
 
 void fpu_leave(struct thread *thread)

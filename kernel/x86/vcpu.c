@@ -70,24 +70,24 @@ static enum status guest_apic(struct guest *guest)
 // The task does not see its pages any more, when its translations are flushed.
 static void vcpu_unmap(struct vcpu *v)
 {
-    void *const pages[] = {v->page, v->apic};
+    void *const pages[] = {v->page, v->apic, v->fpu};
     struct space *task = &v->thread->task->space;
     uint64_t size;
 
-    for (unsigned i = 0; i < 2 && pages[i]; i++) { // bound: 2
+    for (unsigned i = 0; i < 3; i++) { // bound: 3
         uint64_t address = v->page_address + i * PAGE_SIZE, leaf = ptab_lookup(&task->ptab, address, &size);
         // Only what still is that page: the task may have unmapped it and put something of its own there.
-        if (leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[i]))
+        if (pages[i] && leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[i]))
             ptab_unmap(&task->ptab, address, PAGE_SIZE, 1);
     }
 }
 
 static void vcpu_free(struct vcpu *v)
 {
-    void *const pages[] = {v->page, v->apic, v->vendor};
+    void *const pages[] = {v->page, v->apic, v->fpu, v->vendor};
     struct pool *pool = v->thread->obj.pool;
 
-    for (unsigned i = 0; i < 3; i++) // bound: 3
+    for (unsigned i = 0; i < 4; i++) // bound: 4
         if (pages[i])
             pool_free(pool, pages[i], PAGE_SIZE);
     pool_free(pool, v, sizeof(*v));
@@ -97,14 +97,14 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
 {
     struct pool *pool = thread->obj.pool;
     struct space *task = &thread->task->space;
-    bool apic = page_address & VCPU_APIC;
+    bool apic = page_address & VCPU_APIC, fpu = page_address & VCPU_FPU;
 
-    page_address &= ~(uint64_t)VCPU_APIC;
+    page_address &= ~(uint64_t)(VCPU_APIC | VCPU_FPU);
     if (!virt || (apic && !virt_apic))
         return ERR_UNSUPPORTED;
     if (thread->kind != THREAD_VCPU || page_address & (PAGE_SIZE - 1))
         return ERR_ARG;
-    if (page_address + apic * PAGE_SIZE >= task->limit)
+    if (page_address + (fpu ? 2 : apic) * PAGE_SIZE >= task->limit)
         return ERR_RANGE;
     if (guest->vcpus >= VCPUS_MAX)
         return ERR_QUOTA;
@@ -117,7 +117,8 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     v->page = pool_alloc(pool, PAGE_SIZE);
     v->vendor = pool_alloc(pool, PAGE_SIZE);
     v->apic = apic ? pool_alloc(pool, PAGE_SIZE) : NULL;
-    enum status status = v->page && v->vendor && !v->apic == !apic ? fpu_area(thread) : ERR_MEMORY;
+    v->fpu = fpu ? pool_alloc(pool, PAGE_SIZE) : NULL;
+    enum status status = v->page && v->vendor && !v->apic == !apic && !v->fpu == !fpu ? fpu_area(thread) : ERR_MEMORY;
     if (status == OK && apic)
         status = guest_apic(guest);
     // HAZARD: last, and as both places are reserved it cannot fail: other CPUs see the pages from here on, so that they
@@ -126,11 +127,15 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
         status = page_map(&task->ptab, page_address, v->page);
     if (status == OK && apic)
         status = page_map(&task->ptab, page_address + PAGE_SIZE, v->apic);
+    if (status == OK && fpu)
+        status = page_map(&task->ptab, page_address + 2 * PAGE_SIZE, v->fpu);
     if (status != OK) {
         vcpu_free(v);
         return status;
     }
     v->page->deadline = TIMER_NONE;
+    if (fpu) // what it shows now is what it would load
+        __builtin_memcpy(v->fpu, thread->xstate, 32);
     v->xcr0 = 1;
     v->vendor_phys = virt_to_phys(v->vendor);
     v->root = virt_to_phys(guest->space.ptab.root);

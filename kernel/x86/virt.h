@@ -14,6 +14,7 @@ struct vcpu {
     struct guest *guest;    // NULL after the guest space was destroyed
     struct vcpu_page *page; // shared with the vmm (the kernel's address of it)
     void *apic;             // likewise its virtual-APIC page, or NULL. The kernel itself never looks into it
+    void *fpu;              // and the image of its extended state, or NULL
     uint64_t page_address;  // where the vmm's task has it
     struct signal *signal;  // bound to it, or NULL
     struct thread *guest_next,
@@ -135,6 +136,6 @@ enum status fpu_area(struct thread *thread); // its save area, once; ERR_MEMORY
 void vcpu_load_dr(const struct vcpu *v);     // DR0..3 of a guest that uses them
 uint64_t vcpu_load_debug(struct vcpu *v, struct vcpu_page *page); // GROUP_DEBUG; the DR7 to use
 void vcpu_store_debug(const struct vcpu *v, struct vcpu_page *page, uint64_t dr7);
-void vcpu_load_xstate(struct vcpu *v,
-                      struct vcpu_page *page); // GROUP_XSTATE; the vCPU is the owner
-void vcpu_store_xstate(const struct vcpu *v, struct vcpu_page *page);
+// GROUP_XSTATE and GROUP_FPU, as far as `groups` names them. The vCPU is the owner.
+void vcpu_load_xstate(struct vcpu *v, struct vcpu_page *page, uint32_t groups);
+void vcpu_store_xstate(struct vcpu *v, struct vcpu_page *page, uint32_t groups);

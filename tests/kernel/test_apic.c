@@ -227,7 +227,7 @@ void test_apic_create(unsigned guest, unsigned mem, unsigned slot)
     ktest_check(sys_create_vcpu(SLOT_POOL, slot + 1, SLOT_TASK, 0, 1, slot, elsewhere) == OK &&
                     sys_destroy(slot + 1) == OK,
                 "APIC: nobody needs it");
-    ktest_check(sys_create_vcpu(SLOT_POOL, slot + 1, SLOT_TASK, 0, 1, slot, elsewhere | 2) ==
+    ktest_check(sys_create_vcpu(SLOT_POOL, slot + 1, SLOT_TASK, 0, 1, slot, elsewhere | 4) ==
                     ERR_RANGE,
                 "an address that is not aligned");
     sys_destroy(slot);

@@ -70,7 +70,7 @@ static void t_create_thread(void)
         return;
     }
     EXPECT_OK(sys_create_guest(SLOT_POOL, GUEST));
-    EXPECT_STATUS(sys_create_vcpu(SLOT_POOL, X, TASK, 0, 1, GUEST, 0x1002), ERR_RANGE);
+    EXPECT_STATUS(sys_create_vcpu(SLOT_POOL, X, TASK, 0, 1, GUEST, 0x1004), ERR_RANGE);
     EXPECT_STATUS(sys_create_vcpu(SLOT_POOL, X, TASK, 0, 1, GUEST, USER_END), ERR_RANGE);
     EXPECT_STATUS(sys_create_vcpu(SLOT_POOL, X, TASK, 0, 1, GUEST, 0ull - PAGE), ERR_RANGE);
     EXPECT_OK(sys_cap_copy(SLOT_TASK, GUEST, SLOT_TASK, MEM, RIGHT_MAP));

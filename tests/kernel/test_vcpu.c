@@ -295,6 +295,52 @@ static void wait_bit(uint64_t bit)
     }
 }
 
+// The guest's registers in the FPU page: what it has, what it gets, and what no processor takes.
+static void test_fpu_page(void)
+{
+    enum { FCW_FTW = 0, MXCSR = 3, XMM0 = 20, XSTATE_BV = 64 };
+    uint32_t known, features, b, c, d;
+
+    __asm__ volatile("cpuid" : "=a"(known), "=b"(b), "=c"(features), "=d"(d) : "a"(1), "c"(0));
+    __asm__ volatile("cpuid" : "=a"(known), "=b"(b), "=c"(c), "=d"(d) : "a"(0xd), "c"(0));
+
+    page->gpr[RAX] = 0x1111222233334444;
+    page->gpr[RBX] = 0x5555;
+    page->want[EXIT_IO] |= GROUP_FPU | GROUP_XSTATE;
+    ktest_check(guest_plain(G_xmm_write) && page->have & GROUP_FPU && fpu[XMM0] == page->gpr[RAX] &&
+                    fpu[XMM0 + 1] >> 48 == 0x5555 && (uint32_t)fpu[MXCSR] == 0x1f80,
+                "the FPU page shows the guest's registers");
+    uint64_t guest_xcr0 = page->xcr0;
+    for (unsigned i = 0; i < 4; i++) { // nothing is loaded unasked, and with the group all is
+        fpu[XMM0] = 0x6666 + i;
+        page->gpr[RAX] = 0;
+        page->dirty |= i & 1 ? GROUP_FPU : 0;
+        page->want[EXIT_IO] &= ~(uint32_t)GROUP_FPU;
+        ktest_check(guest_plain(G_xmm_read) && page->gpr[RAX] == (i & 1 ? 0x6666 + i
+                                                                  : i   ? 0x6667
+                                                                        : 0x1111222233334444),
+                    i & 1 ? "and loads them" : "when asked to");
+    }
+    for (unsigned i = 0; i < 512; i++) // XSTATE_BV, XCOMP_BV and MXCSR have all bits that they can
+        fpu[i] = ~0ull;
+    page->dirty |= GROUP_FPU;
+    page->want[EXIT_IO] |= GROUP_FPU;
+    ktest_check(guest_plain(G_nop) && fpu[XMM0] == ~0ull, "a register image of ones");
+    ktest_check((uint32_t)fpu[MXCSR] >> 16 == 0 && (uint32_t)fpu[MXCSR] & 0x1f80,
+                "without reserved bits of MXCSR");
+    ktest_check(!(features & 1u << 27) || !(fpu[XSTATE_BV] & ~(known & 0x2e7ull)),
+                "and without unknown components");
+    ktest_check(page->xcr0 == guest_xcr0, "XCR0 stays the guest's");
+    for (unsigned i = 0; i < 512; i++)
+        fpu[i] = 0;
+    fpu[FCW_FTW] = 0x37f;
+    fpu[MXCSR] = 0x1f80;
+    page->dirty |= GROUP_FPU;
+    ktest_check(guest_plain(G_xmm_read) && page->gpr[RAX] == 0 && (uint32_t)fpu[MXCSR] == 0x1f80,
+                "the state after reset");
+    page->want[EXIT_IO] &= ~(uint32_t)(GROUP_FPU | GROUP_XSTATE);
+}
+
 static void test_fpu(void)
 {
     page->gpr[RAX] = 0x1111222233334444;
@@ -312,6 +358,8 @@ static void test_fpu(void)
     struct message m = {THREAD_FAULT, {0}};
     sys_thread_ctl(S_SPY, &m);
     ktest_check(m.w[4] == REPORT_FAULTED && m.w[0] == 7, "a thread without the FPU cannot look");
+
+    test_fpu_page();
 
     page->gpr[RCX] = 0xc0000102; // KERNEL_GS_BASE
     page->gpr[RAX] = 0x12345000;
@@ -332,7 +380,7 @@ static void test_fpu(void)
 static void test_random(void)
 {
     enum { ROUNDS = 30000 };
-    uint64_t x = 88172645463325252ull, *words = (uint64_t *)page;
+    uint64_t x = 88172645463325252ull, y = x, *words = (uint64_t *)page;
     unsigned classes = 0;
 
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -350,6 +398,8 @@ static void test_random(void)
             page->apic_status = (uint32_t)x;
             page->rflags |= (x >> 40 & 1) << 9;
         }
+        for (unsigned k = 0; i % 8 == 3 && k < 512; k++)
+            fpu[k] = y = y * 6364136223846793005 + 1442695040888963407;
         page->deadline = ktest_tsc() + 100000;
         enum vcpu_exit exit = guest_run();
         classes |= exit < EXIT_CLASSES ? 1u << exit : 0;
@@ -431,7 +481,7 @@ void test_vcpu(void)
     ktest_check(sys_map(S_GUEST, S_RAM, 0, 0, GUEST_RAM, MAP_READ | MAP_WRITE | MAP_EXEC) == OK,
                 "map its memory");
     ktest_check(sys_create_vcpu(SLOT_POOL, S_VCPU, SLOT_TASK, 0, VCPU_PRIORITY, S_GUEST,
-                                PAGE_VIEW | (guest_has_apic ? VCPU_APIC : 0)) == OK,
+                                PAGE_VIEW | VCPU_FPU | (guest_has_apic ? VCPU_APIC : 0)) == OK,
                 "create a vCPU");
     test_apic_create(S_GUEST, S_HOLE, S_SPY);
     sys_create_signal(SLOT_POOL, S_DONE);

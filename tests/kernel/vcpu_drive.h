@@ -18,9 +18,11 @@ extern const char guest_image[], guest_image_end[], guest_lstar[];
 #define RAM_VIEW  0x50000000ull // where this task sees the guest's memory
 #define PAGE_VIEW 0x51000000ull
 #define APIC_VIEW (PAGE_VIEW + 0x1000)
+#define FPU_VIEW  (PAGE_VIEW + 0x2000)
 
 static struct vcpu_page *const page = (struct vcpu_page *)PAGE_VIEW;
 static volatile uint32_t *const apic = (volatile uint32_t *)APIC_VIEW; // by offset / 4
+static volatile uint64_t *const fpu = (volatile uint64_t *)FPU_VIEW;
 static uint8_t *const ram = (uint8_t *)RAM_VIEW;
 
 extern bool guest_on_vmx;        // VT-x, else SVM

@@ -184,7 +184,7 @@ static enum status fake_create(struct message *m, uint64_t pool_slot)
     case OBJ_THREAD:
         if (!fake_at(w[0], OBJ_TASK) ||
             ((w[1] & 0xff) == THREAD_VCPU &&
-             (!fake_at(w[3], OBJ_GUEST) || (w[4] & ~(uint64_t)VCPU_APIC) % PAGE)))
+             (!fake_at(w[3], OBJ_GUEST) || (w[4] & ~(uint64_t)(VCPU_APIC | VCPU_FPU)) % PAGE)))
             return ERR_CAP;
         object = fake_new(type, fake_number(pool));
         object->kind = w[1];

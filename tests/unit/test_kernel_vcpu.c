@@ -72,7 +72,9 @@ uint64_t arch_time(void)
 }
 enum status fpu_area(struct thread *thread)
 {
-    (void)thread;
+    static uint32_t area[8] = {0x37f, 0, 0, 0, 0, 0, 0x1f80};
+
+    thread->xstate = area;
     return OK;
 }
 void fpu_free(struct thread *thread)
@@ -148,7 +150,7 @@ static int setup(void **state)
     guest.space.ptab =
         (struct ptab){.format = &format, .pool = &guest_pool, .root = pool_page(&guest_pool)};
     task.space.ptab = (struct ptab){.format = &format, .pool = &pool, .root = pool_page(&pool)};
-    for (unsigned page = 0; page < 2; page++)
+    for (unsigned page = 0; page < 3; page++)
         for (bool again = true; again;)
             assert_int_equal(ptab_reserve(&task.space.ptab, ADDRESS + page * PAGE_SIZE, &again),
                              OK);
@@ -191,6 +193,28 @@ static void create_that_fails(void **state)
     free(t);
 }
 
+// Its place is the same with and without the virtual-APIC page.
+static void fpu_page(void **state)
+{
+    (void)state;
+    uint64_t ignored;
+
+    for (unsigned flags = VCPU_FPU; flags <= (VCPU_FPU | VCPU_APIC); flags += VCPU_APIC) {
+        setup(NULL);
+        struct thread *t = make(0);
+        assert_int_equal(arch_vcpu_create(t, &guest, ADDRESS | flags), OK);
+        assert_int_not_equal(ptab_lookup(&task.space.ptab, ADDRESS + 2 * PAGE_SIZE, &ignored), 0);
+        assert_int_equal(!ptab_lookup(&task.space.ptab, ADDRESS + PAGE_SIZE, &ignored),
+                         !(flags & VCPU_APIC));
+        assert_memory_equal(t->vcpu->fpu, t->xstate, 32); // what it shows is what is loaded
+        free(t);
+    }
+    task.space.limit = ADDRESS + 2 * PAGE_SIZE; // it would lie behind the end
+    struct thread *t = make(0);
+    assert_int_equal(arch_vcpu_create(t, &guest, ADDRESS | VCPU_FPU), ERR_RANGE);
+    free(t);
+}
+
 static void number_of_vcpus(void **state)
 {
     (void)state;
@@ -228,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(flush_of_one_that_is_away, setup),
         cmocka_unit_test_setup(create_that_fails, setup),
+        cmocka_unit_test_setup(fpu_page, setup),
         cmocka_unit_test_setup(number_of_vcpus, setup),
         cmocka_unit_test_setup(kick_only_out_of_the_guest, setup),
     };

@@ -227,7 +227,7 @@ static void test_vm(void **state)
     assert_string_equal(info->cmdline, "quiet");
     assert_int_equal(info->ram_below_4g, 16 * MIB);
     assert_int_equal(thread->kind & 0xff, THREAD_VCPU);
-    assert_int_equal(thread->page, VCPU_PAGE_ADDRESS);
+    assert_int_equal(thread->page, VCPU_PAGE_ADDRESS | VCPU_FPU);
     assert_false(info->virtual_apic);
     assert_int_equal(info->channel_count, 2);
     assert_int_equal(info->channels[1].kind, CHANNEL_MONITOR);
@@ -306,7 +306,7 @@ static void test_virtual_apic(void **state)
         const struct task_info *info = content(map_at(OPEN->task, TASK_INFO_ADDRESS));
         assert_int_equal(info->virtual_apic, cases[i].virtual);
         assert_int_equal(object(OPEN->thread)->page,
-                         VCPU_PAGE_ADDRESS | (cases[i].virtual ? VCPU_APIC : 0));
+                         VCPU_PAGE_ADDRESS | VCPU_FPU | (cases[i].virtual ? VCPU_APIC : 0));
         task_stop(OPEN, MANAGE_STOPPED);
     }
     fake_boot.virt_features = 0;

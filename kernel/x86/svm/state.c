@@ -128,11 +128,11 @@ void svm_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty)
         load_inject(v, vmcb, page);
     if (dirty & (GROUP_CR | GROUP_EVENT | GROUP_CONTROL | GROUP_INJECT))
         svm_intercepts(v);
-    if (dirty & GROUP_XSTATE)
-        vcpu_load_xstate(v, page);
+    if (dirty & (GROUP_XSTATE | GROUP_FPU))
+        vcpu_load_xstate(v, page, dirty);
 }
 
-void svm_store(const struct vcpu *v, struct vcpu_page *page, uint32_t want)
+void svm_store(struct vcpu *v, struct vcpu_page *page, uint32_t want)
 {
     struct vmcb *vmcb = v->vendor;
 
@@ -155,6 +155,6 @@ void svm_store(const struct vcpu *v, struct vcpu_page *page, uint32_t want)
             store_segment(&page->seg[i], segment(vmcb, i));
     if (want & GROUP_DEBUG)
         vcpu_store_debug(v, page, vmcb->dr7);
-    if (want & GROUP_XSTATE)
-        vcpu_store_xstate(v, page);
+    if (want & (GROUP_XSTATE | GROUP_FPU))
+        vcpu_store_xstate(v, page, want);
 }

@@ -8,6 +8,6 @@
 // Loads the groups of `dirty` from the page into the VMCB.
 void svm_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty);
 // Stores the groups of `want` into the page.
-void svm_store(const struct vcpu *v, struct vcpu_page *page, uint32_t want);
+void svm_store(struct vcpu *v, struct vcpu_page *page, uint32_t want);
 // Sets the intercepts: `must`, what the vmm asked for, and what the vCPU's state needs.
 void svm_intercepts(struct vcpu *v);

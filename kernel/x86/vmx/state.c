@@ -211,8 +211,8 @@ void vmx_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty)
     }
     if (dirty & GROUP_APIC && v->apic)
         vmwrite(INTERRUPT_STATUS, READ_ONCE(page->apic_status) & 0xffff);
-    if (dirty & GROUP_XSTATE)
-        vcpu_load_xstate(v, page);
+    if (dirty & (GROUP_XSTATE | GROUP_FPU))
+        vcpu_load_xstate(v, page, dirty);
 }
 
 void vmx_store(struct vcpu *v, struct vcpu_page *page, uint32_t want)
@@ -245,6 +245,6 @@ void vmx_store(struct vcpu *v, struct vcpu_page *page, uint32_t want)
         vcpu_store_debug(v, page, vmread(GUEST_DR7));
     if (want & GROUP_APIC && v->apic)
         page->apic_status = (uint32_t)vmread(INTERRUPT_STATUS);
-    if (want & GROUP_XSTATE)
-        vcpu_store_xstate(v, page);
+    if (want & (GROUP_XSTATE | GROUP_FPU))
+        vcpu_store_xstate(v, page, want);
 }

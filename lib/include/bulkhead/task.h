@@ -19,6 +19,7 @@
 #define TASK_STATUS_ADDRESS 0x20010000ull // struct task_status, read-write
 #define VCPU_PAGE_ADDRESS   0x20020000ull // struct vcpu_page of the main thread (kind "vm")
 #define VCPU_APIC_ADDRESS   (VCPU_PAGE_ADDRESS + 0x1000) // its virtual-APIC page, with info->virtual_apic
+#define VCPU_FPU_ADDRESS    (VCPU_PAGE_ADDRESS + 0x2000) // its FPU page (vcpu.h)
 #define STATUS_TABLE_ADDRESS 0x21000000ull // a manager's view of its peers' status pages, read-only, STATUS_TABLE_STEP apart
 #define STATUS_TABLE_STEP    0x1000ull
 #define RING_ADDRESS        0x30000000ull // channel n: rx ring at + n * RING_STEP, tx ring RING_STEP / 2 behind it
