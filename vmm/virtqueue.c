@@ -149,10 +149,16 @@ void virtqueue_unpop(struct virtqueue *q)
 
 void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written)
 {
+    virtqueue_push_all(q, &(struct vring_used_elem){head, written}, 1);
+}
+
+void virtqueue_push_all(struct virtqueue *q, const struct vring_used_elem *elems, unsigned n)
+{
     if (!q->enabled || q->broken)
         return;
-    q->used_ring->ring[q->used % q->size] = (struct vring_used_elem){head, written};
-    store(&q->used_ring->idx, ++q->used);
+    for (unsigned i = 0; i < n; i++)
+        q->used_ring->ring[q->used++ % q->size] = elems[i];
+    store(&q->used_ring->idx, q->used);
 }
 
 bool virtqueue_should_notify(struct virtqueue *q)

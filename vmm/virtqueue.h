@@ -66,6 +66,10 @@ void virtqueue_unpop(struct virtqueue *q);
 /* The request `head` is done, with `written` bytes written. */
 void virtqueue_push(struct virtqueue *q, uint16_t head, uint32_t written);
 
+/* The same for `n` requests that the guest must find together; at most as many as the queue has
+ * entries. */
+void virtqueue_push_all(struct virtqueue *q, const struct vring_used_elem *elems, unsigned n);
+
 /* Whether the guest wants an interrupt for what was pushed since the last call. */
 bool virtqueue_should_notify(struct virtqueue *q);
 
