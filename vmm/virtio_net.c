@@ -13,6 +13,11 @@
 #define CLASS_NET  0x020000
 #define QUEUE_SIZE 256
 
+static struct virtio_net *net_of(struct virtio_device *v)
+{
+    return (struct virtio_net *)(void *)((char *)v - offsetof(struct virtio_net, v));
+}
+
 // ---- The receive filter (5.1.6.5.1, 5.1.6.5.2)
 
 static bool in_table(const struct virtio_net_table *table, const uint8_t *address)
@@ -127,45 +132,31 @@ static void receive(struct virtio_net *n)
         else
             n->s.held = (uint32_t)size;
     }
-    if (left == 0)
-        n->deadline = 0;
+    if (left == 0) { // the rest after the rest of the machine had its turn
+        n->v.again |= 1u << VIRTIO_NET_RX;
+        n->v.again_at = 0;
+    }
     virtio_notify_queue(&n->v, VIRTIO_NET_RX);
 }
 
 // ---- Transmission (5.1.6.2)
 
-static void transmit(struct virtio_net *n)
+static bool transmit(struct virtio_device *v, unsigned queue, struct virtqueue_chain *chain)
 {
-    struct virtqueue *q = &n->v.queue[VIRTIO_NET_TX];
-    unsigned left = VIRTIO_NET_AT_ONCE;
+    struct virtio_net *n = net_of(v);
+    uint64_t size = chain->readable_size - HEADER;
     uint8_t frame[NET_FRAME_MAX];
-    bool room = true;
 
-    if (!virtio_running(&n->v) || !q->enabled)
-        return;
-    virtqueue_want_kick(q, false);
-    for (; left > 0; left--) {
-        if (!next(q, &n->chain))
-            break;
-        uint64_t size = n->chain.readable_size - HEADER;
-        if (n->chain.readable_size < HEADER + FRAME_MIN || size > NET_FRAME_MAX) {
-            n->malformed++; // no header, or no frame: the buffer is used up all the same
-        } else {
-            virtqueue_read(&n->chain, HEADER, frame, (size_t)size);
-            room = n->link->send(n->link, frame, (size_t)size);
-            if (!room) { // link_room() goes on
-                virtqueue_unpop(q);
-                break;
-            }
-            n->sent++;
-        }
-        virtqueue_push(q, n->chain.head, 0);
+    if (chain->readable_size < HEADER + FRAME_MIN || size > NET_FRAME_MAX) {
+        n->malformed++; // no header, or no frame: the buffer is used up all the same
+    } else {
+        virtqueue_read(chain, HEADER, frame, (size_t)size);
+        if (!n->link->send(n->link, frame, (size_t)size))
+            return false; // link_room() goes on
+        n->sent++;
     }
-    if (q->broken)
-        virtio_broken(&n->v, VIRTIO_NET_TX);
-    if (left == 0)
-        n->deadline = 0;
-    virtio_notify_queue(&n->v, VIRTIO_NET_TX);
+    virtqueue_push(&v->queue[queue], chain->head, 0);
+    return true;
 }
 
 static void link_arrived(void *nic)
@@ -175,17 +166,9 @@ static void link_arrived(void *nic)
 
 static void link_room(void *nic)
 {
-    transmit(nic);
-}
+    struct virtio_net *n = nic;
 
-void virtio_net_expire(void *dev, uint64_t now)
-{
-    struct virtio_net *n = dev;
-
-    (void)now;
-    n->deadline = CLOCK_NEVER;
-    transmit(n);
-    receive(n);
+    virtio_serve(&n->v, VIRTIO_NET_TX, &n->chain, transmit);
 }
 
 // ---- Control queue (5.1.6.5)
@@ -238,33 +221,24 @@ static bool set_addresses(struct virtio_net *n, uint8_t command)
     return true;
 }
 
-static void control(struct virtio_net *n)
+static bool control(struct virtio_device *v, unsigned queue, struct virtqueue_chain *chain)
 {
-    struct virtqueue *q = &n->v.queue[VIRTIO_NET_CONTROL];
+    struct virtio_net *n = net_of(v);
+    uint8_t request[2], answer = VIRTIO_NET_ERR;
 
-    for (unsigned left = QUEUE_SIZE; left > 0 && virtqueue_pop(q, &n->chain); left--) {
-        uint8_t request[2], answer = VIRTIO_NET_ERR;
-        if (virtqueue_read(&n->chain, 0, request, 2) != 2 || n->chain.writable_size == 0) {
-            q->broken = true;
-            break;
-        }
-        if (request[0] == VIRTIO_NET_CTRL_RX && set_mode(n, request[1]))
-            answer = VIRTIO_NET_OK;
-        else if (request[0] == VIRTIO_NET_CTRL_MAC && set_addresses(n, request[1]))
-            answer = VIRTIO_NET_OK;
-        virtqueue_push(q, n->chain.head, (uint32_t)virtqueue_write(&n->chain, 0, &answer, 1));
+    if (virtqueue_read(chain, 0, request, 2) != 2 || chain->writable_size == 0) {
+        virtio_broken(v, queue);
+        return true;
     }
-    if (q->broken)
-        virtio_broken(&n->v, VIRTIO_NET_CONTROL);
-    virtio_notify_queue(&n->v, VIRTIO_NET_CONTROL);
+    if (request[0] == VIRTIO_NET_CTRL_RX && set_mode(n, request[1]))
+        answer = VIRTIO_NET_OK;
+    else if (request[0] == VIRTIO_NET_CTRL_MAC && set_addresses(n, request[1]))
+        answer = VIRTIO_NET_OK;
+    virtqueue_push(&v->queue[queue], chain->head, (uint32_t)virtqueue_write(chain, 0, &answer, 1));
+    return true;
 }
 
 // ---- What virtio.c asks for
-
-static struct virtio_net *net_of(struct virtio_device *v)
-{
-    return (struct virtio_net *)(void *)((char *)v - offsetof(struct virtio_net, v));
-}
 
 static void reset(struct virtio_device *v)
 {
@@ -273,7 +247,6 @@ static void reset(struct virtio_device *v)
     memset(&n->s, 0, sizeof(n->s));
     memcpy(n->s.mac, n->mac, sizeof(n->mac));
     memcpy(n->config.mac, n->mac, sizeof(n->mac));
-    n->deadline = CLOCK_NEVER;
 }
 
 static void start(struct virtio_device *v)
@@ -287,9 +260,9 @@ static void notify(struct virtio_device *v, unsigned queue)
     if (queue == VIRTIO_NET_RX)
         receive(net_of(v));
     else if (queue == VIRTIO_NET_TX)
-        transmit(net_of(v));
+        virtio_serve(v, queue, &net_of(v)->chain, transmit);
     else
-        control(net_of(v));
+        virtio_serve(v, queue, &net_of(v)->chain, control);
 }
 
 #define NET_SNAPSHOT SNAPSHOT_ID('V', 'N', 'T', 1)
@@ -307,7 +280,7 @@ static bool restore(struct virtio_device *v, const void *buf, size_t size)
     if (!snapshot_load(buf, size, NET_SNAPSHOT, &s, sizeof(s)) || s.held > NET_FRAME_MAX)
         return false;
     n->s = s;
-    n->deadline = 0; // look at the queues and at the link once
+    memcpy(n->config.mac, s.mac, sizeof(s.mac));
     return true;
 }
 

@@ -6,7 +6,6 @@
 #ifndef VMM_VIRTIO_NET_H
 #define VMM_VIRTIO_NET_H
 
-#include "clock.h"
 #include "net_link.h"
 #include "virtio.h"
 
@@ -36,18 +35,14 @@ struct virtio_net {
     struct virtio_net_config config;
     struct virtio_net_state s;
     struct net_link *link;
-    uint64_t deadline; /* 0: there is more to do; CLOCK_NEVER */
     uint64_t received, sent, filtered, malformed;
     uint8_t mac[6]; /* of the configuration; the guest may take another */
     struct virtqueue_chain chain;
 };
 
-/* Builds the device and puts it on the bus. `link` is the device's from now on. False: the bus is
- * full. */
+/* Builds the device and puts it on the bus. `link` is the device's from now on. virtio_expire() is
+ * its timer. False: the bus is full. */
 bool virtio_net_init(struct virtio_net *n, struct pci_bus *bus, const struct guest_ram *ram,
                      struct net_link *link, const uint8_t mac[6]);
-
-/* Goes on with what was too much for once. A timer at `deadline`. */
-void virtio_net_expire(void *dev, uint64_t now);
 
 #endif
