@@ -32,6 +32,23 @@ enum load_status boot_error(enum load_status status, char *error, size_t size, c
     return status;
 }
 
+void boot_reset_state(struct cpu_start *start)
+{
+    *start = (struct cpu_start){
+        .rip = 0xfff0,
+        .rflags = 2,
+        .cr0 = 0x60000010, // CD, NW, ET
+        .gdtr_limit = 0xffff,
+        .idtr_limit = 0xffff,
+    };
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        start->seg[i] = (struct vcpu_segment){.attributes = SEGMENT_DATA16, .limit = 0xffff};
+    start->seg[SEG_CS] = (struct vcpu_segment){
+        .selector = 0xf000, .attributes = SEGMENT_CODE16, .limit = 0xffff, .base = 0xffff0000};
+    start->seg[SEG_LDTR].attributes = SEGMENT_LDT;
+    start->seg[SEG_TR].attributes = SEGMENT_TSS;
+}
+
 static uint64_t flat_descriptor(uint32_t attributes)
 {
     return 0xffffull | (uint64_t)(attributes & 0xff) << 40 | 0xfull << 48 |

@@ -36,6 +36,9 @@ unsigned boot_memory_map(const struct guest_ram *ram, struct boot_range out[BOOT
 enum load_status boot_error(enum load_status status, char *error, size_t size, const char *format,
                             ...) __attribute__((format(printf, 4, 5)));
 
+// What a processor is after reset, SDM 3A table 9-1: at 0xfffffff0, in real mode.
+void boot_reset_state(struct cpu_start *start);
+
 // Flat segments and a GDT that holds them at PLATFORM_BOOT_GDT: code (access rights given) and
 // data, by selector (0x08..0x18). False: no RAM there. Sets seg[], gdtr, idtr (empty) and rflags of
 // start.

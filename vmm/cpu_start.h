@@ -24,5 +24,8 @@ struct cpu_start {
 #define SEGMENT_CODE64   0xa09bu
 #define SEGMENT_CODE32   0xc09bu
 #define SEGMENT_DATA     0xc093u
+#define SEGMENT_CODE16   0x009bu // real mode
+#define SEGMENT_DATA16   0x0093u
+#define SEGMENT_LDT      0x0082u
 #define SEGMENT_TSS      0x008bu // busy: VM entry demands it of TR
 #define SEGMENT_UNUSABLE 0x10000u

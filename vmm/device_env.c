@@ -19,6 +19,13 @@ static bool env_unmap(void *ctx, uint64_t gpa, uint64_t size)
     return sys_unmap(TASK_SLOT_GUEST, gpa, size) == OK;
 }
 
+static void env_rom(void *ctx, const struct rom *rom)
+{
+    struct vm *vm = ctx;
+
+    vm->rom = rom;
+}
+
 static void env_stop(void *ctx, enum task_state state, const char *reason)
 {
     vm_stop(ctx, state, "%s", reason);
@@ -73,9 +80,11 @@ bool vm_devices_create(struct vm *vm, char *error, size_t size)
         .chipset = &vm->chipset,
         .ram = &vm->ram,
         .info = vm->info,
+        .acpi = &vm->acpi,
         .vm = vm,
         .map = env_map,
         .unmap = env_unmap,
+        .rom = env_rom,
         .stop = env_stop,
         .log = env_log,
         .print = env_print,

@@ -7,10 +7,13 @@
 #ifndef VMM_DEVICE_KIND_H
 #define VMM_DEVICE_KIND_H
 
+#include "acpi.h"
 #include "bulkhead/task.h"
 #include "chipset.h"
 #include "guest_memory.h"
 #include "pci.h"
+
+struct rom;
 
 struct device_env {
     struct chipset
@@ -18,6 +21,7 @@ struct device_env {
     struct pci_bus *pci;
     const struct guest_ram *ram;
     const struct task_info *info;
+    struct acpi_options *acpi; /* a device that the tables describe sets its flag */
     void *vm; /* first argument of what follows */
 
     /* Maps `size` bytes at `offset` of the mem object that root gave for this device
@@ -26,6 +30,9 @@ struct device_env {
     bool (*map)(void *vm, unsigned slot, uint64_t offset, uint64_t gpa, uint64_t size,
                 unsigned rights);
     bool (*unmap)(void *vm, uint64_t gpa, uint64_t size);
+
+    /* Instructions that are emulated may be, or read, in this image. It must stay. */
+    void (*rom)(void *vm, const struct rom *rom);
 
     /* Ends the VM once the present exit is handled. */
     void (*stop)(void *vm, enum task_state state, const char *reason);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "device_kind.h"
+#include "firmware.h"
 
 /* lib/task.lds, or the linker by itself on the host, where there may be no kind at all. */
 extern const struct device_kind __start_device_kinds[] __attribute__((weak));
@@ -16,6 +17,18 @@ static const struct device_kind *find(const char *name)
     while (kind < __stop_device_kinds && strcmp(kind->name, name) != 0)
         kind++;
     return kind < __stop_device_kinds ? kind : NULL;
+}
+
+/* Last: the ACPI tables that it gets describe the other devices. */
+static bool create_firmware(const struct device_env *env, char *error, size_t size)
+{
+    const struct device_kind *kind = find(FIRMWARE_KIND);
+    char why[96] = "this vmm can start none";
+
+    if (kind != NULL && kind->create(env, NULL, why, sizeof(why)))
+        return true;
+    snprintf(error, size, "firmware: %s", why);
+    return false;
 }
 
 bool devices_create(const struct device_env *env, char *error, size_t size)
@@ -38,5 +51,5 @@ bool devices_create(const struct device_env *env, char *error, size_t size)
             return false;
         }
     }
-    return true;
+    return info->kernel_kind != KERNEL_FIRMWARE || create_firmware(env, error, size);
 }

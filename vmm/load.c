@@ -55,6 +55,10 @@ enum load_status load_kernel(const struct guest_ram *ram, const struct task_info
     size_t kernel_size = info->kernel_file_size;
     struct modules modules = {.count = 0};
 
+    if (info->kernel_kind == KERNEL_FIRMWARE) {
+        boot_reset_state(start);
+        return LOAD_OK;
+    }
     if (kernel_size == 0)
         return boot_error(LOAD_BAD_ARGUMENT, error, size, "has no kernel");
     collect(info, &modules);

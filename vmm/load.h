@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Loads what a VM starts with, by the kind of its file: bzImage, Multiboot, Multiboot2, PVH.
+// Loads what a VM starts with, by the kind of its file: bzImage, Multiboot, Multiboot2, PVH;
+// with firmware (firmware.c) only the state in which a processor comes out of reset.
 #pragma once
 
 #include "boot.h"

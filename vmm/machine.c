@@ -7,6 +7,7 @@
 #include "acpi.h"
 #include "load.h"
 #include "machine.h"
+#include "rom.h"
 
 // Where the machine's clock is not known a guest starts on 1 January 2026.
 #define START_OF_TIME 1767225600ull
@@ -94,7 +95,8 @@ static void *ram_at(void *ctx, uint64_t gpa, size_t size, bool write)
 {
     const struct vm *of = ctx;
 
-    (void)write;
+    if (of->rom && !write && rom_at(of->rom, gpa, size))
+        return (void *)rom_at(of->rom, gpa, size);
     return guest_ram_at(&of->ram, gpa, size);
 }
 
@@ -167,7 +169,8 @@ static bool build_chipset(struct vm *vm)
 
     if (!chipset_init(&vm->chipset, &config))
         return false;
-    chipset_firmware_state(&vm->chipset);
+    if (vm->info->kernel_kind != KERNEL_FIRMWARE)
+        chipset_firmware_state(&vm->chipset);
     if (vm->apic_page)
         lapic_use_page(&vm->chipset.lapic[0], vm->apic_page);
     return true;
@@ -175,9 +178,10 @@ static bool build_chipset(struct vm *vm)
 
 static enum load_status load(struct vm *vm, struct cpu_start *start, char *error, size_t size)
 {
-    const struct acpi_options options = {.vcpus = 1, .hpet = true};
-    const struct boot_layout layout = {.rsdp = acpi_build(&vm->ram, &options)};
+    struct boot_layout layout = {0};
 
+    if (vm->info->kernel_kind != KERNEL_FIRMWARE) // which gets them by fw_cfg
+        layout.rsdp = acpi_build(&vm->ram, &vm->acpi);
     return load_kernel(&vm->ram, vm->info, &layout, start, error, size);
 }
 
@@ -229,6 +233,7 @@ bool machine_build(struct vm *vm, char *error, size_t size)
         snprintf(error, size, "the TSC's frequency is out of range");
         return false;
     }
+    vm->acpi = (struct acpi_options){.vcpus = 1, .hpet = true};
     if (!vm_devices_create(vm, error, size))
         return false;
     if (load(vm, &start, error, size) != LOAD_OK)

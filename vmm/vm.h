@@ -5,6 +5,7 @@
 // the serial line's other end.
 #pragma once
 
+#include "acpi.h"
 #include "bulkhead/ring.h"
 #include "bulkhead/task.h"
 #include "bulkhead/vcpu.h"
@@ -48,6 +49,8 @@ struct vm {
     struct task_status *status;
     const struct task_info *info;
     struct guest_ram ram;
+    const struct rom *rom; // firmware image, NULL: none
+    struct acpi_options acpi;
     struct cpu_model cpu;
     struct msr_state msr;
     struct pvclock pvclock;
