@@ -15,6 +15,7 @@
 #define CONTROL_BITS  0x1c02 /* BM_RLD, SLP_TYP; what is kept besides SCI_EN */
 #define CONTROL_SLEEP 0x2000
 #define SLP_TYP_SHIFT 10
+#define SMI_EN_APMC   0x20 /* tells firmware that its SMI handler is in place: there is no SMM */
 
 static uint32_t timer_value(const struct acpi_pm *pm, uint64_t now)
 {
@@ -42,7 +43,10 @@ static void update(struct acpi_pm *pm, uint64_t now)
         uint64_t next = (changes + 1) << msb_shift(pm);
         pm->deadline = clock_add(s->origin, clock_ticks(pm->clock, next, ACPI_PM_HZ));
     }
-    bool level = s->pm1_control & CONTROL_SCI && s->pm1_status & s->pm1_enable;
+    unsigned events = s->pm1_status & s->pm1_enable;
+    for (unsigned i = 0; i < sizeof(s->gpe_status); i++)
+        events |= s->gpe_status[i] & s->gpe_enable[i];
+    bool level = s->pm1_control & CONTROL_SCI && events;
     if (level != pm->sci_level) {
         pm->sci_level = level;
         irq_line_set(&pm->sci, level);
@@ -61,6 +65,12 @@ void acpi_pm_power_button(struct acpi_pm *pm)
     update(pm, clock_now(pm->clock));
 }
 
+void acpi_pm_event(struct acpi_pm *pm, unsigned number)
+{
+    pm->s.gpe_status[number / 8 % sizeof(pm->s.gpe_status)] |= (uint8_t)(1u << number % 8);
+    update(pm, clock_now(pm->clock));
+}
+
 static uint8_t read_byte(const struct acpi_pm *pm, uint64_t offset)
 {
     const struct acpi_pm_state *s = &pm->s;
@@ -74,6 +84,10 @@ static uint8_t read_byte(const struct acpi_pm *pm, uint64_t offset)
     case ACPI_PM_CNT:
     case ACPI_PM_CNT + 1:
         return (uint8_t)(s->pm1_control >> 8 * (offset & 1));
+    case ACPI_PM_GPE0 ... ACPI_PM_GPE0 + 7:
+        return s->gpe_status[offset - ACPI_PM_GPE0];
+    case ACPI_PM_SMI:
+        return SMI_EN_APMC;
     case ACPI_PM_GPE0 + 8 ... ACPI_PM_GPE0 + 15:
         return s->gpe_enable[offset - (ACPI_PM_GPE0 + 8)];
     default:
@@ -126,10 +140,13 @@ static void write_byte(struct acpi_pm *pm, uint64_t offset, uint8_t value)
     case ACPI_PM_CNT + 1:
         write_control(pm, offset & 1, value);
         break;
+    case ACPI_PM_GPE0 ... ACPI_PM_GPE0 + 7: /* writing ones clears */
+        s->gpe_status[offset - ACPI_PM_GPE0] &= (uint8_t)~value;
+        break;
     case ACPI_PM_GPE0 + 8 ... ACPI_PM_GPE0 + 15:
         s->gpe_enable[offset - (ACPI_PM_GPE0 + 8)] = value;
         break;
-    default: /* the timer is read only; GPE status never sets */
+    default: /* the timer and SMI_EN are read only */
         break;
     }
 }
@@ -188,7 +205,7 @@ void acpi_pm_init(struct acpi_pm *pm, const struct clock *clock, struct irq_line
     reset(pm);
 }
 
-#define ACPI_PM_SNAPSHOT SNAPSHOT_ID('A', 'P', 'M', 1)
+#define ACPI_PM_SNAPSHOT SNAPSHOT_ID('A', 'P', 'M', 2)
 
 static size_t save(void *dev, void *buf, size_t size)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ACPI fixed hardware (ACPI 6.5, chapter 4.8): PM1 event and control, the power management timer,
-// one empty GPE block, the SMI command port that hands over to ACPI, power button, S5. Layout as
+// one block of general-purpose events, the SMI command port that hands over to ACPI, power button, S5. Layout as
 // the ICH9 has it.
 #ifndef VMM_ACPI_PM_H
 #define VMM_ACPI_PM_H
@@ -12,12 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ACPI_PM_PORT  0x600 /* where the chipset puts the block */
+#define ACPI_PM_PORT  0x600 /* where firmware puts the block */
 #define ACPI_PM_SIZE  0x80
 #define ACPI_PM_EVT   0x00 /* PM1a_EVT_BLK, 4 bytes */
 #define ACPI_PM_CNT   0x04 /* PM1a_CNT_BLK, 2 bytes */
 #define ACPI_PM_TMR   0x08 /* PM_TMR_BLK, 4 bytes */
 #define ACPI_PM_GPE0  0x20 /* GPE0_BLK, 16 bytes: status, then enable */
+#define ACPI_PM_SMI   0x30 /* SMI_EN, 4 bytes */
 #define ACPI_PM_HZ    3579545
 #define ACPI_SMI_PORT 0xb2 /* SMI_CMD, and a scratch byte behind it */
 
@@ -34,6 +35,7 @@ struct acpi_pm_state {
     uint16_t pm1_enable;
     uint16_t pm1_control;
     uint8_t smi_data[2];
+    uint8_t gpe_status[8];
     uint8_t gpe_enable[8];
 };
 
@@ -58,6 +60,9 @@ extern const struct device_ops acpi_smi_ops;
  * handled. */
 void acpi_pm_init(struct acpi_pm *pm, const struct clock *clock, struct irq_line sci,
                   void (*power_off)(void *ctx), void *ctx);
+
+/* General-purpose event `number` (0..63) happened. */
+void acpi_pm_event(struct acpi_pm *pm, unsigned number);
 
 /* The user pressed the power button: the guest may shut down. */
 void acpi_pm_power_button(struct acpi_pm *pm);

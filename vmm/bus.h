@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BUS_REGIONS 64
+#define BUS_REGIONS 256
 #define BUS_CACHE   64
 
 struct bus_region {

@@ -19,10 +19,17 @@ _Static_assert(PLATFORM_IOAPIC_PINS == IOAPIC_PINS, "I/O APIC pins");
 #define ISA_LINES 16
 #define CASCADE   2
 
+/* PCI's interrupts share lines of the 8259 pair with those of ISA devices and the SCI. */
+static void set_pic(struct chipset *c, uint16_t *lines, unsigned line, bool level)
+{
+    *lines = (uint16_t)((*lines & ~(1u << line)) | (unsigned)level << line);
+    pic_set(&c->pic, line, (c->isa_lines | c->pci_lines) >> line & 1);
+}
+
 void chipset_irq(struct chipset *c, unsigned line, bool level)
 {
     if (line < ISA_LINES)
-        pic_set(&c->pic, line, level);
+        set_pic(c, &c->isa_lines, line, level);
     if (line == PLATFORM_IRQ_PIT)
         ioapic_set(&c->ioapic, PLATFORM_GSI_PIT, level);
     else if (line != CASCADE)
@@ -32,6 +39,22 @@ void chipset_irq(struct chipset *c, unsigned line, bool level)
 static void irq_from_device(void *ctx, unsigned line, bool level)
 {
     chipset_irq(ctx, line, level);
+}
+
+/* Lines from 16 on are PIRQA..H at the I/O APIC; below, what of them is routed to the 8259. */
+static void irq_from_pci(void *ctx, unsigned line, bool level)
+{
+    struct chipset *c = ctx;
+    if (line < ISA_LINES)
+        set_pic(c, &c->pci_lines, line, level);
+    else
+        ioapic_set(&c->ioapic, line, level);
+}
+
+static void pci_event(void *ctx)
+{
+    struct chipset *c = ctx;
+    acpi_pm_event(&c->pm, PLATFORM_GPE_PCI);
 }
 
 /* INTR of the 8259 pair is wired to LINT0 of every CPU. */
@@ -161,13 +184,25 @@ static bool add_regions(struct chipset *c)
               bus_add(ports, RESET_PORT92, 1, &reset_port92_ops, &c->reset) &&
               bus_add(ports, RESET_CONFIG_PORT, 4, &reset_ops, &c->reset) &&
               bus_add(ports, ACPI_SMI_PORT, 2, &acpi_smi_ops, &c->pm) &&
-              bus_add(ports, ACPI_PM_PORT, ACPI_PM_SIZE, &acpi_pm_ops, &c->pm) &&
+              bus_add(ports, PLATFORM_PCI_HOTPLUG, 16, &pci_hotplug_ops, &c->pci) &&
               bus_add(&c->mmio, HPET_BASE, HPET_SIZE, &hpet_ops, &c->hpet) &&
               bus_add(&c->mmio, IOAPIC_BASE, IOAPIC_SIZE, &ioapic_ops, &c->ioapic) &&
               bus_add(&c->mmio, LAPIC_BASE, LAPIC_SIZE, &lapic_page_ops, &c->apics);
     for (unsigned i = 0; ok && i < c->config.uarts; i++)
         ok = bus_add(ports, uart_port[i], 8, &uart_ops, &c->uart[i]);
     return ok;
+}
+
+static bool init_pci(struct chipset *c)
+{
+    if (!pci_bus_init(&c->pci, &c->ports, &c->mmio, &c->apics, &c->pci_irqs))
+        return false;
+    c->pci.ram_low = c->config.ram_below_4g;
+    c->pci.ram_high = c->config.ram_above_4g;
+    c->pci.notify = pci_event;
+    c->pci.notify_ctx = c;
+    reset_set_config(&c->reset, &pci_address_ops, &c->pci);
+    return q35_init(&c->q35, &c->pci, &c->pm) && chipset_add_device(c, &q35_ops, &c->q35);
 }
 
 bool chipset_init(struct chipset *c, const struct chipset_config *config)
@@ -182,6 +217,7 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
     bus_init(&c->ports, "ports");
     bus_init(&c->mmio, "mmio");
     c->irqs = (struct irq_sink){irq_from_device, c};
+    c->pci_irqs = (struct irq_sink){irq_from_pci, c};
 
     struct apic_callbacks callbacks = {
         .nmi = apic_nmi,
@@ -223,7 +259,7 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
     add_controller(c, &ioapic_ops, &c->ioapic);
     for (unsigned i = 0; i < config->cpus; i++)
         add_controller(c, &lapic_ops, &c->lapic[i]);
-    return add_regions(c);
+    return add_regions(c) && init_pci(c);
 }
 
 void chipset_reset(struct chipset *c)
@@ -244,10 +280,11 @@ void chipset_firmware_state(struct chipset *c)
     } writes[] = {
         {0x20, 0x11},  {0x21, 0x08}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xff}, /* master at 8 */
         {0xa0, 0x11},  {0xa1, 0x70}, {0xa1, 0x02}, {0xa1, 0x01}, {0xa1, 0xff}, /* slave at 0x70 */
-        {0x4d1, 0x02},                                                         /* SCI is level */
+        {0x4d1, 0x0e}, /* SCI and the lines of the PIRQs are level */
     };
     for (unsigned i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
         bus_write(&c->ports, writes[i].port, 1, writes[i].value);
+    q35_firmware_state(&c->q35);
     lapic_virtual_wire(&c->lapic[0]);
 }
 

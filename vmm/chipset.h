@@ -14,8 +14,10 @@
 #include "ioapic.h"
 #include "irq.h"
 #include "lapic.h"
+#include "pci.h"
 #include "pic.h"
 #include "pit.h"
+#include "q35.h"
 #include "reset.h"
 #include "rtc.h"
 #include "uart.h"
@@ -69,7 +71,11 @@ struct chipset {
     struct bus ports;
     struct bus mmio;
     struct clock clock;
-    struct irq_sink irqs; /* for devices added later: lines 0..23 */
+    struct irq_sink irqs;     /* for devices added later: lines 0..23 */
+    struct irq_sink pci_irqs; /* the PCI bus': see pci.h */
+    uint16_t isa_lines, pci_lines; /* levels at the 8259 pair that each of the two drives */
+    struct pci_bus pci;
+    struct q35 q35;
     struct pic pic;
     struct pit pit;
     struct rtc rtc;

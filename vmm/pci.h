@@ -24,6 +24,7 @@
 #define PCI_ANY_SLOT              0xff
 #define PCI_UNMAPPED              UINT64_MAX
 #define PCI_DEVFN(slot, function) ((uint8_t)((slot) << 3 | (function)))
+#define PCI_SLOT_OF(devfn)        ((unsigned)(devfn) >> 3)
 
 struct pci_bus;
 struct pci_function;
@@ -65,14 +66,18 @@ struct pci_function {
     struct pci_msix msix;
     uint8_t msi;             /* offset of its MSI capability, 0: none */
     uint8_t next_capability; /* where pci_add_capability() goes on */
-    bool intx;               /* level of its INTx line */
+    uint8_t last_capability; /* the one whose pointer is to lead there, 0: the header's */
+    bool intx;               /* level that the device wants of its INTx line */
+    bool intx_driven;        /* level that the bus made of it */
     /* Before the guest reads these bytes of configuration space: brings them up to date. NULL:
      * nothing to do. */
     void (*config_read)(void *dev, unsigned offset, unsigned size);
     /* After the guest wrote these bytes of configuration space. May be NULL. */
     void (*config_written)(void *dev, unsigned offset, unsigned size);
-    /* After bus mastering, MSI or MSI-X were switched: a device may look again. May be NULL. */
-    void (*reset)(void *dev); /* with the bus; NULL: the chipset resets the device by itself */
+    /* With the bus, after all writable bits have become 0; NULL: nothing more is to be done. */
+    void (*reset)(void *dev);
+    /* After the function was taken off the bus, whether the guest knew or not. May be NULL. */
+    void (*removed)(void *dev);
     void *dev;
     struct pci_bus *bus; /* set while it is on the bus */
     uint8_t devfn;
@@ -80,14 +85,29 @@ struct pci_function {
 
 struct pci_bus {
     struct bus *ports, *mmio;
-    struct apic_bus *apics; /* where MSIs go */
-    struct irq_sink
-        *irqs; /* lines 16..23: INTx in APIC mode; 0..15 by the LPC bridge's PIRQ registers */
+    struct apic_bus *apics;      /* where MSIs go */
+    const struct irq_sink *irqs; /* lines 16..23: PIRQA..H; 0..15: those of them that are routed to
+                                    the 8259. Lines here are this bus's own: whoever takes them
+                                    combines them with the ISA devices' */
     struct pci_function *function[PCI_FUNCTIONS];
-    uint32_t address;        /* 0xCF8 */
-    uint64_t ecam;           /* where ECAM is mapped, PCI_UNMAPPED: nowhere */
-    uint8_t pirq[8];         /* PIRQA..H: ISA line, bit 7: not routed to the 8259 */
-    uint32_t line_users[24]; /* functions (by slot) that assert a line: INTx lines are shared */
+    uint64_t ram_low, ram_high; /* bytes of RAM at 0 and at PLATFORM_HIGH_RAM: no BAR goes there */
+    uint64_t window64, window64_size; /* for BARs above 4 GiB, in pci_assign(); size 0: none */
+    uint32_t address;                 /* 0xCF8 */
+    uint64_t ecam;                    /* where ECAM is mapped, PCI_UNMAPPED: nowhere */
+    uint64_t ecam_wanted, ecam_size;  /* where the guest wants it */
+    bool blocked;                     /* a BAR or ECAM may find room when another goes away */
+    uint8_t pirq[8];          /* PIRQA..H: ISA line, bit 7: not routed to the 8259 */
+    uint16_t pirq_users[8];   /* functions that assert it: INTx lines are shared */
+    uint16_t isa_lines;       /* asserted, of lines 0..15 */
+    struct {
+        struct pci_function *function; /* asked to go; NULL: none */
+        void (*done)(void *ctx);
+        void *ctx;
+    } detach[PCI_SLOTS];
+    uint32_t removable; /* bit per slot whose device may be detached with the guest's consent */
+    uint32_t ejecting;  /* ... that the guest was asked for */
+    void (*notify)(void *ctx); /* raises the general-purpose event of removal; may be NULL */
+    void *notify_ctx;
 };
 
 /* ---- Building a function: before pci_add() */
@@ -112,23 +132,44 @@ bool pci_add_msi(struct pci_function *f);
 
 /* ---- On the bus */
 
-void pci_bus_init(struct pci_bus *bus, struct bus *ports, struct bus *mmio, struct apic_bus *apics,
-                  struct irq_sink *irqs);
+/* Empties the bus and adds its configuration ports 0xCFC..0xCFF; pci_address_ops, for 0xCF8, the
+ * caller connects by reset_set_config(). False: the ports are taken. */
+bool pci_bus_init(struct pci_bus *bus, struct bus *ports, struct bus *mmio, struct apic_bus *apics,
+                  const struct irq_sink *irqs);
+extern const struct device_ops pci_address_ops; /* dev: the bus */
 
-/* Puts it at slot.0 (PCI_ANY_SLOT: the first free one from 1 on), interrupt pin A if it wants INTx
- * (config[PCI_INTERRUPT_PIN] set by the caller). False: taken or full. `f` must stay valid until it
- * is removed. */
+/* Puts it at slot.function (PCI_ANY_SLOT: the first free slot from 1 to 30), with interrupt pin A if
+ * it wants INTx (config[PCI_INTERRUPT_PIN] set by the caller). False: taken or full. `f` must stay
+ * valid until it is removed. */
 bool pci_add(struct pci_bus *bus, struct pci_function *f, unsigned slot, unsigned function);
 
-/* Unmaps its BARs, drops its line, takes it from the bus: the guest reads ones from now on. */
+/* Unmaps its BARs, drops its line, takes it from the bus: the guest reads ones from now on. May be
+ * called at any time, also by the device itself; what the device then still sends is dropped. */
 void pci_remove(struct pci_bus *bus, struct pci_function *f);
+
+/* Asks the guest to let go of function 0 of a removable slot, and removes all of the slot when it
+ * does; then calls done(ctx). Asking again renews the request. False, and nothing is done: the slot
+ * is not removable. */
+bool pci_detach(struct pci_bus *bus, struct pci_function *f, void (*done)(void *ctx), void *ctx);
+
+/* Routes a PIRQ (0..7: A..H) to an 8259 line as the LPC bridge's registers say: bit 7 set: not. */
+void pci_route_pirq(struct pci_bus *bus, unsigned pirq, uint8_t value);
+
+/* Maps ECAM of `size` bytes at `address`, or takes it away (PCI_UNMAPPED). */
+void pci_set_ecam(struct pci_bus *bus, uint64_t address, uint64_t size);
 
 /* What firmware does: gives every BAR an address in the windows of platform.h, every function its
  * interrupt line, and switches decoding and bus mastering on. For kernels that are loaded directly.
  */
 void pci_assign(struct pci_bus *bus);
 
+/* Power-on state of all configuration spaces: nothing is mapped, ECAM included. */
 void pci_bus_reset(struct pci_bus *bus);
+
+/* One access of 1, 2 or 4 bytes that does not cross a doubleword. Absent functions read as ones. */
+uint32_t pci_config_read(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsigned size);
+void pci_config_write(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsigned size,
+                      uint32_t value);
 
 /* ---- For device models, at run time */
 
@@ -157,5 +198,26 @@ bool pci_restore(struct pci_function *f, const void *buf, size_t size);
 
 /* The monitor's list: one line for each function with its BARs. */
 size_t pci_info(const struct pci_bus *bus, char *buf, size_t size);
+
+extern const struct device_ops pci_hotplug_ops; /* ports PLATFORM_PCI_HOTPLUG; dev: the bus */
+
+/* ---- Between the files pci*.c */
+
+/* The ISA line of a function's pin by the PIRQ registers, 0xff: none. */
+uint8_t pci_isa_line(const struct pci_function *f);
+
+/* Maps and unmaps BARs as the command register and the BARs' registers now say. */
+void pci_map_bars(struct pci_function *f);
+void pci_unmap_bars(struct pci_bus *bus, struct pci_function *f);
+
+/* `f` is gone: ends what pci_detach() began. */
+void pci_detached(struct pci_bus *bus, struct pci_function *f);
+
+/* The level of its INTx line after anything that it depends on changed. */
+void pci_update_intx(struct pci_function *f);
+
+/* MSI-X: sends what became unmasked; the table's state after power on. */
+void pci_msix_update(struct pci_function *f);
+void pci_msix_reset(struct pci_function *f);
 
 #endif
