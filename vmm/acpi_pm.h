@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ACPI fixed hardware (ACPI 6.5, chapter 4.8): PM1 event and control, the power management timer,
-// one block of general-purpose events, the SMI command port that hands over to ACPI, power button, S5. Layout as
-// the ICH9 has it.
+// one block of general-purpose events, the SMI command port that hands over to ACPI, power button,
+// S5. Layout as the ICH9 has it.
 #ifndef VMM_ACPI_PM_H
 #define VMM_ACPI_PM_H
 

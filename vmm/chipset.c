@@ -193,12 +193,27 @@ static bool add_regions(struct chipset *c)
     return ok;
 }
 
+/* Above RAM, on its own size, and where the processor's addresses reach. */
+static void place_window64(struct chipset *c)
+{
+    uint64_t base = PLATFORM_PCI64, end = PLATFORM_HIGH_RAM + c->config.ram_above_4g;
+    if (c->config.physical_bits == 0 || c->config.physical_bits > 52)
+        return;
+    while (base < end)
+        base += PLATFORM_PCI64_SIZE;
+    if (base + PLATFORM_PCI64_SIZE > 1ull << c->config.physical_bits)
+        return;
+    c->pci.window64 = base;
+    c->pci.window64_size = PLATFORM_PCI64_SIZE;
+}
+
 static bool init_pci(struct chipset *c)
 {
     if (!pci_bus_init(&c->pci, &c->ports, &c->mmio, &c->apics, &c->pci_irqs))
         return false;
     c->pci.ram_low = c->config.ram_below_4g;
     c->pci.ram_high = c->config.ram_above_4g;
+    place_window64(c);
     c->pci.notify = pci_event;
     c->pci.notify_ctx = c;
     reset_set_config(&c->reset, &pci_address_ops, &c->pci);

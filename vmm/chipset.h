@@ -38,6 +38,7 @@ struct chipset_config {
     int64_t unix_seconds;   /* what the clock shows at the start */
     uint64_t ram_below_4g;  /* bytes, for CMOS */
     uint64_t ram_above_4g;
+    unsigned physical_bits; /* of the guest's addresses, for PCI's 64-bit window; 0: no window */
 
     void *ctx; /* passed to all callbacks below; each of them may be NULL */
     void (*power_off)(void *ctx);
@@ -71,8 +72,8 @@ struct chipset {
     struct bus ports;
     struct bus mmio;
     struct clock clock;
-    struct irq_sink irqs;     /* for devices added later: lines 0..23 */
-    struct irq_sink pci_irqs; /* the PCI bus': see pci.h */
+    struct irq_sink irqs;          /* for devices added later: lines 0..23 */
+    struct irq_sink pci_irqs;      /* the PCI bus': see pci.h */
     uint16_t isa_lines, pci_lines; /* levels at the 8259 pair that each of the two drives */
     struct pci_bus pci;
     struct q35 q35;

@@ -158,6 +158,7 @@ static bool build_chipset(struct vm *vm)
         .unix_seconds = (int64_t)(unix_ns(vm->info, task_tsc()) / NS_PER_S),
         .ram_below_4g = guest_ram_low(&vm->ram),
         .ram_above_4g = guest_ram_high(&vm->ram),
+        .physical_bits = vm->mmio.physical_bits,
         .ctx = vm,
         .power_off = power_off,
         .reset = reset,
@@ -236,6 +237,7 @@ bool machine_build(struct vm *vm, char *error, size_t size)
     vm->acpi = (struct acpi_options){.vcpus = 1, .hpet = true};
     if (!vm_devices_create(vm, error, size))
         return false;
+    pci_assign(&vm->chipset.pci);
     if (load(vm, &start, error, size) != LOAD_OK)
         return false;
     start_state(vm, &start);

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_GSI    16
-#define PIRQ_OFF     0x80
-#define PIRQ_LINES   0xdef8u /* 3..7, 9..12, 14, 15: what a PIRQ can be routed to */
-#define FIXED_SLOTS  25      /* from here on the slots have their own pins */
-#define FIRST_CAP    0x40
+#define FIRST_GSI   16
+#define PIRQ_OFF    0x80
+#define PIRQ_LINES  0xdef8u /* 3..7, 9..12, 14, 15: what a PIRQ can be routed to */
+#define FIXED_SLOTS 25      /* from here on the slots have their own pins */
+#define FIRST_CAP   0x40
 
 static unsigned pirq_of(const struct pci_function *f)
 {
@@ -89,10 +89,10 @@ void pci_init(struct pci_function *f, const char *name, uint16_t vendor, uint16_
         f->config[PCI_CLASS_PROG + i] = (uint8_t)(class_code >> 8 * i);
     f->writable[PCI_COMMAND] = PCI_COMMAND_MASTER | PCI_COMMAND_PARITY;
     f->writable[PCI_COMMAND + 1] = (PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE) >> 8;
-    f->clear[PCI_STATUS + 1] = (PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT |
-                                PCI_STATUS_REC_TARGET_ABORT | PCI_STATUS_REC_MASTER_ABORT |
-                                PCI_STATUS_SIG_SYSTEM_ERROR | PCI_STATUS_DETECTED_PARITY) >>
-                               8;
+    f->clear[PCI_STATUS + 1] =
+        (PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT | PCI_STATUS_REC_TARGET_ABORT |
+         PCI_STATUS_REC_MASTER_ABORT | PCI_STATUS_SIG_SYSTEM_ERROR | PCI_STATUS_DETECTED_PARITY) >>
+        8;
     f->writable[PCI_CACHE_LINE_SIZE] = 0xff;
     f->writable[PCI_INTERRUPT_LINE] = 0xff;
     for (unsigned i = 0; i < PCI_BARS; i++)
@@ -202,13 +202,14 @@ size_t pci_info(const struct pci_bus *bus, char *buf, size_t size)
         if (f == NULL)
             continue;
         const uint8_t *c = f->config;
-        const char *interrupts = pci_msix_enabled(f)       ? "msi-x"
-                                 : pci_msi_enabled(f)      ? "msi"
-                                 : c[PCI_INTERRUPT_PIN]    ? "intx"
-                                                           : "-";
-        n += info_length(snprintf(buf + n, size - n, "  %02x.%u %s %02x%02x:%02x%02x command %02x%02x %s%s",
-                                  i >> 3, i & 7, f->name, c[1], c[0], c[3], c[2], c[5], c[4],
-                                  interrupts, f->intx ? " asserted" : ""),
+        const char *interrupts = pci_msix_enabled(f)    ? "msi-x"
+                                 : pci_msi_enabled(f)   ? "msi"
+                                 : c[PCI_INTERRUPT_PIN] ? "intx"
+                                                        : "-";
+        n += info_length(snprintf(buf + n, size - n,
+                                  "  %02x.%u %s %02x%02x:%02x%02x command %02x%02x %s%s", i >> 3,
+                                  i & 7, f->name, c[1], c[0], c[3], c[2], c[5], c[4], interrupts,
+                                  f->intx ? " asserted" : ""),
                          size - n);
         for (unsigned bar = 0; bar < PCI_BARS; bar++)
             n += bar_info(&f->bar[bar], bar, buf + n, size - n);

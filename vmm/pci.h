@@ -96,9 +96,9 @@ struct pci_bus {
     uint64_t ecam;                    /* where ECAM is mapped, PCI_UNMAPPED: nowhere */
     uint64_t ecam_wanted, ecam_size;  /* where the guest wants it */
     bool blocked;                     /* a BAR or ECAM may find room when another goes away */
-    uint8_t pirq[8];          /* PIRQA..H: ISA line, bit 7: not routed to the 8259 */
-    uint16_t pirq_users[8];   /* functions that assert it: INTx lines are shared */
-    uint16_t isa_lines;       /* asserted, of lines 0..15 */
+    uint8_t pirq[8];                  /* PIRQA..H: ISA line, bit 7: not routed to the 8259 */
+    uint16_t pirq_users[8];           /* functions that assert it: INTx lines are shared */
+    uint16_t isa_lines;               /* asserted, of lines 0..15 */
     struct {
         struct pci_function *function; /* asked to go; NULL: none */
         void (*done)(void *ctx);
@@ -138,9 +138,9 @@ bool pci_bus_init(struct pci_bus *bus, struct bus *ports, struct bus *mmio, stru
                   const struct irq_sink *irqs);
 extern const struct device_ops pci_address_ops; /* dev: the bus */
 
-/* Puts it at slot.function (PCI_ANY_SLOT: the first free slot from 1 to 30), with interrupt pin A if
- * it wants INTx (config[PCI_INTERRUPT_PIN] set by the caller). False: taken or full. `f` must stay
- * valid until it is removed. */
+/* Puts it at slot.function (PCI_ANY_SLOT: the first free slot from 1 to 30), with interrupt pin A
+ * if it wants INTx (config[PCI_INTERRUPT_PIN] set by the caller). False: taken or full. `f` must
+ * stay valid until it is removed. */
 bool pci_add(struct pci_bus *bus, struct pci_function *f, unsigned slot, unsigned function);
 
 /* Unmaps its BARs, drops its line, takes it from the bus: the guest reads ones from now on. May be

@@ -26,8 +26,7 @@ static uint32_t register32(const struct pci_function *f, unsigned offset)
 static bool in_ram(const struct pci_bus *bus, uint64_t address, uint64_t size)
 {
     uint64_t high_end = PLATFORM_HIGH_RAM + bus->ram_high;
-    return address < bus->ram_low ||
-           (address < high_end && address + size > PLATFORM_HIGH_RAM);
+    return address < bus->ram_low || (address < high_end && address + size > PLATFORM_HIGH_RAM);
 }
 
 /* Where the registers put a BAR; PCI_UNMAPPED: nowhere. Address 0, and the ones that are written to
@@ -184,7 +183,10 @@ bool pci_add_bar(struct pci_function *f, unsigned index, enum pci_bar_kind kind,
     if (index + wide >= PCI_BARS || kind == PCI_BAR_NONE || f->bar[index].kind != PCI_BAR_NONE ||
         (wide && f->bar[index + 1].kind != PCI_BAR_NONE) ||
         (index > 0 && f->bar[index - 1].kind == PCI_BAR_MEM64) || size & (size - 1) ||
-        size < (io ? 4 : 16) || size > (io ? 1ull << 12 : wide ? 1ull << 40 : 1ull << 30))
+        size < (io ? 4 : 16) ||
+        size > (io     ? 1ull << 12
+                : wide ? 1ull << 40
+                       : 1ull << 30))
         return false;
     f->bar[index] = (struct pci_bar){kind, prefetchable, size, ops, dev, NULL, PCI_UNMAPPED};
     uint64_t mask = ~(size - 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Host bridge and LPC bridge of a q35 machine. There is no SMM: SMRAM and TSEG registers are storage.
+// Host bridge and LPC bridge of a q35 machine. There is no SMM: SMRAM and TSEG registers are
+// storage.
 #include "q35.h"
 
 #include <stdio.h>
@@ -7,9 +8,9 @@
 
 #include "platform.h"
 
-#define INTEL     0x8086
-#define ID_HOST   0x29c0
-#define ID_LPC    0x2918
+#define INTEL      0x8086
+#define ID_HOST    0x29c0
+#define ID_LPC     0x2918
 #define CLASS_HOST 0x060000
 #define CLASS_LPC  0x060100
 #define REVISION   2

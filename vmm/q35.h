@@ -9,14 +9,14 @@
 #include "acpi_pm.h"
 #include "pci.h"
 
-#define Q35_LPC_SLOT    31
-#define Q35_PCIEXBAR    0x60 /* host bridge, 8 bytes */
-#define Q35_PAM0        0x90
-#define Q35_SMRAM       0x9d
-#define Q35_PMBASE      0x40 /* LPC bridge */
-#define Q35_ACPI_CNTL   0x44
-#define Q35_PIRQA       0x60 /* A to D */
-#define Q35_PIRQE       0x68 /* E to H */
+#define Q35_LPC_SLOT  31
+#define Q35_PCIEXBAR  0x60 /* host bridge, 8 bytes */
+#define Q35_PAM0      0x90
+#define Q35_SMRAM     0x9d
+#define Q35_PMBASE    0x40 /* LPC bridge */
+#define Q35_ACPI_CNTL 0x44
+#define Q35_PIRQA     0x60 /* A to D */
+#define Q35_PIRQE     0x68 /* E to H */
 
 struct q35 {
     struct pci_function host, lpc;

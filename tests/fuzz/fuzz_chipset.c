@@ -3,7 +3,8 @@
 // buses, interrupts taken, time passing, changed snapshots.
 // links: vmm/chipset.c vmm/bus.c vmm/device.c vmm/clock.c vmm/pic.c vmm/pit.c vmm/rtc.c
 // links: vmm/rtc_time.c vmm/uart.c vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c
-// links: vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c
+// links: vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c vmm/pci.c vmm/pci_config.c vmm/pci_msix.c
+// links: vmm/pci_state.c vmm/pci_hotplug.c vmm/q35.c
 // links: vmm/hpet.c
 #include "device_fuzz.h"
 

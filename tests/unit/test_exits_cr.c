@@ -7,7 +7,7 @@
 // links: vmm/cpuid.c vmm/msr.c vmm/pvclock.c vmm/linux.c vmm/multiboot.c vmm/multiboot2.c vmm/pvh.c vmm/load.c vmm/boot_elf.c vmm/boot.c vmm/acpi.c vmm/guest_memory.c
 // links: vmm/decode.c vmm/decode_tables.c vmm/emulate.c vmm/emulate_0f.c vmm/emulate_alu.c vmm/emulate_string.c
 // links: vmm/emulate_mmio.c vmm/emulate_fast.c vmm/paging.c lib/ring.c
-// links: vmm/hpet.c
+// links: vmm/hpet.c vmm/pci.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c vmm/pci_hotplug.c vmm/pci_assign.c vmm/q35.c
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
