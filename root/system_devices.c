@@ -15,7 +15,7 @@ static void read_module(struct reader *r, struct module_config *module)
 {
     *module = (struct module_config){
         .file = reader_text(r, "file", 1024),
-        .name = reader_text(r, "name", sizeof(((struct task_module *)0)->name)),
+        .name = reader_text(r, "file-name", sizeof(((struct task_module *)0)->name)),
         .arguments = reader_optional(r, "arguments", sizeof(((struct task_module *)0)->arguments)),
     };
     if (!module->arguments)

@@ -25,8 +25,19 @@ image[0x211] = image[0x236] = 1
 open(sys.argv[1] + "/linux.bin", "wb").write(image)
 open(sys.argv[1] + "/linux-cut.bin", "wb").write(image[:-1])
 PYTHON
+# A disk of two sectors, and one sector.
+head -c 4096 /dev/zero >"$work/disk.bin"
+head -c 512 /dev/zero >"$work/sector.bin"
+mkdir -p "$work/folder/sub"
+echo hello >"$work/folder/sub/file"
+ln -s sub/file "$work/folder/link"
 echo console >"$work/console.elf"
 echo vmm >"$work/vmm.elf"
+for programs in "$work"/*.yaml; do
+    for program in $("$config" --build "$work" --programs "$programs" 2>/dev/null); do
+        echo vmm >"$work/$program.elf"
+    done
+done
 
 pass() { echo "PASS config/$1"; }
 fail() { echo "FAIL config/$1"; sed 's/^/    /' "$work/diff"; }
@@ -34,10 +45,17 @@ fail() { echo "FAIL config/$1"; sed 's/^/    /' "$work/diff"; }
 # For a message that holds "DIR/": the directory of the case.
 expected() { sed -n 's/^# expect: //p' "$1.yaml" | sed -e "s|DIR/|$work/|g" -e "s|^|$work/$1.yaml:|" -e 's|\.yaml:\([a-z]\)|.yaml: \1|'; }
 
+# What the case says that its archive holds.
+archive_names() { # NAME
+    local names
+    names=$(sed -n 's/^# archive: //p' "$1.yaml")
+    printf '%s\n' system.dtb console ${names:-vmm a/kernel}
+}
+
 check_good() { # NAME
     "$config" --build "$work" -o "$work/out.cpio" --dtb "$work/out.dtb" "$work/$1.yaml" >"$work/diff" 2>&1 &&
         cpio --quiet -it <"$work/out.cpio" >"$work/names" 2>>"$work/diff" &&
-        diff <(printf '%s\n' system.dtb console vmm a/kernel) "$work/names" >>"$work/diff" &&
+        diff <(archive_names "$1") "$work/names" >>"$work/diff" &&
         dtc -q -I dtb -O dts "$work/out.dtb" >/dev/null 2>>"$work/diff"
 }
 

@@ -11,6 +11,16 @@ read_machine() { # YAML
     options=${line#*options=}
 }
 
+# The vmms with the devices that its VMs name. Images may be made at the same time.
+build_programs() { # YAML
+    local name targets=()
+
+    for name in $("$O/tools/bulkhead-config" --build "$O" --programs "$1"); do
+        targets+=("$O/$name.elf")
+    done
+    [ ${#targets[@]} -eq 0 ] || flock "$O/tools" make -C "$root" --no-print-directory O="$O" "${targets[@]}"
+}
+
 # KERNEL_OPTIONS in the environment goes onto the kernel's command line, too: for emulators whose processor has weaknesses.
 # An ISO that GRUB boots by itself: kernel, root task, archive. The modules' last word tells them apart.
 write_iso() { # YAML ISO
@@ -19,6 +29,7 @@ write_iso() { # YAML ISO
     mkdir -p "$O/iso" "$(dirname "$2")"
     stage=$(mktemp -d "$O/iso/XXXXXX") || return 1 # of its own: images may be made at the same time
     mkdir -p "$stage/boot/grub"
+    build_programs "$1" || return 1
     "$O/tools/bulkhead-config" --build "$O" -o "$stage/boot/system.cpio" "$1" || return 1
     cp "$O/bulkhead.elf" "$O/root.elf" "$stage/boot/"
     cat >"$stage/boot/grub/grub.cfg" <<GRUB

@@ -4,7 +4,7 @@
 // was no error.
 // links: tools/config/arena.c tools/config/diagnostic.c tools/config/tree.c tools/config/value.c
 // links: tools/config/schema.c tools/config/graph.c tools/config/dtb.c tools/config/config.c
-// links: tools/config/files.c tools/config/kernel_kind.c
+// links: tools/config/files.c tools/config/kernel_kind.c tools/config/devices.c tools/config/folder.c
 // libs: -lyaml -lfdt
 #include <stdlib.h>
 
@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!nowhere)
         nowhere = fopen("/dev/null", "w");
-    kernel_identify(data, size);
+    kernel_identify(data, size, NULL);
+    kernel_identify(data, size, "pvh");
     config_read(&config, (const char *)data, size, false);
     if (!config.error_count && !dtb_write(&config, &dtb_size))
         abort();

@@ -3,7 +3,7 @@
 // graph and the detection of kernels. The exact messages are in tests/config.
 // links: tools/config/arena.c tools/config/diagnostic.c tools/config/tree.c tools/config/value.c
 // links: tools/config/schema.c tools/config/graph.c tools/config/dtb.c tools/config/config.c
-// links: tools/config/files.c tools/config/kernel_kind.c
+// links: tools/config/files.c tools/config/kernel_kind.c tools/config/devices.c tools/config/folder.c
 // libs: -lyaml -lfdt
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,13 +174,14 @@ static const void *property(const void *dtb, const char *path, const char *name,
 static void test_device_tree(void **state)
 {
     (void)state;
-    struct image kernel = {.name = "a/kernel", .kind = "bzimage"};
+    struct image kernel = {.name = "a/kernel"};
     size_t size;
     int length;
 
     read_text(
         "system: x\nvms: {a: {kernel: k, memory: 64M, cpu: {hide: [cx16]}, autostart: false}}\n");
     config.system.vms[0].kernel_image = &kernel;
+    config.system.vms[0].kernel_kind = "bzimage";
     const void *dtb = dtb_write(&config, &size);
     assert_non_null(dtb);
     assert_int_equal(fdt_check_full(dtb, size), 0);
@@ -244,37 +245,108 @@ static void test_graph(void **state)
 static void test_kernel_kinds(void **state)
 {
     (void)state;
-    static uint8_t head[KERNEL_HEAD];
+    static uint8_t head[8192];
 
-    assert_non_null(kernel_identify(head, 0).error);
-    assert_non_null(kernel_identify(head, sizeof(head)).error);
+    assert_non_null(kernel_identify(head, 0, NULL).error);
+    assert_non_null(kernel_identify(head, sizeof(head), NULL).error);
     memcpy(head + 0x1FE, "\x55\xAA\0\0HdrS\x0F\x02", 10);
-    assert_non_null(kernel_identify(head, sizeof(head)).error); // 32-bit
+    assert_non_null(kernel_identify(head, sizeof(head), NULL).error); // 32-bit
     head[0x211] = 1;
     head[0x236] = 1;
     head[0x25B] = 1; // prefers 16 MiB
     head[0x262] = 2; // needs 128 KiB there
-    struct kernel_info info = kernel_identify(head, sizeof(head));
+    struct kernel_info info = kernel_identify(head, sizeof(head), NULL);
     assert_null(info.error);
     assert_string_equal(info.kind, "bzimage");
     assert_int_equal(info.needs, 0x1000000 + 0x20000);
     assert_int_equal(info.file_size, 5 * 512); // 0 stands for 4 sectors
     head[0x1F1] = 7;
     memset(head + 0x1F4, 0xFF, 4);
-    info = kernel_identify(head, sizeof(head));
+    info = kernel_identify(head, sizeof(head), NULL);
     assert_int_equal(info.file_size, 8 * 512 + 0xFFFFFFFFull * 16);
-    assert_non_null(kernel_identify(head, 0x263).error); // the header is cut off
+    assert_non_null(kernel_identify(head, 0x263, NULL).error); // the header is cut off
     memset(head + 0x258, 0xFF, 8);
-    assert_non_null(kernel_identify(head, sizeof(head)).error); // the sum overflows
+    assert_non_null(kernel_identify(head, sizeof(head), NULL).error); // the sum overflows
 
     memset(head, 0, sizeof(head));
-    memcpy(head + KERNEL_HEAD - 12, "\x02\xB0\xAD\x1B\0\0\0\0\xFE\x4F\x52\xE4", 12);
-    assert_non_null(kernel_identify(head, sizeof(head)).error); // no ELF
+    memcpy(head + 8192 - 12, "\x02\xB0\xAD\x1B\0\0\0\0\xFE\x4F\x52\xE4", 12);
+    assert_non_null(kernel_identify(head, sizeof(head), NULL).error); // no ELF
     memcpy(head, "\177ELF", 4);
-    assert_string_equal(kernel_identify(head, sizeof(head)).kind, "multiboot");
-    assert_non_null(kernel_identify(head, sizeof(head) - 1).error); // the header is cut off
-    head[KERNEL_HEAD - 1] ^= 1;
-    assert_non_null(kernel_identify(head, sizeof(head)).error); // wrong checksum
+    assert_string_equal(kernel_identify(head, sizeof(head), NULL).kind, "multiboot");
+    assert_non_null(kernel_identify(head, sizeof(head) - 1, NULL).error); // the header is cut off
+    head[8192 - 1] ^= 1;
+    assert_non_null(kernel_identify(head, sizeof(head), NULL).error); // wrong checksum
+}
+
+static void test_multiboot2_and_pvh(void **state)
+{
+    (void)state;
+    static uint8_t file[65536];
+    uint8_t *note = file + sizeof(file) - 24;
+    const uint64_t segment[] = {4, sizeof(file) - 24, 0, 0, 24}; // PT_NOTE at the file's end
+
+    memcpy(file, "\177ELF\2\1\1", 7);
+    memcpy(file + 32768 - 16, "\xD6\x50\x52\xE8\0\0\0\0\x10\0\0\0\x1A\xAF\xAD\x17", 16);
+    assert_string_equal(kernel_identify(file, sizeof(file), NULL).kind, "multiboot2");
+    assert_string_equal(kernel_identify(file, sizeof(file), "pvh").error,
+                        "has no ELF note with an entry point for PVH");
+    file[33] = 1; // program headers at 256, one of them
+    file[56] = 1;
+    memcpy(file + 256, segment, sizeof(segment));
+    memcpy(note, "\4\0\0\0\4\0\0\0\x12\0\0\0Xen\0\0\0\x10\0", 20);
+    assert_string_equal(kernel_identify(file, sizeof(file), "pvh").kind, "pvh");
+    assert_string_equal(kernel_identify(file, sizeof(file), NULL).kind, "multiboot2");
+    file[32768 - 16] = 0;
+    assert_string_equal(kernel_identify(file, sizeof(file), NULL).kind, "pvh");
+    assert_non_null(kernel_identify(file, sizeof(file), "bzimage").error);
+    assert_non_null(kernel_identify(file, sizeof(file) - 1, NULL).error); // the segment is cut off
+    note[8] = 17;
+    assert_non_null(kernel_identify(file, sizeof(file), NULL).error);
+    memset(note, 0xFF, 8); // sizes that overflow
+    assert_non_null(kernel_identify(file, sizeof(file), NULL).error);
+    file[39] = 0xFF;
+    assert_non_null(kernel_identify(file, sizeof(file), NULL).error);
+}
+
+// Devices: defaults, names, the vmm that they need, and who is joined to whom.
+static void test_devices(void **state)
+{
+    (void)state;
+    read_text("system: x\nvms:\n"
+              "  a:\n    kernel: k\n    memory: 64M\n    devices:\n"
+              "      - watchdog\n"
+              "      - virtio-blk: {image: disk, readonly: true}\n"
+              "      - virtio-blk: {size: 64M, name: spare}\n"
+              "      - virtio-net: {network: lan}\n"
+              "      - virtio-console\n"
+              "      - vga\n"
+              "  b:\n    kernel: k\n    memory: 64M\n    devices:\n"
+              "      - e1000: {network: lan, mac: \"52:00:0a:0B:00:ff\"}\n"
+              "      - virtio-net: {network: alone}\n"
+              "deny: []\n");
+    assert_int_equal(config.error_count, 0);
+    const struct vm *a = &config.system.vms[0], *b = &config.system.vms[1];
+    assert_string_equal(a->program, "vmm-virtio-blk+virtio-net+virtio-console+vga+watchdog");
+    assert_string_equal(b->program, "vmm-virtio-net+e1000");
+    assert_int_equal(a->device_count, 6);
+    assert_string_equal(a->devices[0].name, "watchdog0");
+    assert_string_equal(a->devices[1].name, "virtio-blk0");
+    assert_true(a->devices[1].read_only);
+    assert_string_equal(a->devices[2].name, "spare");
+    assert_int_equal(a->devices[2].size, 64 * MIB);
+    assert_memory_equal(a->devices[3].mac, "\x52\x42\x48\0\0\3", 6);
+    assert_int_equal(a->devices[4].number, 1);
+    assert_int_equal(a->devices[5].size, 4 * MIB);
+    assert_memory_equal(b->devices[0].mac, "\x52\0\x0a\x0b\0\xff", 6);
+    assert_int_equal(config.system.link_count, 2);
+    assert_int_equal(config.system.links[0].ends, 2);
+    assert_int_equal(config.system.links[1].ends, 1);
+
+    struct graph graph;
+    unsigned path[GRAPH_MAX_NODES];
+    graph_build(&config.system, &graph);
+    assert_int_equal(graph_path(&graph, 1, 2, path), 2);
+    assert_string_equal(graph.edge[2][1], "network lan");
 }
 
 int main(void)
@@ -292,6 +364,8 @@ int main(void)
         TEST(test_largest_device_tree),
         TEST(test_graph),
         TEST(test_kernel_kinds),
+        TEST(test_multiboot2_and_pvh),
+        TEST(test_devices),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,8 +51,14 @@ static bool put_file(struct output *out, const struct image *image)
 {
     char buffer[64 * 1024];
     uint64_t left = image->size;
-    FILE *in = fopen(image->path, "rb");
 
+    if (image->data) {
+        put_header(out, image->name, image->size, false);
+        put(out, image->data, (size_t)image->size);
+        pad(out, 4);
+        return true;
+    }
+    FILE *in = fopen(image->path, "rb");
     if (!in)
         return false;
     put_header(out, image->name, image->size, false);

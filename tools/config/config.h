@@ -19,7 +19,13 @@ enum {
     CONFIG_MAX_NODES = 20000,
     CONFIG_MAX_ERRORS = 100,
     MAX_VMS = 16,
-    MAX_VM_CPUS = 1, // the vmm of this version runs one virtual CPU
+    MAX_VM_CPUS = 8,
+    MAX_DEVICES = 24, // of one VM: TASK_DEVICE_MAX
+    MAX_LINKED = 16,  // of them in a network or link: TASK_LINK_MAX
+    MAX_LINKS = 64,   // networks and links of the system
+    MAX_MODULES = 8,  // TASK_MODULE_MAX
+    MAX_ARGUMENTS = 95, // bytes, without the NUL
+    MAX_MODULE_NAME = 31,
     MAX_MACHINE_CPUS = 8,
     MAX_NAME = 24,      // bytes, without the NUL
     MAX_CMDLINE = 2047, // bytes, without the NUL: the least that Linux accepts (COMMAND_LINE_SIZE)
@@ -64,7 +70,7 @@ struct diagnostic {
 struct image {
     const char *name; // in the archive
     const char *path; // on the host
-    const char *kind; // of a kernel: "bzimage" or "multiboot"
+    const void *data; // what it holds when it was made here; NULL: what the file does
     uint64_t size;
     struct image *next;
 };
@@ -72,15 +78,53 @@ struct image {
 enum vm_clock { CLOCK_PVCLOCK, CLOCK_8254 };
 enum vm_apic { APIC_AUTO, APIC_SOFTWARE };
 
+// A kind of devices: what of it root and the archive must know. Its keys are in devices.c.
+struct device_kind {
+    const char *name;
+    const struct field *fields;
+    unsigned max;      // of one VM
+    const char *needs; // one of these keys, for the message; NULL: none
+    uint64_t video;    // default of the memory that the guest sees; 0: none
+    unsigned sector;   // of its image; 0: it has none
+    bool read_only, cdrom;
+};
+
+struct device {
+    const struct device_kind *kind;
+    const struct node *node, *image_node, *link_node;
+    const char *name;
+    const char *image, *folder, *tag, *link; // as written; NULL: not given
+    uint64_t size;                           // memory of its own
+    unsigned number;                         // ports or CID
+    bool read_only, has_mac;
+    uint8_t mac[6];
+    struct image *file;
+};
+
+struct module {
+    const struct node *node;
+    const char *path, *arguments;
+    const char *name; // the file's, without folders
+    struct image *image;
+};
+
 struct vm {
     const char *name;
     const struct node *node;
-    const struct node *kernel_node, *initrd_node, *memory_node;
-    const char *kernel, *initrd; // as written; initrd may be NULL
-    struct image *kernel_image, *initrd_image;
+    const struct node *kernel_node, *initrd_node, *memory_node, *kind_node, *firmware_node;
+    const struct node *modules_node, *host_cpu_node;
+    const char *kernel, *initrd, *firmware; // as written; NULL: not given
+    const char *kernel_kind;                // NULL: found out from the file
+    struct image *kernel_image, *initrd_image; // the first may be the firmware
+    const char *program;                       // its vmm, in the archive
+    struct module modules[MAX_MODULES];
+    unsigned module_count;
+    struct device devices[MAX_DEVICES];
+    unsigned device_count;
     const char *cmdline;
     uint64_t memory, pool;
-    unsigned cpus, host_cpu, priority;
+    unsigned cpus, priority;
+    unsigned host_cpu[MAX_VM_CPUS], host_cpus; // as many as were written
     unsigned weight;         // in the band; 0: not given
     unsigned budget, period; // microseconds; budget 0: no limit
     unsigned budget_percent; // of the period; 0: not given so
@@ -90,6 +134,14 @@ struct vm {
     enum vm_apic apic;
     const char *const *hide; // CPU features kept from the guest
     unsigned hide_count;
+};
+
+// A network or a vsock link: it joins two devices.
+struct link {
+    const char *name;
+    const char *text; // "network NAME", "link NAME"
+    bool vsock;
+    unsigned ends, vm[2]; // indices
 };
 
 struct deny {
@@ -106,6 +158,8 @@ struct system {
     unsigned accept_count;
     struct vm vms[MAX_VMS];
     unsigned vm_count;
+    struct link links[MAX_LINKS];
+    unsigned link_count;
     struct deny *deny;
     unsigned deny_count;
     struct image *images; // in the order of the archive
@@ -171,8 +225,27 @@ bool value_is(struct config *config, struct node *node, enum node_kind kind);
 const char *size_text(struct config *config, uint64_t bytes);
 
 // ---- schema.c ----
+// The keys of a map, in a table that ends with {0}.
+struct field {
+    const char *key;
+    void (*read)(struct config *config, struct node *value, void *into);
+    bool required;
+};
+void read_map(struct config *config, struct node *map, const struct field *fields, void *into);
 // Checks config->root and fills config->system. Looks at no file.
 void schema_read(struct config *config);
+
+// ---- devices.c: the key `devices` ----
+void vm_devices(struct config *config, struct node *value, void *into);
+// What is to be checked over all VMs: the members of networks and links.
+void devices_check(struct config *config);
+// The name of the vmm with the VM's kinds of devices: "vmm", "vmm-KIND+KIND".
+const char *vmm_name(struct config *config, const struct vm *vm);
+
+// ---- folder.c ----
+// The content of a folder as a cpio archive ("newc"), in the arena; NULL with a report.
+const void *folder_pack(struct config *config, const struct node *node, const char *path,
+                        uint64_t *size);
 
 // ---- graph.c: who can reach whom ----
 enum { GRAPH_MAX_NODES = MAX_VMS + 1 };
@@ -194,17 +267,19 @@ void graph_print(const struct system *system, FILE *out);
 // ---- files.c ----
 // Finds the files that the configuration names and checks them; fills system.images.
 void files_check(struct config *config);
+// Prints the names of the vmms with devices, which are built when they are needed.
+void files_print_programs(const struct config *config, FILE *out);
 
 // ---- kernel_kind.c ----
 struct kernel_info {
-    const char *kind;   // "bzimage", "multiboot", or NULL with the reason in error
+    const char *kind;   // of kernel_kinds[], or NULL with the reason in error
     const char *error;  // a phrase that follows the file's name
     uint64_t needs;     // bytes from guest-physical 0 that it occupies once started; 0: not known
     uint64_t file_size; // bytes that the file has at least when it is whole; 0: not known
 };
-// head: the first bytes of the file, at most KERNEL_HEAD of them are looked at.
-enum { KERNEL_HEAD = 8192 };
-struct kernel_info kernel_identify(const uint8_t *head, size_t length);
+// A file may be of several kinds: without `wanted` (NULL) the first of the list counts.
+extern const char *const kernel_kinds[];
+struct kernel_info kernel_identify(const uint8_t *file, size_t length, const char *wanted);
 
 // ---- dtb.c ----
 // The flattened device tree, in the arena. NULL only when it cannot be made (a bug; reported).

@@ -40,6 +40,16 @@ static void cell(struct writer *w, const char *name, uint32_t value)
         w->error = fdt_property_u32(w->blob, name, value);
 }
 
+static void cells(struct writer *w, const char *name, const unsigned *values, unsigned count)
+{
+    void *space;
+
+    if (!w->error && count)
+        w->error = fdt_property_placeholder(w->blob, name, (int)(count * 4), &space);
+    for (unsigned i = 0; !w->error && i < count; i++)
+        fdt32_st((char *)space + i * 4, values[i]);
+}
+
 static void wide(struct writer *w, const char *name, uint64_t value)
 {
     if (!w->error)
@@ -82,13 +92,69 @@ static void write_console(struct writer *w)
     end(w);
 }
 
+static void write_modules(struct writer *w, const struct vm *vm)
+{
+    char node[32];
+
+    if (!vm->module_count)
+        return;
+    begin(w, "modules");
+    for (unsigned i = 0; i < vm->module_count; i++) {
+        const struct module *module = &vm->modules[i];
+
+        snprintf(node, sizeof(node), "module%u", i);
+        begin(w, node);
+        text(w, "file", module->image ? module->image->name : "?");
+        text(w, "file-name", module->name);
+        text(w, "arguments", module->arguments);
+        end(w);
+    }
+    end(w);
+}
+
+static void write_device(struct writer *w, const struct device *device)
+{
+    begin(w, device->name);
+    text(w, "kind", device->kind->name);
+    text(w, "name", device->name);
+    if (device->file)
+        text(w, "file", device->file->name);
+    if (device->size)
+        wide(w, "size", device->size);
+    if (device->kind->video)
+        flag(w, "video");
+    if (device->read_only)
+        flag(w, "read-only");
+    if (device->kind->cdrom)
+        flag(w, "cdrom");
+    if (device->number)
+        cell(w, "number", device->number);
+    if (device->tag)
+        text(w, "tag", device->tag);
+    if (device->link)
+        text(w, "link", device->link);
+    if (device->mac[0] && !w->error)
+        w->error = fdt_property(w->blob, "mac", device->mac, sizeof(device->mac));
+    end(w);
+}
+
+static void write_devices(struct writer *w, const struct vm *vm)
+{
+    if (!vm->device_count)
+        return;
+    begin(w, "devices");
+    for (unsigned i = 0; i < vm->device_count; i++)
+        write_device(w, &vm->devices[i]);
+    end(w);
+}
+
 static void write_vm(struct writer *w, const struct vm *vm)
 {
     begin(w, vm->name);
     text(w, "kind", "vm");
-    text(w, "image", "vmm");
+    text(w, "image", vm->program);
     cell(w, "priority", vm->priority);
-    cell(w, "host-cpu", vm->host_cpu);
+    cells(w, "host-cpu", vm->host_cpu, vm->host_cpus);
     if (vm->weight)
         cell(w, "weight", vm->weight);
     if (vm->budget) {
@@ -100,7 +166,7 @@ static void write_vm(struct writer *w, const struct vm *vm)
     cell(w, "cpus", vm->cpus);
     if (vm->kernel_image) {
         text(w, "kernel", vm->kernel_image->name);
-        text(w, "kernel-kind", vm->kernel_image->kind);
+        text(w, "kernel-kind", vm->kernel_kind);
     }
     if (vm->initrd_image)
         text(w, "initrd", vm->initrd_image->name);
@@ -113,14 +179,18 @@ static void write_vm(struct writer *w, const struct vm *vm)
     text(w, "clock", vm->clock == CLOCK_8254 ? "8254" : "pvclock");
     text(w, "apic", vm->apic == APIC_SOFTWARE ? "software" : "auto");
     text(w, "console", "console");
+    write_modules(w, vm);
+    write_devices(w, vm);
     end(w);
 }
 
 const void *dtb_write(struct config *config, size_t *size)
 {
     const struct system *system = &config->system;
-    // A VM takes at most its command line, its CPU features and some 500 bytes of the rest.
-    int space = 4096 + (int)system->vm_count * (MAX_CMDLINE + 2048);
+    // A VM takes at most its command line, its CPU features, some 500 bytes of the rest, and 400
+    // bytes for each module and device.
+    int space =
+        4096 + (int)system->vm_count * (MAX_CMDLINE + 2048 + 400 * (MAX_MODULES + MAX_DEVICES));
     struct writer writer = {.blob = config_alloc(config, (size_t)space)}, *w = &writer;
 
     w->error = fdt_create(w->blob, space);

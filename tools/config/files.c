@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,10 @@ static const struct {
     {"invaders", "grub-invaders"},
     {"memtest86", "memtest86+"},
     {"ipxe.lkrn", "ipxe"},
+    {"/seabios/", "seabios"},
+    {"/ovmf/", "ovmf"},
+    {"/OVMF/", "ovmf"},
+    {"debian-installer", "debian-installer-12-netboot-amd64"},
 };
 
 static const char *remedy(struct config *config, const char *path)
@@ -133,11 +138,11 @@ static int open_file(struct config *config, const struct node *node, const char 
     return file;
 }
 
+// A file of a VM as an image of that name in the archive. NULL: reported, or not built yet. *opened
+// (may be NULL) is then the file, which the caller closes.
 static struct image *check_file(struct config *config, const struct vm *vm, const struct node *node,
-                                const char *text, bool is_kernel, uint64_t *needs)
+                                const char *text, const char *name, int *opened)
 {
-    uint8_t head[KERNEL_HEAD];
-    struct kernel_info info = {0};
     uint64_t size;
     bool from_build;
     const char *path = find(config, node, text, &from_build);
@@ -149,42 +154,141 @@ static struct image *check_file(struct config *config, const struct vm *vm, cons
     int file = open_file(config, node, path, from_build, &size);
     if (file < 0)
         return NULL;
-    if (is_kernel) {
-        ssize_t got = read(file, head, sizeof(head));
+    if (opened)
+        *opened = file;
+    else
+        close(file);
+    return add_image(config, config_printf(config, "%s/%s", vm->name, name), path, size);
+}
 
-        info = kernel_identify(head, got > 0 ? (size_t)got : 0);
-        if (info.error)
-            report(config, node, "%s %s", printable(config, path), info.error);
-        else if (size < info.file_size)
-            report(config, node,
-                   "%s is cut off: it has %llu bytes, its header tells of %llu; copy it again, or "
-                   "reinstall the package that it came from",
-                   printable(config, path), (unsigned long long)size,
-                   (unsigned long long)info.file_size);
-    }
+// What the kernel needs from guest-physical 0 on, or its size; 0 when it is refused.
+static uint64_t check_kernel(struct config *config, struct vm *vm)
+{
+    const char *path;
+    int file;
+
+    vm->kernel_image = check_file(config, vm, vm->kernel_node, vm->kernel, "kernel", &file);
+    if (!vm->kernel_image)
+        return 0;
+    path = vm->kernel_image->path;
+    void *data = mmap(NULL, vm->kernel_image->size, PROT_READ, MAP_PRIVATE, file, 0);
     close(file);
-    if (info.error || size < info.file_size)
-        return NULL;
-    *needs += is_kernel && info.needs ? info.needs : size;
-    struct image *image =
-        add_image(config, config_printf(config, "%s/%s", vm->name, is_kernel ? "kernel" : "initrd"),
-                  path, size);
-    if (is_kernel)
-        image->kind = info.kind;
-    return image;
+    if (data == MAP_FAILED) {
+        report(config, vm->kernel_node, "%s cannot be read: %s", printable(config, path),
+               strerror(errno));
+        return 0;
+    }
+    struct kernel_info info = kernel_identify(data, vm->kernel_image->size, vm->kernel_kind);
+    munmap(data, vm->kernel_image->size);
+    if (info.error)
+        report(config, vm->kernel_node, "%s %s", printable(config, path), info.error);
+    else if (vm->kernel_image->size < info.file_size)
+        report(config, vm->kernel_node,
+               "%s is cut off: it has %llu bytes, its header tells of %llu; copy it again, or "
+               "reinstall the package that it came from",
+               printable(config, path), (unsigned long long)vm->kernel_image->size,
+               (unsigned long long)info.file_size);
+    vm->kernel_kind = info.kind;
+    if (vm->modules_node && info.kind && !strcmp(info.kind, "bzimage"))
+        report_key(config, vm->modules_node,
+                   "are for Multiboot and PVH kernels; a Linux bzImage takes an initrd");
+    return info.needs ? info.needs : vm->kernel_image->size;
+}
+
+static void check_firmware(struct config *config, struct vm *vm)
+{
+    static const uint64_t max = 16 * MIB;
+    const char *path = vm->firmware;
+
+    if (!strcmp(path, "seabios"))
+        path = "/usr/share/seabios/bios-256k.bin";
+    else if (!strcmp(path, "ovmf"))
+        path = "/usr/share/ovmf/OVMF.fd";
+    vm->kernel_image = check_file(config, vm, vm->firmware_node, path, "firmware", NULL);
+    vm->kernel_kind = "firmware";
+    if (vm->kernel_image && (vm->kernel_image->size % 4096 || vm->kernel_image->size > max))
+        report(config, vm->firmware_node,
+               "%s is no firmware image: its size is no multiple of 4K up to 16M",
+               printable(config, vm->kernel_image->path));
+}
+
+static void check_folder(struct config *config, const struct vm *vm, struct device *device)
+{
+    bool from_build;
+    const char *path = find(config, device->image_node, device->folder, &from_build);
+    const void *data;
+    uint64_t size;
+
+    if (!path || (from_build && config->check_only && access(path, F_OK)))
+        return;
+    data = folder_pack(config, device->image_node, path, &size);
+    if (!data)
+        return;
+    device->file =
+        add_image(config, config_printf(config, "%s/%s", vm->name, device->name), path, size);
+    device->file->data = data;
+}
+
+static void check_device(struct config *config, const struct vm *vm, struct device *device)
+{
+    unsigned sector = device->kind->sector;
+
+    if (device->folder) {
+        check_folder(config, vm, device);
+        return;
+    }
+    if (!device->image)
+        return;
+    device->file = check_file(config, vm, device->image_node, device->image, device->name, NULL);
+    if (device->file && device->file->size % sector)
+        report(config, device->image_node, "%s is no disk image: its size is no multiple of %u",
+               printable(config, device->file->path), sector);
 }
 
 static void check_vm(struct config *config, struct vm *vm)
 {
-    uint64_t needs = 0;
+    uint64_t needs = vm->kernel ? check_kernel(config, vm) : 0;
 
-    if (vm->kernel)
-        vm->kernel_image = check_file(config, vm, vm->kernel_node, vm->kernel, true, &needs);
-    if (vm->initrd)
-        vm->initrd_image = check_file(config, vm, vm->initrd_node, vm->initrd, false, &needs);
+    if (vm->firmware && !vm->kernel)
+        check_firmware(config, vm);
+    if (vm->initrd) {
+        vm->initrd_image = check_file(config, vm, vm->initrd_node, vm->initrd, "initrd", NULL);
+        needs += vm->initrd_image ? vm->initrd_image->size : 0;
+    }
+    for (unsigned i = 0; i < vm->module_count; i++) {
+        struct module *module = &vm->modules[i];
+
+        if (!module->path)
+            continue;
+        module->image = check_file(config, vm, module->node, module->path,
+                                   config_printf(config, "module%u", i), NULL);
+        needs += module->image ? module->image->size : 0;
+        if (strlen(module->name) > MAX_MODULE_NAME)
+            report(config, module->node, "has a file name of more than %d characters",
+                   MAX_MODULE_NAME);
+    }
+    for (unsigned i = 0; i < vm->device_count; i++)
+        check_device(config, vm, &vm->devices[i]);
     if (vm->memory && needs > vm->memory)
         report(config, vm->memory_node, "%s is too little: kernel and initrd need %lluM",
                size_text(config, vm->memory), (unsigned long long)((needs + MIB - 1) / MIB));
+}
+
+// Memory that its devices have of their own.
+static uint64_t device_memory(const struct vm *vm)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < vm->device_count; i++) {
+        const struct device *device = &vm->devices[i];
+
+        sum += device->size;
+        if (device->file && !device->read_only)
+            sum += device->file->size;
+    }
+    if (vm->firmware && vm->kernel_image)
+        sum += vm->kernel_image->size;
+    return sum;
 }
 
 static void add_program(struct config *config, const char *name)
@@ -193,7 +297,7 @@ static void add_program(struct config *config, const char *name)
     struct stat status;
 
     if (stat(path, &status)) {
-        if (!config->check_only)
+        if (!config->check_only && !config->error_count)
             report(config, NULL, "%s is not built: run ./bulkhead build", printable(config, path));
         return;
     }
@@ -209,7 +313,7 @@ static void check_memory(struct config *config)
         rest += image->size;
     for (unsigned i = 0; i < system->vm_count; i++) {
         vms += system->vms[i].memory;
-        rest += system->vms[i].pool;
+        rest += system->vms[i].pool + device_memory(&system->vms[i]);
     }
     if (vms + rest > system->memory)
         report(config, system->memory_node,
@@ -221,8 +325,23 @@ static void check_memory(struct config *config)
 void files_check(struct config *config)
 {
     add_program(config, "console");
-    add_program(config, "vmm");
+    for (unsigned i = 0; i < config->system.vm_count; i++)
+        add_program(config, config->system.vms[i].program);
     for (unsigned i = 0; i < config->system.vm_count; i++)
         check_vm(config, &config->system.vms[i]);
     check_memory(config);
+}
+
+void files_print_programs(const struct config *config, FILE *out)
+{
+    const struct system *system = &config->system;
+
+    for (unsigned i = 0; i < system->vm_count; i++) {
+        bool again = !strcmp(system->vms[i].program, "vmm");
+
+        for (unsigned j = 0; j < i; j++)
+            again |= !strcmp(system->vms[i].program, system->vms[j].program);
+        if (!again)
+            fprintf(out, "%s\n", system->vms[i].program);
+    }
 }

@@ -16,6 +16,15 @@ void graph_build(const struct system *system, struct graph *graph)
         graph->edge[1 + i][0] = "console ring";
         graph->edge[0][1 + i] = "console ring";
     }
+    for (unsigned i = 0; i < system->link_count; i++) {
+        const struct link *link = &system->links[i];
+        unsigned a = 1 + link->vm[0], b = 1 + link->vm[1];
+
+        if (link->ends < 2 || a == b || graph->edge[a][b])
+            continue;
+        graph->edge[a][b] = link->text;
+        graph->edge[b][a] = link->text;
+    }
 }
 
 unsigned graph_path(const struct graph *graph, unsigned from, unsigned to,

@@ -17,6 +17,7 @@ static const char usage[] =
     "      --check         only check; what the build makes need not exist yet\n"
     "      --json          errors as JSON lines\n"
     "      --graph         print who can reach whom\n"
+    "      --programs      print the vmms with devices that it needs, for the build\n"
     "      --machine       print the machine: name=... memory=MIB cpus=N options=...\n"
     "      --help, --version\n"
     "\n"
@@ -24,7 +25,7 @@ static const char usage[] =
 
 struct options {
     const char *output, *dtb;
-    bool json, graph, machine;
+    bool json, graph, machine, programs;
 };
 
 // At most one byte more than a configuration may have, so that the size is reported by its check.
@@ -72,6 +73,8 @@ static bool run(struct config *config, const struct options *options)
     }
     if (options->graph)
         graph_print(&config->system, stdout);
+    if (options->programs)
+        files_print_programs(config, stdout);
     if (options->machine) {
         printf("name=%s memory=%llu cpus=%u options=", config->system.name,
                (unsigned long long)(config->system.memory / MIB), config->system.cpus);
@@ -86,13 +89,19 @@ static bool run(struct config *config, const struct options *options)
 
 int main(int argc, char **argv)
 {
-    enum { DTB = 256, BUILD, CHECK, JSON, GRAPH, MACHINE, HELP, VERSION };
+    enum { DTB = 256, BUILD, CHECK, JSON, GRAPH, MACHINE, PROGRAMS, HELP, VERSION };
     static const struct option long_options[] = {
-        {"output", required_argument, NULL, 'o'},  {"dtb", required_argument, NULL, DTB},
-        {"build", required_argument, NULL, BUILD}, {"check", no_argument, NULL, CHECK},
-        {"json", no_argument, NULL, JSON},         {"graph", no_argument, NULL, GRAPH},
-        {"machine", no_argument, NULL, MACHINE},   {"help", no_argument, NULL, HELP},
-        {"version", no_argument, NULL, VERSION},   {0},
+        {"output", required_argument, NULL, 'o'},
+        {"dtb", required_argument, NULL, DTB},
+        {"build", required_argument, NULL, BUILD},
+        {"check", no_argument, NULL, CHECK},
+        {"json", no_argument, NULL, JSON},
+        {"programs", no_argument, NULL, PROGRAMS},
+        {"graph", no_argument, NULL, GRAPH},
+        {"machine", no_argument, NULL, MACHINE},
+        {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},
+        {0},
     };
     struct config config = {.build = "build"};
     struct options options = {0};
@@ -117,6 +126,10 @@ int main(int argc, char **argv)
             break;
         case GRAPH:
             options.graph = true;
+            break;
+        case PROGRAMS:
+            options.programs = true;
+            config.check_only = true;
             break;
         case MACHINE:
             options.machine = true;

@@ -6,12 +6,6 @@
 
 #include "config.h"
 
-struct field {
-    const char *key;
-    void (*read)(struct config *config, struct node *value, void *into);
-    bool required;
-};
-
 // CPU features that a vmm can keep from its guest (enum guest_hide), as Linux prints them in
 // /proc/cpuinfo.
 static const char *const cpu_features[] = {"cx16", NULL};
@@ -42,8 +36,7 @@ static void report_unknown_key(struct config *config, const struct node *child,
     report_key(config, child, "unknown key; known here: %s", list);
 }
 
-static void read_map(struct config *config, struct node *map, const struct field *fields,
-                     void *into)
+void read_map(struct config *config, struct node *map, const struct field *fields, void *into)
 {
     if (!value_is(config, map, NODE_MAP))
         return;
@@ -68,6 +61,78 @@ static void vm_kernel(struct config *config, struct node *value, void *into)
 
     vm->kernel_node = value;
     value_text(config, value, 4096, &vm->kernel);
+}
+
+static void vm_kernel_kind(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+    unsigned choice;
+
+    vm->kind_node = value;
+    if (value_choice(config, value, kernel_kinds, &choice))
+        vm->kernel_kind = kernel_kinds[choice];
+}
+
+static void vm_firmware(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->firmware_node = value;
+    value_text(config, value, 4096, &vm->firmware);
+}
+
+static void module_file(struct config *config, struct node *value, void *into)
+{
+    value_text(config, value, 4096, &((struct module *)into)->path);
+}
+
+static void module_arguments(struct config *config, struct node *value, void *into)
+{
+    value_text(config, value, MAX_ARGUMENTS, &((struct module *)into)->arguments);
+}
+
+// "FILE ARGUMENTS" or a map.
+static void read_module(struct config *config, struct node *node, struct module *module)
+{
+    static const struct field fields[] = {
+        {"file", module_file, true}, {"arguments", module_arguments, false}, {0}};
+    const char *text, *blank;
+
+    *module = (struct module){.node = node, .arguments = ""};
+    if (node->kind == NODE_MAP) {
+        read_map(config, node, fields, module);
+    } else if (value_text(config, node, 4096, &text)) {
+        blank = strchr(text, ' ');
+        module->path = blank ? config_strdup(config, text, (size_t)(blank - text)) : text;
+        while (blank && *blank == ' ')
+            blank++;
+        module->arguments = blank ? blank : "";
+        if (strlen(module->arguments) > MAX_ARGUMENTS)
+            report(config, node, "has arguments of %zu characters; at most %d are possible",
+                   strlen(module->arguments), MAX_ARGUMENTS);
+    }
+    if (!module->path)
+        return;
+    const char *slash = strrchr(module->path, '/');
+    module->name = slash ? slash + 1 : module->path;
+    if (!strncmp(module->name, "build:", 6))
+        module->name += 6;
+}
+
+static void vm_modules(struct config *config, struct node *value, void *into)
+{
+    struct vm *vm = into;
+
+    vm->modules_node = value;
+    if (!value_is(config, value, NODE_LIST))
+        return;
+    for (struct node *item = value->first; item; item = item->next) {
+        if (vm->module_count == MAX_MODULES) {
+            report(config, item, "is one module too many; at most %d are possible", MAX_MODULES);
+            return;
+        }
+        read_module(config, item, &vm->modules[vm->module_count++]);
+    }
 }
 
 static void vm_initrd(struct config *config, struct node *value, void *into)
@@ -102,13 +167,26 @@ static void vm_pool(struct config *config, struct node *value, void *into)
 
 static void vm_cpus(struct config *config, struct node *value, void *into)
 {
-    value_int(config, value, 1, MAX_VM_CPUS, "a VM has one CPU in this version",
-              &((struct vm *)into)->cpus);
+    value_int(config, value, 1, MAX_VM_CPUS, NULL, &((struct vm *)into)->cpus);
 }
 
 static void vm_host_cpu(struct config *config, struct node *value, void *into)
 {
-    value_int(config, value, 0, VM_HOST_CPU_MAX, NULL, &((struct vm *)into)->host_cpu);
+    struct vm *vm = into;
+
+    vm->host_cpu_node = value;
+    if (value->kind != NODE_LIST) {
+        vm->host_cpus = value_int(config, value, 0, VM_HOST_CPU_MAX, NULL, &vm->host_cpu[0]);
+        return;
+    }
+    for (struct node *item = value->first; item; item = item->next) {
+        if (item->index == MAX_VM_CPUS) {
+            report(config, item, "is one CPU too many; at most %d are possible", MAX_VM_CPUS);
+            return;
+        }
+        value_int(config, item, 0, VM_HOST_CPU_MAX, NULL, &vm->host_cpu[item->index]);
+        vm->host_cpus = item->index + 1;
+    }
 }
 
 static void vm_priority(struct config *config, struct node *value, void *into)
@@ -166,6 +244,28 @@ static void check_time(struct config *config, struct vm *vm)
     if (vm->budget > vm->period)
         report(config, vm->budget_node, "%s is more than the period of %u us; make that longer",
                quoted(config, vm->budget_node->text), vm->period);
+}
+
+// What the keys of start-up say together.
+static void check_boot(struct config *config, const struct vm *vm)
+{
+    if (vm->node->kind == NODE_MAP && !vm->kernel_node && !vm->firmware_node)
+        report_key(config, vm->node,
+                   "the key 'kernel' is missing (or 'firmware', which boots from a disk)");
+    if (vm->kernel_node && vm->firmware_node)
+        report_key(config, vm->firmware_node,
+                   "boots from a disk, and there is a kernel; remove one of the two");
+    if (vm->firmware_node && !vm->kernel_node) {
+        const struct node *useless[] = {vm->initrd_node, vm->modules_node, vm->kind_node};
+
+        for (unsigned i = 0; i < 3; i++)
+            if (useless[i])
+                report_key(config, useless[i], "does nothing without a kernel; remove it");
+    }
+    if (vm->host_cpu_node && vm->host_cpu_node->kind == NODE_LIST && vm->host_cpus != vm->cpus &&
+        !vm->host_cpu_node->bad)
+        report(config, vm->host_cpu_node, "names %u CPUs, and the VM has %u; name one for each",
+               vm->host_cpus, vm->cpus);
 }
 
 static void vm_on_crash(struct config *config, struct node *value, void *into)
@@ -253,7 +353,10 @@ static void read_vm(struct config *config, struct node *node, struct vm *vm)
 {
     // clang-format off
     static const struct field fields[] = {
-        {"kernel", vm_kernel, true},
+        {"kernel", vm_kernel, false},
+        {"kernel-kind", vm_kernel_kind, false},
+        {"firmware", vm_firmware, false},
+        {"modules", vm_modules, false},
         {"initrd", vm_initrd, false},
         {"cmdline", vm_cmdline, false},
         {"memory", vm_memory, true},
@@ -270,6 +373,7 @@ static void read_vm(struct config *config, struct node *node, struct vm *vm)
         {"cpu", vm_cpu, false},
         {"console", vm_console, false},
         {"pool", vm_pool, false},
+        {"devices", vm_devices, false},
         {0},
     };
     // clang-format on
@@ -285,6 +389,8 @@ static void read_vm(struct config *config, struct node *node, struct vm *vm)
     };
     read_map(config, node, fields, vm);
     check_time(config, vm);
+    check_boot(config, vm);
+    vm->program = vmm_name(config, vm);
     // Kernel objects and the vmm's own tables; then, per GiB of guest memory, a page of table
     // entries for 2 MiB pages, once for the guest and once for its vmm.
     if (!vm->pool)
@@ -405,4 +511,5 @@ void schema_read(struct config *config)
     config->system.memory = GIB;
     config->system.cpus = 1;
     read_map(config, config->root, fields, &config->system);
+    devices_check(config);
 }
