@@ -329,8 +329,9 @@ void devices_check(struct config *config)
 
 const char *vmm_name(struct config *config, const struct vm *vm)
 {
-    const char *name = "vmm";
-    char separator = '-';
+    // Firmware brings a device by itself.
+    const char *name = vm->firmware ? "vmm-firmware" : "vmm";
+    char separator = vm->firmware ? '+' : '-';
 
     for (unsigned i = 0; i < KINDS; i++) // in the order of the table: VMs with the same share one
         for (unsigned j = 0; j < vm->device_count; j++)
