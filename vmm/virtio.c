@@ -113,10 +113,8 @@ void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chai
     } while (budget > 0 && virtqueue_pending(q));
     if (q->broken)
         virtio_broken(v, queue);
-    else if (virtqueue_pending(q)) {
-        v->again |= 1u << queue;
-        v->again_at = 0;
-    }
+    else if (virtqueue_pending(q))
+        virtio_later(v, 1u << queue);
     virtio_notify_queue(v, queue);
 }
 
@@ -321,8 +319,7 @@ static bool restore(void *dev, const void *buf, size_t size)
     v->driver_feature_select = s.driver_feature_select;
     v->config_vector = s.config_vector;
     v->queue_select = s.queue_select;
-    v->again = (1u << v->queues) - 1; // whatever waited when it was saved
-    v->again_at = 0;
+    virtio_later(v, (1u << v->queues) - 1); // whatever waited when it was saved
     pci_set_intx(&v->pci, v->isr != 0);
     return true;
 }

@@ -87,7 +87,17 @@ void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chai
                   bool (*request)(struct virtio_device *v, unsigned queue,
                                   struct virtqueue_chain *chain));
 
-/* The timer of it: to be called at v->again_at (chipset_add_timer()). */
+/* The device looks at these queues (bits) as if notified, as soon as the vmm is through with what
+ * it does now. */
+static inline void virtio_later(struct virtio_device *v, uint32_t queues)
+{
+    if (queues) {
+        v->again |= queues;
+        v->again_at = 0;
+    }
+}
+
+/* The timer of both: to be called at v->again_at (chipset_add_timer()). */
 void virtio_expire(void *dev, uint64_t now);
 
 /* The device changed its configuration space. */
