@@ -12,7 +12,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
 
-#define VIRTIO_QUEUES_MAX 16
+#define VIRTIO_QUEUES_MAX 18 /* virtio-console with eight ports */
 
 struct virtio_device;
 
