@@ -78,6 +78,7 @@ bool vm_devices_create(struct vm *vm, char *error, size_t size)
 {
     vm->devices.env = (struct device_env){
         .chipset = &vm->chipset,
+        .pci = &vm->chipset.pci,
         .ram = &vm->ram,
         .info = vm->info,
         .acpi = &vm->acpi,
