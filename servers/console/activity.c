@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ANSWER_MS   5000 // how long root may take
+#define ANSWER_MS   5000  // how long root may take
+#define LONG_MS     60000 // and a VM's monitor, or a whole VM being saved
 #define START_POLL  250
 #define SPOKEN_MS   5000 // from its first output on the first prompt waits so long for a VM
 #define TOP_MS      1000
@@ -36,7 +37,21 @@ void console_request(struct console *c, enum activity activity, enum manage_op o
         return;
     }
     c->activity = activity;
-    c->deadline = c->now + console_ticks(c, activity == STARTING ? START_POLL : ANSWER_MS);
+    c->deadline = c->now + console_ticks(c, activity == STARTING   ? START_POLL
+                                            : activity == SNAPSHOT ? LONG_MS
+                                                                   : ANSWER_MS);
+}
+
+void console_monitor(struct console *c, const char *name, const char *text)
+{
+    snprintf(c->request_name, sizeof(c->request_name), "%s", name);
+    c->tag = manager_monitor(&c->manager, name, text);
+    c->activity = MONITOR;
+    c->deadline = c->now + console_ticks(c, LONG_MS);
+    if (c->tag == 0) {
+        out_text(&c->out, "The manager (root) takes no requests now. Try again in a moment.\n");
+        console_prompt(c);
+    }
 }
 
 // The kernel writes to the line directly: what the console has said must be out by then.
@@ -148,7 +163,8 @@ void activity_check(struct console *c)
         kernel_step(c);
         break;
     default:
-        out_print(&c->out, "The manager (root) did not answer within %u s.\n", ANSWER_MS / 1000);
+        out_print(&c->out, "The manager (root) did not answer within %u s.\n",
+                  (c->activity == MONITOR || c->activity == SNAPSHOT ? LONG_MS : ANSWER_MS) / 1000);
         console_prompt(c);
     }
 }
@@ -216,6 +232,10 @@ static void complete(struct console *c, const struct manage_reply *reply)
                       reply->message[0] != '\0' ? ": " : "", reply->message);
         else if (c->activity == INFO)
             view_info(c, reply);
+        else if (c->activity == MONITOR)
+            out_text(&c->out, reply->message);
+        else if (c->activity == SNAPSHOT)
+            out_print(&c->out, "%s: %s\n", c->request_name, reply->message);
         else
             out_print(&c->out, "%s: %s\n", c->request_name, view_state(reply, NULL));
     }
@@ -235,6 +255,9 @@ bool activity_receive(struct console *c)
             return false;
         if (reply.tag == 0) {
             event(c, &reply);
+        } else if (reply.tag == c->tag && reply.more && c->activity == MONITOR) {
+            out_text(&c->out, reply.message);
+            c->deadline = c->now + console_ticks(c, LONG_MS);
         } else if (reply.tag == c->tag) {
             if (c->activity == STARTING || c->activity == LISTING || c->activity == TOP_FIRST ||
                 c->activity == TOP_SECOND) {

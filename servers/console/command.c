@@ -9,9 +9,10 @@
 #define WORDS_MAX    3
 #define DISTANCE_MAX 2 // typing errors up to which a name is suggested
 
-enum operand { NO_NAME, VM_NAME, ANY_NAME, TEXT };
+enum operand { NO_NAME, VM_NAME, ANY_NAME, TEXT, VM_TEXT };
 
-// A command is a request to root, or, when `run` is set, done here.
+// A command is a request to root, or, when `run` is set, done here. VM_TEXT: a command of a VM's
+// monitor, which gets all behind the VM's name, after the command's own name but for `vm`.
 struct command {
     const char *name;
     enum operand operand;
@@ -52,6 +53,11 @@ static const struct command commands[] = {
     {"start",    VM_NAME,  "start a stopped VM", ACTION, MANAGE_START, NULL},
     {"stop",     VM_NAME,  "stop a VM at once; its memory is given back", ACTION, MANAGE_STOP, NULL},
     {"restart",  VM_NAME,  "stop it and start it afresh", ACTION, MANAGE_RESTART, NULL},
+    {"pause",    VM_TEXT,  "hold a VM", 0, MANAGE_MONITOR, NULL},
+    {"resume",   VM_TEXT,  "let it go on", 0, MANAGE_MONITOR, NULL},
+    {"snapshot", VM_NAME,  "keep a VM's whole state in memory", SNAPSHOT, MANAGE_SNAPSHOT, NULL},
+    {"restore",  VM_NAME,  "start a VM from its snapshot", SNAPSHOT, MANAGE_RESTORE, NULL},
+    {"vm",       VM_TEXT,  "a command of its monitor: `vm NAME help` shows all", 0, MANAGE_MONITOR, NULL},
     {"boot",     NO_NAME,  "chart of the boot times", 0, 0, run_boot},
     {"time",     NO_NAME,  "how long the machine is up", 0, 0, run_time},
     {"kernel",   TEXT,     "the kernel's debugger, when made with DEBUG=2: `kernel help`", 0, 0, NULL},
@@ -63,7 +69,7 @@ static const struct command commands[] = {
 
 static void run_help(struct console *c, struct vm *vm)
 {
-    static const char *const operands[] = {"", "NAME", "NAME", "TEXT"};
+    static const char *const operands[] = {"", "NAME", "NAME", "TEXT", "NAME"};
 
     (void)vm;
     for (unsigned i = 0; i < COMMAND_COUNT; i++)
@@ -157,10 +163,38 @@ static void run_kernel(struct console *c, char *const *words, unsigned n)
     console_kernel(c, text);
 }
 
+// What stands behind the first two words.
+static void rest_of(const char *text, char rest[LINE_MAX_LENGTH + 1])
+{
+    for (unsigned words = 0; words < 2; words++) {
+        while (*text == ' ')
+            text++;
+        while (*text != ' ' && *text != '\0')
+            text++;
+    }
+    while (*text == ' ')
+        text++;
+    snprintf(rest, LINE_MAX_LENGTH + 1, "%s", text);
+}
+
+static void run_monitor(struct console *c, const struct command *command, const char *name,
+                        const char *rest)
+{
+    char text[MANAGE_TEXT];
+    bool own = strcmp(command->name, "vm") != 0;
+
+    snprintf(text, sizeof(text), "%s%s%s", own ? command->name : "", own && *rest ? " " : "",
+             *rest || own ? rest : "help");
+    console_monitor(c, name, text);
+}
+
 void command_run(struct console *c, char *text)
 {
     const struct command *command = NULL;
+    char rest[LINE_MAX_LENGTH + 1];
     char *words[WORDS_MAX];
+
+    rest_of(text, rest);
     unsigned n = split(text, words);
     struct vm *vm = n > 1 ? console_find(c, words[1]) : NULL;
 
@@ -178,19 +212,21 @@ void command_run(struct console *c, char *text)
     } else if (command->operand == TEXT) {
         run_kernel(c, words, n);
         return;
-    } else if (n > (command->operand == NO_NAME ? 1u : 2u)) {
+    } else if (command->operand != VM_TEXT && n > (command->operand == NO_NAME ? 1u : 2u)) {
         out_print(&c->out, "`%s` takes %s.\n", command->name,
                   command->operand == NO_NAME ? "nothing behind it" : "one name");
     } else if (command->operand != NO_NAME && n < 2) {
         out_print(&c->out, "`%s` needs a name: %s NAME.", command->name, command->name);
         name_vms(c);
-    } else if (command->operand == VM_NAME && !vm) {
+    } else if ((command->operand == VM_NAME || command->operand == VM_TEXT) && !vm) {
         out_print(&c->out, "There is no VM `%s`.", words[1]);
         suggest(c, false, words[1]);
         name_vms(c);
     } else {
         if (command->run)
             command->run(c, vm);
+        else if (command->op == MANAGE_MONITOR)
+            run_monitor(c, command, words[1], rest);
         else
             console_request(c, command->activity, command->op, n > 1 ? words[1] : "");
         return;

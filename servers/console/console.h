@@ -45,6 +45,8 @@ enum activity {
     ACTION,
     KERNEL,       // waits for the steps of a command of the kernel's debugger
     KERNEL_FLUSH, // before: the kernel does not wait for what is to be sent
+    MONITOR,      // prints what a VM's monitor answers
+    SNAPSHOT,     // waits until a VM is saved or restored
     LOG,          // prints scrollback
     ATTACHED,     // the terminal is a VM's
 };
@@ -112,6 +114,7 @@ void console_end_log(struct console *c, const char *text);
 void console_request(struct console *c, enum activity activity, enum manage_op op,
                      const char *name);
 void console_kernel(struct console *c, const char *text);
+void console_monitor(struct console *c, const char *name, const char *text);
 void activity_check(struct console *c);   // whether its time is over
 bool activity_receive(struct console *c); // records of root; true: there may be more
 

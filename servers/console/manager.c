@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint32_t send(struct manager *manager, enum manage_op op, const char *name, uint64_t cursor)
+static uint32_t send(struct manager *manager, enum manage_op op, const char *name, uint64_t cursor,
+                     const char *text)
 {
     struct manage_request request = {.op = op, .cursor = cursor};
 
@@ -16,6 +17,7 @@ static uint32_t send(struct manager *manager, enum manage_op op, const char *nam
         manager->tag = 1;
     request.tag = manager->tag;
     snprintf(request.name, sizeof(request.name), "%s", name);
+    snprintf(request.text, sizeof(request.text), "%s", text);
     ring_write(&manager->tx, &request, sizeof(request));
     manager->tx.raise = true; // root serves many: tell it each time
     return request.tag;
@@ -23,12 +25,17 @@ static uint32_t send(struct manager *manager, enum manage_op op, const char *nam
 
 uint32_t manager_send(struct manager *manager, enum manage_op op, const char *name)
 {
-    return send(manager, op, name, 0);
+    return send(manager, op, name, 0, "");
 }
 
 uint32_t manager_kernel(struct manager *manager, const char *text, uint64_t cursor)
 {
-    return send(manager, MANAGE_KERNEL, text, cursor);
+    return send(manager, MANAGE_KERNEL, text, cursor, "");
+}
+
+uint32_t manager_monitor(struct manager *manager, const char *name, const char *text)
+{
+    return send(manager, MANAGE_MONITOR, name, 0, text);
 }
 
 bool manager_receive(struct manager *manager, struct manage_reply *reply)

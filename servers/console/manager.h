@@ -20,5 +20,8 @@ uint32_t manager_send(struct manager *manager, enum manage_op op, const char *na
 // MANAGE_KERNEL. The tag, or 0.
 uint32_t manager_kernel(struct manager *manager, const char *text, uint64_t cursor);
 
+// MANAGE_MONITOR. The tag, or 0.
+uint32_t manager_monitor(struct manager *manager, const char *name, const char *text);
+
 // True when *reply is the next whole record, its texts terminated.
 bool manager_receive(struct manager *manager, struct manage_reply *reply);

@@ -25,15 +25,23 @@ enum manage_op {
     // is its text, `value` of the reply the cursor for the next request, 0: that was all. Refused
     // by a kernel without one.
     MANAGE_KERNEL,
+    // A command for a VM's monitor (vmm/monitor.h): `text`. Its output comes as the messages of
+    // records with `more` set, in order and uncut; then one without, whose status says how it ended.
+    // One at a time for the whole machine.
+    MANAGE_MONITOR,
+    MANAGE_SNAPSHOT, // keeps the state of a running VM in memory; in place of the one before
+    MANAGE_RESTORE,  // stops the VM and starts it again from its snapshot
 };
+#define MANAGE_TEXT 80
 
 struct manage_request {
     uint32_t op;               // enum manage_op
     uint32_t tag;              // comes back in the reply; not 0
     char name[TASK_NAME_SIZE]; // NUL-terminated
     uint64_t cursor;           // MANAGE_KERNEL: of the reply before, 0 at first
+    char text[MANAGE_TEXT];    // MANAGE_MONITOR: NUL-terminated, without a newline
 };
-_Static_assert(sizeof(struct manage_request) == 48, "the format is shared between tasks");
+_Static_assert(sizeof(struct manage_request) == 128, "the format is shared between tasks");
 
 enum manage_status {
     MANAGE_OK,
