@@ -128,6 +128,41 @@ static void kernel(const struct manage_request *request, struct manage_reply *re
                                         : status_name(status));
 }
 
+// False: the answer comes later.
+static bool monitor(struct task *task, const struct manage_request *request,
+                    struct manage_reply *reply)
+{
+    char text[MANAGE_TEXT];
+    const char *why;
+
+    memcpy(text, request->text, sizeof(text));
+    text[sizeof(text) - 1] = 0;
+    if (strchr(text, '\n'))
+        why = "a command is one line";
+    else if (request->op == MANAGE_RESTORE)
+        why = monitor_restore(task);
+    else
+        why = monitor_ask(task, request->tag, request->op == MANAGE_MONITOR ? text : NULL);
+    if (why)
+        refuse(reply, why);
+    else if (request->op == MANAGE_RESTORE)
+        snprintf(reply->message, sizeof(reply->message), "started from its snapshot");
+    return why || request->op == MANAGE_RESTORE;
+}
+
+bool manage_room(void)
+{
+    return prepared && ring_free(&replies) >= ANSWER_ROOM + sizeof(struct manage_reply);
+}
+
+void manage_answer(const struct manage_reply *reply)
+{
+    if (!manage_room())
+        return;
+    send(reply);
+    raise_manager();
+}
+
 static void serve(const struct manage_request *request)
 {
     struct manage_reply reply = {.tag = request->tag, .status = MANAGE_OK};
@@ -154,6 +189,14 @@ static void serve(const struct manage_request *request)
             describe(task, &reply);
         else
             control(task, request->op, &reply);
+        break;
+    case MANAGE_MONITOR:
+    case MANAGE_SNAPSHOT:
+    case MANAGE_RESTORE:
+        if (!task)
+            reply.status = MANAGE_UNKNOWN;
+        else if (!monitor(task, request, &reply))
+            return; // it is answered later
         break;
     case MANAGE_KERNEL:
         kernel(request, &reply);
@@ -189,4 +232,5 @@ void manage_serve(void)
     }
     if (answered || requests.raise)
         raise_manager();
+    monitor_serve(); // which may have waited for room
 }

@@ -112,6 +112,7 @@ void supervise(uint64_t bits)
         if (bits & 1ull << BIT_REPORT(i))
             reported(&tasks[i]);
     }
+    monitor_serve();
     if (config.manager != TASK_MAX && (bits & 1ull << BIT_REPORT(config.manager)))
         manage_serve();
 }

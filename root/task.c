@@ -59,7 +59,7 @@ bool task_prepare(struct task *task)
     uint64_t address = WINDOW_STATUS + task->index * PAGE;
 
     task->pool = task->task = task->thread = task->guest = task->signal = CAP_NONE;
-    task->pool_ram = task->pages = task->rings = RAM_NONE;
+    task->pool_ram = task->pages = task->rings = task->monitor = task->snapshot = RAM_NONE;
     for (unsigned i = 0; i < RAM_BLOCKS; i++)
         task->ram[i] = RAM_NONE;
     for (unsigned i = 0; i < DEVICE_BLOCKS; i++)
@@ -265,6 +265,8 @@ bool task_start(struct task *task)
     sys_poll(task->signal, &stale); // what the run before left
     memset(task->status, 0, sizeof(*task->status));
     task->status->tsc_created = task_tsc();
+    if (task->config->kind == MANAGE_KIND_VM)
+        monitor_reset(task);
     if (create_all(task, &entry)) {
         task->status->tsc_started = task_tsc();
         if (task_check(task,
@@ -281,6 +283,7 @@ bool task_start(struct task *task)
 void task_stop(struct task *task, enum manage_state state)
 {
     task->state = state;
+    monitor_ended(task);
     cap_destroy(&task->pool); // and all that lives in it: the capabilities below are stale then
     cap_free(task->task);
     cap_free(task->thread);
@@ -301,7 +304,7 @@ void task_stop(struct task *task, enum manage_state state)
 
 uint64_t task_memory(const struct task *task)
 {
-    uint64_t sum = task->pool_ram.size + task->pages.size;
+    uint64_t sum = task->pool_ram.size + task->pages.size + task->snapshot.size;
 
     for (unsigned i = 0; i < RAM_BLOCKS; i++)
         sum += task->ram[i].size;

@@ -26,6 +26,9 @@ struct task {
     unsigned signal; // slots of root's table
     struct ram_block status_page, rings, monitor;
     struct ram_block device[DEVICE_BLOCKS];
+    struct ram_block snapshot;
+    uint64_t snapshot_size;     // bytes of it that count
+    bool restoring;             // task_start() is to begin with the snapshot
     struct task_status *status; // in root; NULL: not prepared. HAZARD: the task writes it
 
     unsigned pool, task, thread, guest;
@@ -91,6 +94,17 @@ unsigned channel_of_device(const struct task_config *vm, unsigned device);
 bool manage_prepare(void);           // after task_prepare() of the manager
 void manage_serve(void);             // answers what has come in
 bool manage_event(const char *text); // false: there is no manager that runs
+bool manage_room(void);              // for an answer that comes later
+void manage_answer(const struct manage_reply *reply);
+
+// ---- monitor.c: commands for the monitors of VMs, and snapshots
+void monitor_reset(struct task *task); // before it starts: forgets what its last run left
+// Passes `text` on, or begins a snapshot (NULL). NULL, and the answer comes later; else why not.
+const char *monitor_ask(struct task *task, uint32_t tag, const char *text);
+void monitor_serve(void);              // takes what monitors said
+void monitor_ended(struct task *task); // the task has ended: it will not answer
+// Starts the VM again from its snapshot. NULL, or why not.
+const char *monitor_restore(struct task *task);
 
 // ---- supervise.c: what the bits of root's signal mean
 void supervise(uint64_t bits);

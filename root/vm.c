@@ -112,6 +112,13 @@ bool vm_create(struct task *task, struct task_info *info)
                       &info->initrd_file_size) ||
         !vm_devices(task, info))
         return false;
+    if (task->restoring) {
+        info->snapshot_address = SNAPSHOT_ADDRESS;
+        info->snapshot_size = task->snapshot_size;
+        if (!task_map(task, task->snapshot.mem, 0, SNAPSHOT_ADDRESS, task->snapshot.size, MAP_READ,
+                      "snapshot"))
+            return false;
+    }
     info->ram_size = from->memory;
     info->ram_below_4g = from->memory < RAM_LOW_END ? from->memory : RAM_LOW_END;
     info->kernel_kind = from->kernel_kind;

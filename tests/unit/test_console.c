@@ -61,6 +61,7 @@ static void reply(uint32_t tag, uint32_t more, const char *name, uint32_t st, co
 }
 
 static unsigned kernel_steps;
+static char asked[160];
 
 static void serve(const struct manage_request *q)
 {
@@ -98,6 +99,22 @@ static void serve(const struct manage_request *q)
         ring_write(&peers[2].out, &r, sizeof(r));
         break;
     }
+    case MANAGE_MONITOR:
+        snprintf(asked, sizeof(asked), "%s|%s", q->name, q->text);
+        if (strcmp(q->text, "long") == 0)
+            for (unsigned i = 0; i < 3; i++)
+                reply(q->tag, 1, q->name, 0, i == 2 ? "end\n" : "part ");
+        if (strcmp(q->text, "no") == 0) {
+            struct manage_reply r = {.tag = q->tag, .status = MANAGE_REFUSED};
+
+            ring_write(&peers[2].out, &r, sizeof(r));
+            break;
+        }
+        reply(q->tag, 0, q->name, 0, "");
+        break;
+    case MANAGE_SNAPSHOT:
+        reply(q->tag, 0, q->name, 0, "saved, 7 KiB");
+        break;
     default:
         reply(q->tag, 0, q->name, state[vm], "");
     }
@@ -504,11 +521,34 @@ static void completes(void **s)
     type("cons\to\t");
     assert_string_equal(c.line.text, "console open");
     type("\x15re\t");
-    expect("restart  reboot  ");
-    type("s\t");
+    expect("restart  resume  restore  reboot  ");
+    type("st\t");
+    type("a\t");
     assert_string_equal(c.line.text, "restart ");
     type("zzz\t");
     assert_string_equal(c.line.text, "restart zzz");
+}
+
+static void asks_monitors(void **s)
+{
+    (void)s;
+    type("pause open\r");
+    assert_string_equal(asked, "open|pause");
+    expect("pause open\r\n" LINE_PROMPT);
+    type("vm  secure   balloon  64 now \r");
+    assert_string_equal(asked, "secure|balloon  64 now ");
+    type("vm open\r");
+    assert_string_equal(asked, "open|help");
+    type("vm open long\r");
+    expect("part part end\r\n" LINE_PROMPT);
+    type("vm open no\r");
+    expect("open: refused\r\n" LINE_PROMPT);
+    type("vm nobody help\r");
+    expect("There is no VM `nobody`.");
+    type("vm\r");
+    expect("`vm` needs a name");
+    type("snapshot open\r");
+    expect("open: saved, 7 KiB\r\n" LINE_PROMPT);
 }
 
 static void announces(void **s)
@@ -572,6 +612,7 @@ int main(void)
         TEST(prints_the_log, start_prompt),
         TEST(answers_commands, start_prompt),
         TEST(kernel_commands, start_prompt),
+        TEST(asks_monitors, start_prompt),
         TEST(explains_errors, start_prompt),
         TEST(completes, start_prompt),
         TEST(announces, start_prompt),

@@ -2,7 +2,7 @@
 // What root gives to tasks, takes back, and does about faults and requests; on the fake kernel.
 // The archive holds two small programs.
 
-// links: root/task.c root/vm.c root/vm_devices.c root/channel.c root/manage.c root/supervise.c root/quiet.c
+// links: root/task.c root/vm.c root/vm_devices.c root/channel.c root/manage.c root/monitor.c root/supervise.c root/quiet.c
 // links: root/rtc.c root/ram.c root/caps.c root/image.c lib/status.c lib/ring.c
 #include "root_fake.h"
 
@@ -111,6 +111,16 @@ static void start(struct task *task)
 static struct fake_object *object(unsigned slot)
 {
     return &fake_objects[fake_caps[slot]];
+}
+
+static bool has_map(unsigned space, uint64_t address)
+{
+    const struct fake_object *o = object(space);
+
+    for (unsigned i = 0; i < o->map_count; i++)
+        if (o->maps[i].address == address)
+            return true;
+    return false;
 }
 
 static const struct fake_map *map_at(unsigned space, uint64_t address)
@@ -424,18 +434,23 @@ static bool answer(struct manage_reply *reply)
     return ring_read(&from_root, reply, sizeof(*reply)) == sizeof(*reply);
 }
 
-static void test_management(void **state)
+static void open_manager(void)
 {
-    struct manage_reply reply;
-    uint8_t *rings;
-
-    (void)state;
-    start(CONSOLE);
-    rings = fake_memory() + (CONSOLE->rings.base - FAKE_RAM);
+    uint8_t *rings = fake_memory() + (CONSOLE->rings.base - FAKE_RAM);
     uint32_t capacity = ring_capacity(CONSOLE->rings.size / 2);
+
     assert_true(ring_open(&from_root, (struct ring *)rings, capacity, RING_CONSUMER));
     assert_true(ring_open(&to_root, (struct ring *)(rings + CONSOLE->rings.size / 2), capacity,
                           RING_PRODUCER));
+}
+
+static void test_management(void **state)
+{
+    struct manage_reply reply;
+
+    (void)state;
+    start(CONSOLE);
+    open_manager();
 
     ask(MANAGE_LIST, "");
     for (int i = 0; i < 3; i++) {
@@ -496,6 +511,135 @@ static void test_management(void **state)
     assert_string_equal(reply.message, "hello");
 }
 
+// A vmm's ends of its monitor's rings.
+static struct ring_end monitor_rx, monitor_tx;
+
+static void open_monitor(const struct task *task)
+{
+    uint8_t *rings = fake_memory() + (task->monitor.base - FAKE_RAM);
+    uint32_t capacity = ring_capacity(task->monitor.size / 2);
+
+    assert_true(ring_open(&monitor_rx, (struct ring *)rings, capacity, RING_CONSUMER));
+    assert_true(ring_open(&monitor_tx, (struct ring *)(rings + task->monitor.size / 2), capacity,
+                          RING_PRODUCER));
+}
+
+static void expect_asked(const char *text)
+{
+    char got[64] = "";
+
+    ring_read(&monitor_rx, got, sizeof(got) - 1);
+    assert_string_equal(got, text);
+}
+
+static void say_monitor(const void *bytes, uint32_t n)
+{
+    assert_int_equal(ring_write(&monitor_tx, bytes, n), n);
+    supervise(1ull << BIT_REPORT(SECURE->index));
+}
+
+static void test_monitor(void **state)
+{
+    struct manage_request request = {.op = MANAGE_MONITOR, .tag = 9, .name = "secure"};
+    struct manage_reply reply;
+    char longer[150];
+
+    (void)state;
+    start(CONSOLE);
+    open_manager();
+    snprintf(request.text, sizeof(request.text), "balloon 16");
+    ring_write(&to_root, &request, sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED); // does not run
+    start(SECURE);
+    open_monitor(SECURE);
+    ring_write(&to_root, &request, sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+    expect_asked("balloon 16\n");
+    assert_true(object(SECURE->signal)->bits & 1ull << channel_of_monitor(SECURE->config));
+    ask(MANAGE_SNAPSHOT, "secure"); // one at a time
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
+    memset(longer, 'x', sizeof(longer));
+    say_monitor(longer, sizeof(longer));
+    assert_true(answer(&reply) && reply.more && reply.tag == 9 && strlen(reply.message) == 103);
+    assert_false(answer(&reply));
+    say_monitor("\0\1", 2);
+    assert_true(answer(&reply) && reply.more && strlen(reply.message) == 47);
+    assert_true(answer(&reply) && !reply.more && reply.status == MANAGE_OK);
+    // A command that the monitor refuses, and one that it dies of.
+    ring_write(&to_root, &request, sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+    say_monitor("no\n\0\2", 5);
+    assert_true(answer(&reply) && reply.more);
+    assert_true(answer(&reply) && !reply.more && reply.status == MANAGE_REFUSED);
+    ring_write(&to_root, &request, sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+    ask(MANAGE_STOP, "secure");
+    assert_true(answer(&reply) && reply.tag == 9 && reply.status == MANAGE_FAILED);
+    assert_true(answer(&reply) && reply.tag == 7);
+    request.text[0] = '\n';
+    ring_write(&to_root, &request, sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
+}
+
+static void test_snapshot(void **state)
+{
+    struct manage_reply reply;
+    uint64_t free;
+
+    (void)state;
+    start(CONSOLE);
+    open_manager();
+    ask(MANAGE_RESTORE, "secure");
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
+    start(SECURE);
+    open_monitor(SECURE);
+    expect_asked("");
+    free = ram_free_bytes();
+    ask(MANAGE_SNAPSHOT, "secure");
+    expect_asked("snapshot-size\n");
+    say_monitor("123x\0\1", 6); // no number
+    assert_true(answer(&reply) && reply.status == MANAGE_FAILED);
+    ask(MANAGE_SNAPSHOT, "secure");
+    expect_asked("snapshot-size\n");
+    say_monitor("99999999999\0\1", 13); // more than it can have
+    assert_true(answer(&reply) && reply.status == MANAGE_FAILED);
+    assert_int_equal(ram_free_bytes(), free);
+    for (int round = 0; round < 2; round++) { // the second takes the place of the first
+        ask(MANAGE_SNAPSHOT, "secure");
+        expect_asked("snapshot-size\n");
+        say_monitor("5000\0\1", 6);
+        expect_asked("snapshot-save\n");
+        assert_int_equal(map_at(SECURE->task, SNAPSHOT_ADDRESS)->rights, MAP_READ | MAP_WRITE);
+        say_monitor("\0\1", 2);
+        assert_true(answer(&reply) && reply.status == MANAGE_OK && !reply.more);
+        assert_int_equal(ram_free_bytes(), free - 8192);
+        assert_false(has_map(SECURE->task, SNAPSHOT_ADDRESS));
+    }
+    ask(MANAGE_RESTORE, "secure");
+    assert_true(answer(&reply) && reply.status == MANAGE_OK);
+    assert_int_equal(map_at(SECURE->task, SNAPSHOT_ADDRESS)->rights, MAP_READ);
+    assert_int_equal(
+        ((const struct task_info *)content(map_at(SECURE->task, TASK_INFO_ADDRESS)))->snapshot_size,
+        5000);
+    ask(MANAGE_RESTART, "secure");
+    assert_true(answer(&reply));
+    assert_false(has_map(SECURE->task, SNAPSHOT_ADDRESS));
+    assert_int_equal(
+        ((const struct task_info *)content(map_at(SECURE->task, TASK_INFO_ADDRESS)))->snapshot_size,
+        0);
+    // One that fails leaves none behind.
+    open_monitor(SECURE);
+    ask(MANAGE_SNAPSHOT, "secure");
+    say_monitor("5000\0\1", 6);
+    say_monitor("the disk is busy\0\2", 18);
+    assert_true(answer(&reply) && reply.status == MANAGE_FAILED);
+    assert_string_equal(reply.message, "the disk is busy");
+    ask(MANAGE_RESTORE, "secure");
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
+}
+
 // A manager that does not read gets no more answers, and a ring full of rubbish does not stop root.
 static void test_flood(void **state)
 {
@@ -529,6 +673,8 @@ int main(void)
         cmocka_unit_test_setup(test_faults, setup),
         cmocka_unit_test_setup(test_reports, setup),
         cmocka_unit_test_setup(test_management, setup),
+        cmocka_unit_test_setup(test_monitor, setup),
+        cmocka_unit_test_setup(test_snapshot, setup),
         cmocka_unit_test_setup(test_flood, setup),
     };
 

@@ -30,6 +30,7 @@
 #define INITRD_ADDRESS   0x30000000000ull // its initial RAM disk, read-only
 #define DEVICE_ADDRESS   0x40000000000ull // file or memory of device n at + n * DEVICE_STEP
 #define DEVICE_STEP      0x1000000000ull
+#define SNAPSHOT_ADDRESS 0x58000000000ull // the VM's snapshot: to be written, read-only while it is restored
 #define MODULE_ADDRESS   0x60000000000ull // boot module n at + n * DEVICE_STEP, read-only
 
 // ---- Capabilities that a task starts with. Nothing else is in its table.
@@ -135,6 +136,7 @@ struct task_info {
     uint32_t hide;  // enum guest_hide
     uint32_t clock; // enum guest_clock
     uint32_t virtual_apic; // the vCPU was made with VCPU_APIC
+    uint64_t snapshot_address, snapshot_size; // to start from; 0, 0: none
     uint32_t device_count, module_count;
     uint32_t firmware_slot; // with KERNEL_FIRMWARE: the capability of its page-aligned copy at kernel_address; 0: none
     struct task_device devices[TASK_DEVICE_MAX];
