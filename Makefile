@@ -118,7 +118,8 @@ $(O)/tools/bulkhead-config: $(wildcard tools/config/*.c tools/config/*.h)
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TFLAGS  := -std=gnu17 -g -O1 -DDEBUG=1 -DCHECKED=1 -DPREEMPT=0 -DFAIL_ALLOC=0 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I. \
            -idirafter lib/include -idirafter lib
-links    = $(shell sed -n 's,^// links: *,,p' $(1))
+# "@vmm" stands for all of the vmm but its main.c.
+links    = $(patsubst @vmm,$(dir $(patsubst tests/%,$(O)/%,$(1)))vmm.a,$(shell sed -n 's,^// links: *,,p' $(1)))
 flags    = $(shell sed -n 's,^// flags: *,,p' $(1))
 libs     = $(shell sed -n 's,^// libs: *,,p' $(1))
 UNIT    := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -126,10 +127,21 @@ FUZZ    := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)
 .SECONDEXPANSION:
 $(O)/unit/%: tests/unit/%.c $$(call links,tests/unit/%.c) $(wildcard include/bulkhead/*.h kernel/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(TFLAGS) $(SAN) $(call flags,$<) -o $@ $(filter %.c,$^) -lcmocka $(call libs,$<)
+	$(CC) $(TFLAGS) $(SAN) $(call flags,$<) -o $@ $(filter %.c %.a,$^) -lcmocka $(call libs,$<)
 $(O)/fuzz/%: tests/fuzz/%.c $$(call links,tests/fuzz/%.c) $(wildcard include/bulkhead/*.h vmm/*.h lib/include/bulkhead/*.h)
 	@mkdir -p $(@D)
-	$(CLANG) $(TFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(call libs,$<)
+	$(CLANG) $(TFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c %.a,$^) $(call libs,$<)
+HOST_VMM := $(filter-out vmm/main.o,$(VMM_SRC:.c=.o))
+$(O)/unit/vmm/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(TFLAGS) -MMD -MP $(SAN) -c $< -o $@
+$(O)/fuzz/vmm/%.o: %.c
+	@mkdir -p $(@D)
+	$(CLANG) $(TFLAGS) -MMD -MP -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c $< -o $@
+$(O)/unit/vmm.a: $(addprefix $(O)/unit/vmm/,$(HOST_VMM))
+	rm -f $@; ar rcs $@ $^
+$(O)/fuzz/vmm.a: $(addprefix $(O)/fuzz/vmm/,$(HOST_VMM))
+	rm -f $@; ar rcs $@ $^
 unit-build: $(UNIT)
 fuzz-build: $(FUZZ)
 unit: $(UNIT)

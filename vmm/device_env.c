@@ -74,8 +74,42 @@ static void env_tell_peer(void *ctx, unsigned channel)
         sys_raise(vm->info->channels[channel].peer_slot, 1);
 }
 
+static void monitor_tell(void *ctx)
+{
+    const struct vm *vm = ctx;
+
+    sys_raise(vm->devices.monitor.channel->peer_slot, 1);
+}
+
+// HAZARD: bits that were taken here are still to be served.
+static bool monitor_wait(void *ctx)
+{
+    struct vm *vm = ctx;
+    uint64_t bits = 0;
+    enum status status = sys_wait(TASK_SLOT_SIGNAL, task_tsc() + vm->info->tsc_hz, &bits);
+
+    vm->bits |= bits;
+    return status == OK;
+}
+
+// What the devices are and do: all of them, or those of one name.
+static bool show_devices(void *ctx, const char *arguments, struct monitor *monitor)
+{
+    static char text[16384];
+    struct vm *vm = ctx;
+    size_t n = chipset_info(&vm->chipset, *arguments ? arguments : NULL, text, sizeof(text));
+
+    monitor_write(monitor, text, n);
+    if (n == 0)
+        monitor_print(monitor, "there is no device \"%s\"\n", arguments);
+    return n > 0;
+}
+
 bool vm_devices_create(struct vm *vm, char *error, size_t size)
 {
+    monitor_init(&vm->devices.monitor, vm->info, monitor_tell, monitor_wait, vm);
+    monitor_add(&vm->devices.monitor, "devices", NULL,
+                "the state of all devices, or of one: devices pic", show_devices, vm);
     vm->devices.env = (struct device_env){
         .chipset = &vm->chipset,
         .pci = &vm->chipset.pci,
@@ -93,12 +127,17 @@ bool vm_devices_create(struct vm *vm, char *error, size_t size)
         .typed_more = env_typed_more,
         .on_channel = env_on_channel,
         .tell_peer = env_tell_peer,
+        .monitor = &vm->devices.monitor,
     };
     return devices_create(&vm->devices.env, error, size);
 }
 
 void vm_devices_serve(struct vm *vm, uint64_t bits)
 {
+    const struct task_channel *monitor = vm->devices.monitor.channel;
+
+    if (monitor && bits >> monitor->own_bit & 1)
+        monitor_serve(&vm->devices.monitor);
     for (unsigned i = 0; i < vm->info->channel_count && i < TASK_CHANNEL_MAX; i++)
         if (vm->devices.channel[i].arrived && bits >> vm->info->channels[i].own_bit & 1)
             vm->devices.channel[i].arrived(vm->devices.channel[i].dev);

@@ -11,6 +11,7 @@ struct vm;
 
 struct vm_devices {
     struct device_env env;
+    struct monitor monitor;
     struct {
         void (*arrived)(void *dev); /* NULL: no device has this channel */
         void *dev;

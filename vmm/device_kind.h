@@ -11,6 +11,7 @@
 #include "bulkhead/task.h"
 #include "chipset.h"
 #include "guest_memory.h"
+#include "monitor.h"
 #include "pci.h"
 
 struct rom;
@@ -50,6 +51,9 @@ struct device_env {
     /* Calls arrived(dev) when the peer of info->channels[channel] raised; tells that peer. */
     void (*on_channel)(void *vm, unsigned channel, void (*arrived)(void *dev), void *dev);
     void (*tell_peer)(void *vm, unsigned channel);
+
+    /* Where a device registers its commands: monitor_add() with its name from the configuration. */
+    struct monitor *monitor;
 };
 
 struct device_kind {

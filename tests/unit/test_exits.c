@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vmm's answers to exits: CPUID, MSRs, ports, control and debug registers, device memory.
-// links: vmm/machine.c vmm/run.c vmm/exits.c vmm/exits_io.c vmm/exits_memory.c vmm/exits_cr.c vmm/inject.c vmm/line.c vmm/devices.c vmm/device_env.c
-// links: vmm/chipset.c vmm/bus.c vmm/device.c vmm/clock.c vmm/pic.c vmm/pit.c vmm/rtc.c vmm/rtc_time.c vmm/uart.c
-// links: vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c
-// links: vmm/cpuid.c vmm/msr.c vmm/pvclock.c vmm/linux.c vmm/multiboot.c vmm/multiboot2.c vmm/pvh.c vmm/load.c vmm/boot_elf.c vmm/boot.c vmm/acpi.c vmm/guest_memory.c
-// links: vmm/decode.c vmm/decode_tables.c vmm/emulate.c vmm/emulate_0f.c vmm/emulate_alu.c vmm/emulate_string.c
-// links: vmm/emulate_mmio.c vmm/emulate_fast.c vmm/paging.c lib/ring.c
-// links: vmm/hpet.c vmm/pci.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c vmm/pci_hotplug.c vmm/pci_assign.c vmm/q35.c
+// links: @vmm lib/ring.c
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
