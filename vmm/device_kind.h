@@ -23,7 +23,7 @@ struct device_env {
     const struct guest_ram *ram;
     const struct task_info *info;
     struct acpi_options *acpi; /* a device that the tables describe sets its flag */
-    void *vm; /* first argument of what follows */
+    void *vm;                  /* first argument of what follows */
 
     /* Maps `size` bytes at `offset` of the mem object that root gave for this device
      * (task_device.slot) into the guest's physical address space with MAP_ rights; unmaps. False:

@@ -215,8 +215,8 @@ static void test_refusals(void **state)
     refused(LOAD_NO_MEMORY, "module 1: its 0 KiB do not fit behind 0x800000");
     setup(state);
     const struct boot_module many[BOOT_MODULES + 1] = {{"", 0, NULL}};
-    assert_int_equal(multiboot_load(&ram, image, sizeof(image), many, BOOT_MODULES, NULL,
-                                    &start, error, sizeof(error)),
+    assert_int_equal(multiboot_load(&ram, image, sizeof(image), many, BOOT_MODULES, NULL, &start,
+                                    error, sizeof(error)),
                      LOAD_OK);
     assert_int_equal(multiboot_load(&ram, image, sizeof(image), many, BOOT_MODULES + 1, NULL,
                                     &start, error, sizeof(error)),

@@ -26,8 +26,8 @@ enum manage_op {
     // by a kernel without one.
     MANAGE_KERNEL,
     // A command for a VM's monitor (vmm/monitor.h): `text`. Its output comes as the messages of
-    // records with `more` set, in order and uncut; then one without, whose status says how it ended.
-    // One at a time for the whole machine.
+    // records with `more` set, in order and uncut; then one without, whose status says how it
+    // ended. One at a time for the whole machine.
     MANAGE_MONITOR,
     MANAGE_SNAPSHOT, // keeps the state of a running VM in memory; in place of the one before
     MANAGE_RESTORE,  // stops the VM and starts it again from its snapshot
