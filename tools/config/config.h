@@ -20,10 +20,10 @@ enum {
     CONFIG_MAX_ERRORS = 100,
     MAX_VMS = 16,
     MAX_VM_CPUS = 8,
-    MAX_DEVICES = 24, // of one VM: TASK_DEVICE_MAX
-    MAX_LINKED = 16,  // of them in a network or link: TASK_LINK_MAX
-    MAX_LINKS = 64,   // networks and links of the system
-    MAX_MODULES = 8,  // TASK_MODULE_MAX
+    MAX_DEVICES = 24,   // of one VM: TASK_DEVICE_MAX
+    MAX_LINKED = 16,    // of them in a network or link: TASK_LINK_MAX
+    MAX_LINKS = 64,     // networks and links of the system
+    MAX_MODULES = 8,    // TASK_MODULE_MAX
     MAX_ARGUMENTS = 95, // bytes, without the NUL
     MAX_MODULE_NAME = 31,
     MAX_MACHINE_CPUS = 8,
@@ -113,8 +113,8 @@ struct vm {
     const struct node *node;
     const struct node *kernel_node, *initrd_node, *memory_node, *kind_node, *firmware_node;
     const struct node *modules_node, *host_cpu_node;
-    const char *kernel, *initrd, *firmware; // as written; NULL: not given
-    const char *kernel_kind;                // NULL: found out from the file
+    const char *kernel, *initrd, *firmware;    // as written; NULL: not given
+    const char *kernel_kind;                   // NULL: found out from the file
     struct image *kernel_image, *initrd_image; // the first may be the firmware
     const char *program;                       // its vmm, in the archive
     struct module modules[MAX_MODULES];
@@ -125,9 +125,9 @@ struct vm {
     uint64_t memory, pool;
     unsigned cpus, priority;
     unsigned host_cpu[MAX_VM_CPUS], host_cpus; // as many as were written
-    unsigned weight;         // in the band; 0: not given
-    unsigned budget, period; // microseconds; budget 0: no limit
-    unsigned budget_percent; // of the period; 0: not given so
+    unsigned weight;                           // in the band; 0: not given
+    unsigned budget, period;                   // microseconds; budget 0: no limit
+    unsigned budget_percent;                   // of the period; 0: not given so
     const struct node *priority_node, *weight_node, *budget_node, *period_node;
     bool restart, autostart;
     enum vm_clock clock;
