@@ -41,7 +41,7 @@ kobj = $(patsubst %.c,$(O)/k/%.o,$(filter %.c,$(1))) $(patsubst %.S,$(O)/k/%.o,$
 uobj = $(patsubst %.c,$(O)/u/%.o,$(filter %.c,$(1))) $(patsubst %.S,$(O)/u/%.o,$(filter %.S,$(1)))
 
 TASKS := $(O)/root.elf $(O)/vmm.elf $(O)/console.elf
-all: $(O)/bulkhead.elf $(TASKS) $(O)/initrd tools
+all: $(O)/bulkhead.elf $(TASKS) $(O)/initrd $(O)/initrd-virtio tools
 
 # ---- kernel
 # Small, where that costs no instruction: no padding between functions and loops, a stack without the alignment of vectors, and only
@@ -155,6 +155,11 @@ tests: unit-build fuzz-build $(O)/ktest.elf $(O)/kfire.elf
 $(O)/initrd: tools/mkinitramfs.sh /bin/busybox
 	@mkdir -p $(@D)
 	tools/mkinitramfs.sh $@
+# The same with modules of Debian's cloud kernel for virtio devices: build:initrd-virtio.
+MODULES := $(lastword $(sort $(wildcard /lib/modules/*-cloud-amd64)))
+$(O)/initrd-virtio: tools/mkinitramfs.sh /bin/busybox
+	@mkdir -p $(@D)
+	tools/mkinitramfs.sh $@ $(MODULES) virtio_pci virtio_blk virtio_console virtio-rng virtio_balloon virtio_net vmw_vsock_virtio_transport
 iso: all
 	./bulkhead image -o $(O)/bulkhead.iso
 # Few models of Bochs tell that they are free of Meltdown.

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Makes the guests' initramfs: Debian's static busybox, an /init, and nothing else. Needs no root: the
 # owner is written by cpio and device nodes come from devtmpfs. The same busybox gives the same bytes.
-# usage: tools/mkinitramfs.sh OUTPUT
+# With a folder of modules (/lib/modules/VERSION) also those of its modules that are named, what they need, and
+# modules.dep: the guest loads them by modprobe, or by the word modules=NAME,NAME on its command line.
+# usage: tools/mkinitramfs.sh OUTPUT [FOLDER MODULE...]
 set -eu
 output=$1
+shift
 busybox=${BUSYBOX:-/bin/busybox}
 
 [ -x "$busybox" ] || {
@@ -24,6 +27,26 @@ done
 echo 'root:x:0:0:root:/root:/bin/sh' >"$tree/etc/passwd"
 echo 'root:x:0:' >"$tree/etc/group"
 
+if [ $# -gt 0 ]; then
+    folder=$1
+    shift
+    to=$tree/lib/modules/${folder##*/}
+    mkdir -p "$to"
+    for name in "$@"; do
+        grep -E "/$(echo "$name" | sed 's/[-_]/[-_]/g')\.ko:" "$folder/modules.dep" || {
+            echo "mkinitramfs: there is no module $name in $folder" >&2
+            exit 1
+        }
+    done >"$to/named"
+    tr -d : <"$to/named" | tr ' ' '\n' | sort -u | while read -r file; do
+        [ -n "$file" ] || continue
+        mkdir -p "$to/$(dirname "$file")"
+        cp "$folder/$file" "$to/$file"
+        grep "^$file:" "$folder/modules.dep" >>"$to/modules.dep"
+    done
+    rm "$to/named"
+fi
+
 cat >"$tree/init" <<'INIT'
 #!/bin/sh
 # The first process of a guest: sign of life, then a shell on the serial line for ever.
@@ -33,11 +56,16 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev 2>/dev/null
 name=guest
 bench=
+modules=
 for word in $(cat /proc/cmdline); do
     case $word in
     hostname=*) name=${word#hostname=} ;;
     bench=*) bench=${word#bench=} ;;
+    modules=*) modules=${word#modules=} ;;
     esac
+done
+for module in $(echo "$modules" | tr , ' '); do
+    modprobe "$module" || echo "The module $module cannot be loaded."
 done
 hostname "$name"
 read -r uptime _ </proc/uptime
