@@ -234,10 +234,15 @@ bool machine_build(struct vm *vm, char *error, size_t size)
         snprintf(error, size, "the TSC's frequency is out of range");
         return false;
     }
-    vm->acpi = (struct acpi_options){.vcpus = 1, .hpet = true};
+    vm->acpi = (struct acpi_options){.vcpus = 1,
+                                     .hpet = true,
+                                     .ecam = PLATFORM_ECAM,
+                                     .window64 = vm->chipset.pci.window64,
+                                     .window64_size = vm->chipset.pci.window64_size};
     if (!vm_devices_create(vm, error, size))
         return false;
-    pci_assign(&vm->chipset.pci);
+    if (vm->info->kernel_kind != KERNEL_FIRMWARE)
+        pci_assign(&vm->chipset.pci);
     if (load(vm, &start, error, size) != LOAD_OK)
         return false;
     start_state(vm, &start);
