@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// virtio socket device under a random driver and packets of a hostile peer.
+// links: vmm/virtio_vsock.c vmm/virtio.c vmm/virtio_pci.c vmm/virtqueue.c vmm/guest_memory.c vmm/device.c vmm/clock.c
+#include "virtio_fuzz.h"
+
+#include "virtio_vsock.h"
+
+enum { OWN = 3, PEER = 4 };
+
+static struct virtio_vsock vsock;
+static unsigned room, coming;
+
+static bool link_send(struct net_link *link, const void *frame, size_t size)
+{
+    (void)link;
+    CHECK(size >= 14 && size <= NET_FRAME_MAX);
+    static uint8_t sink[NET_FRAME_MAX];
+    memcpy(sink, frame, size);
+    if (room == 0)
+        return false;
+    room--;
+    return true;
+}
+
+static size_t link_receive(struct net_link *link, void *frame)
+{
+    (void)link;
+    if (coming == 0)
+        return 0;
+    coming--;
+    uint8_t how = (uint8_t)fuzz_take(1);
+    struct virtio_vsock_hdr h = {.src_cid = PEER,
+                                 .dst_cid = OWN,
+                                 .src_port = 1,
+                                 .dst_port = 2,
+                                 .len = how & 0xf0 ? (uint32_t)fuzz_take(2) % 1471 : 0,
+                                 .type = 1,
+                                 .op = how % 8};
+    const uint64_t hello[3] = {0x6b637376 | (uint64_t)(how & 1) << 32, PEER + how % 2, 0};
+    size_t size = sizeof(h) + h.len;
+    memset(frame, 0, NET_FRAME_MAX);
+    memcpy(frame, &h, sizeof(h));
+    if (how == 255) {
+        size = 14 + fuzz_take(2) % (NET_FRAME_MAX - 13);
+        for (unsigned i = 0; i < sizeof(h); i++)
+            ((uint8_t *)frame)[i] ^= (uint8_t)fuzz_take(1);
+    } else if (how >= 250) {
+        size = sizeof(hello);
+        memcpy(frame, hello, size);
+    }
+    return size;
+}
+
+static struct net_link fake_link = {.send = link_send, .receive = link_receive, .up = true};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    virtio_fuzz_begin(data, size);
+    memset(&vsock, 0, sizeof(vsock));
+    room = coming = 0;
+    CHECK(virtio_vsock_init(&vsock, &driver_bus, &driver_ram, &fake_link, OWN));
+    virtio_fuzz_setup(&vsock.v);
+    vsock.s.peer = PEER;
+    while (fuzz_left > 0) {
+        uint8_t op = (uint8_t)fuzz_take(1);
+        if (op % 4 == 0) {
+            coming = op >> 4;
+            fake_link.arrived(fake_link.nic);
+        } else if (op % 4 == 1) {
+            room = op >> 2;
+            fake_link.room(fake_link.nic);
+        } else if (op == 2) { /* a good header where buffers often are */
+            struct virtio_vsock_hdr h = {.src_cid = OWN, .dst_cid = PEER, .type = 1, .op = 5};
+            h.len = (uint32_t)fuzz_take(2);
+            memcpy(driver_memory + DRIVER_DATA + fuzz_take(1), &h, sizeof(h));
+        } else {
+            virtio_fuzz_step(&vsock.v);
+        }
+        CHECK(vsock.s.held <= NET_FRAME_MAX && vsock.s.replies <= VIRTIO_VSOCK_REPLIES);
+    }
+    return 0;
+}
