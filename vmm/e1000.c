@@ -114,6 +114,8 @@ void e1000_expire(struct e1000 *e, uint64_t now)
     e1000_transmit(e);
     e1000_receive(e);
     update(e);
+    if (e->deadline <= now)
+        e->deadline = clock_add(now, 1);
 }
 
 static void link_event(void *nic)

@@ -22,7 +22,8 @@ struct net_link {
     void (*room)(void *nic);
     void *nic;
     void *ctx;
-    bool up; /* the other side is there */
+    bool up;       /* the other side is there */
+    bool reliable; /* set by the device: no frame may be lost, however long the peer takes */
 };
 
 #endif

@@ -30,7 +30,7 @@ static bool refuse(struct net_ring *r)
         r->dropped++;
         return true;
     }
-    if (!r->waiting)
+    if (!r->waiting && !r->link.reliable)
         r->deadline = clock_add(clock_now(r->clock), r->clock->hz / NET_RING_PATIENCE_HZ);
     r->waiting = true;
     return false;

@@ -386,6 +386,7 @@ bool virtio_vsock_init(struct virtio_vsock *s, struct pci_bus *bus, const struct
     if (!virtio_init(&s->v, &ops, bus, ram, VIRTIO_VSOCK_QUEUES, QUEUE_SIZE, &s->config,
                      sizeof(s->config)))
         return false;
+    link->reliable = true; // streams
     link->nic = s;
     link->arrived = link_arrived;
     link->room = link_room;
