@@ -43,7 +43,7 @@ void monitor_init(struct monitor *monitor, const struct task_info *info, void (*
 void monitor_add(struct monitor *monitor, const char *name, const char *device, const char *text,
                  monitor_run *run, void *dev)
 {
-    if (monitor->commands < MONITOR_COMMANDS)
+    if (monitor != NULL && monitor->commands < MONITOR_COMMANDS)
         monitor->command[monitor->commands++] =
             (struct monitor_command){name, device, text, run, dev};
 }
