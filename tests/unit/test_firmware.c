@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A VM with firmware, from the firmware's side: where its image is, what fw_cfg tells, and the
 // script that places the ACPI tables, carried out here as a firmware does.
-// links: vmm/firmware.c vmm/firmware_acpi.c vmm/rom.c vmm/fw_cfg.c vmm/acpi.c vmm/vm_alloc.c vmm/devices.c vmm/guest_memory.c
-// links: vmm/chipset.c vmm/bus.c vmm/device.c vmm/clock.c vmm/pic.c vmm/pit.c vmm/rtc.c vmm/rtc_time.c vmm/uart.c
-// links: vmm/ioapic.c vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c vmm/apic_bus.c vmm/acpi_pm.c vmm/reset.c vmm/hpet.c vmm/pci.c vmm/pci_config.c vmm/pci_msix.c
-// links: vmm/pci_state.c vmm/pci_hotplug.c vmm/q35.c
+// links: vmm/firmware.c @vmm lib/ring.c
 #include <stdlib.h>
 
 #include "device_test.h"
@@ -49,6 +46,7 @@ static bool create(void)
 {
     const struct device_env env = {
         .chipset = &chipset,
+        .pci = &chipset.pci,
         .ram = &ram,
         .info = &info,
         .acpi = &acpi,
