@@ -9,4 +9,7 @@
  * keys that are typed at the VM's console. Once for each machine; true when it is there already. */
 bool keyboard_create(const struct device_env *env, char *error, size_t size);
 
+/* Tells a screen of what is typed, before the guest has it. */
+void keyboard_watch(void (*typed)(void *ctx, const uint8_t *bytes, size_t n), void *ctx);
+
 #endif

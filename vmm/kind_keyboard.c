@@ -8,9 +8,24 @@
 
 static struct ps2 *keyboard; /* one machine, one vmm */
 
+static struct {
+    void (*typed)(void *ctx, const uint8_t *bytes, size_t n);
+    void *ctx;
+} watcher;
+
 static size_t typed(void *dev, const uint8_t *bytes, size_t n)
 {
-    return ps2_type(dev, bytes, n);
+    size_t taken = ps2_type(dev, bytes, n);
+
+    if (watcher.typed != NULL)
+        watcher.typed(watcher.ctx, bytes, taken);
+    return taken;
+}
+
+void keyboard_watch(void (*function)(void *ctx, const uint8_t *bytes, size_t n), void *ctx)
+{
+    watcher.typed = function;
+    watcher.ctx = ctx;
 }
 
 static void room(void *ctx)
@@ -49,6 +64,7 @@ bool keyboard_create(const struct device_env *env, char *error, size_t size)
         return false;
     }
     env->take_keys(env->vm, typed, ps2);
+    env->acpi->ps2 = true;
     keyboard = ps2;
     return true;
 }

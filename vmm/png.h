@@ -23,7 +23,7 @@ struct png_sink {
     void *ctx;
 };
 
-/* False, and nothing written, when the size is out of range. HAZARD: has 16 KiB of buffers of its
+/* False, and nothing written, when the size is out of range. HAZARD: has 40 KiB of buffers of its
  * own: one picture at a time. */
 bool png_write(const struct png_picture *picture, const struct png_sink *sink);
 

@@ -22,6 +22,7 @@
 #define VGA_MMIO_SIZE   0x1000 /* VGA ports at 0x400, dispi registers at 0x500 */
 #define VGA_WIDTH_MAX   2560
 #define VGA_HEIGHT_MAX  1600
+#define VGA_LEGACY_SIZE 0x10000 /* of the window at 0xa0000 */
 #define VGA_COLUMNS_MAX 132
 #define VGA_ROWS_MAX    60
 

@@ -84,7 +84,7 @@ void vga_get_mode(const struct vga *vga, struct vga_mode *mode)
         mode->base = LEGACY_BASE;
         mode->legacy = true;
         mode->bpp = 8;
-        mode->height = mode->pitch ? 0x10000 / mode->pitch : 0;
+        mode->height = mode->pitch ? VGA_LEGACY_SIZE / mode->pitch : 0;
         if (mode->height > rows)
             mode->height = rows;
         if (mode->width > mode->pitch)

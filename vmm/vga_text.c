@@ -209,23 +209,17 @@ void vga_text_init(struct vga_text *text, void (*print)(void *ctx, const uint8_t
     text->ctx = ctx;
 }
 
-size_t vga_text_dump(const struct vga_mode *mode, const uint8_t *memory, char *buf, size_t size)
+size_t vga_text_dump(const struct vga_mode *mode, const uint8_t *memory, unsigned row, char *buf,
+                     size_t size)
 {
-    size_t used = 0;
-    if (size == 0)
-        return 0;
-    for (unsigned row = 0; row < mode->height; row++) {
-        size_t end = used;
-        for (unsigned column = 0; column < mode->width && used + 2 < size; column++) {
-            uint8_t c = (uint8_t)cell(mode, memory, row, column);
-            buf[used++] = (char)(c >= ' ' && c <= '~' ? c : '.');
-            if (c != ' ')
-                end = used;
-        }
-        used = end;
-        if (used + 1 < size)
-            buf[used++] = '\n';
+    size_t used = 0, end = 0;
+    for (unsigned column = 0; column < mode->width && used + 2 < size; column++) {
+        uint8_t c = (uint8_t)cell(mode, memory, row, column);
+        buf[used++] = (char)(c >= ' ' && c <= '~' ? c : '.');
+        if (c != ' ')
+            end = used;
     }
-    buf[used] = 0;
-    return used;
+    if (size > end)
+        buf[end++] = '\n';
+    return end;
 }

@@ -33,8 +33,9 @@ static inline void vga_text_forget(struct vga_text *text)
     text->drawn = false;
 }
 
-/* The screen as plain text into `buf`, NUL-terminated, one line for each row without its trailing
- * blanks; returns its length. */
-size_t vga_text_dump(const struct vga_mode *mode, const uint8_t *memory, char *buf, size_t size);
+/* One row as plain text into `buf`, without trailing blanks, ended by a line feed and no NUL;
+ * returns its length. */
+size_t vga_text_dump(const struct vga_mode *mode, const uint8_t *memory, unsigned row, char *buf,
+                     size_t size);
 
 #endif
