@@ -16,7 +16,7 @@ WARN    := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wvla
 FREE    := -std=gnu17 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
            -fno-asynchronous-unwind-tables -fomit-frame-pointer -fno-common -fno-strict-aliasing $(WARN) -MMD -MP -DDEBUG=$(DEBUG)
 KFLAGS  := $(FREE) -DCHECKED=$(CHECKED) -DTRACING=$(CHECKED) $(if $(filter 1,$(CHECKED)),-fno-omit-frame-pointer -fno-optimize-sibling-calls) -DPREEMPT=$(PREEMPT) -DFAIL_ALLOC=$(FAIL_ALLOC) -mcmodel=kernel -Iinclude -Ikernel
-UFLAGS  := $(FREE) -mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I.
+UFLAGS  := $(FREE) -mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I$(O)/gen -I.
 HFLAGS  := -std=gnu17 -O2 -g $(WARN) -MMD -MP -Iinclude -I.
 LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
@@ -86,6 +86,14 @@ $(eval $(call task,root,$(ROOT_SRC),-lfdt))
 # A vmm is linked with what it uses: main.c brings all that every VM has, `-u device_kind_NAME` a device that its entry names.
 # vmm.elf has no such device, vmm-KIND1+KIND2.elf these. Its .bss stays: root fills images with zeros itself.
 # The map says which sources a vmm consists of: bench/sizes.py counts them.
+# The ACPI namespace: ASL through the C preprocessor, iasl and into an array.
+DSDT     := $(O)/gen/dsdt_aml.h
+$(DSDT): vmm/dsdt.asl vmm/platform.h
+	@mkdir -p $(@D)
+	$(CC) -E -P -x c -Ivmm $< -o $(@D)/dsdt.i
+	iasl -p $(@D)/dsdt $(@D)/dsdt.i > $(@D)/dsdt.log 2>&1 || { cat $(@D)/dsdt.log; exit 1; }
+	{ echo 'static const unsigned char dsdt_aml[] = {'; od -An -v -tx1 $(@D)/dsdt.aml | sed 's/ \(..\)/0x\1,/g'; echo '};'; } > $@
+$(O)/u/vmm/acpi.o: $(DSDT)
 VMM_OBJ  := $(call uobj,$(VMM_SRC))
 VMM_FIRST := $(O)/u/vmm/main.o $(call uobj,$(LIB_ASM))
 $(O)/vmm.a: $(VMM_OBJ) $(call uobj,$(LIB_SRC))
@@ -116,7 +124,7 @@ $(O)/tools/bulkhead-config: $(wildcard tools/config/*.c tools/config/*.h)
 # ---- unit tests and fuzz targets: the line "// links: a.c b.c" in a test names the sources it needs, "// libs: -lx" libraries,
 # "// flags: -f" the compiler's flags
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-TFLAGS  := -std=gnu17 -g -O1 -DDEBUG=1 -DCHECKED=1 -DPREEMPT=0 -DFAIL_ALLOC=0 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I. \
+TFLAGS  := -std=gnu17 -g -O1 -DDEBUG=1 -DCHECKED=1 -DPREEMPT=0 -DFAIL_ALLOC=0 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I$(O)/gen -I. \
            -idirafter lib/include -idirafter lib
 # "@vmm" stands for all of the vmm but its main.c.
 links    = $(patsubst @vmm,$(dir $(patsubst tests/%,$(O)/%,$(1)))vmm.a,$(shell sed -n 's,^// links: *,,p' $(1)))
@@ -125,10 +133,10 @@ libs     = $(shell sed -n 's,^// libs: *,,p' $(1))
 UNIT    := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 .SECONDEXPANSION:
-$(O)/unit/%: tests/unit/%.c $$(call links,tests/unit/%.c) $(wildcard include/bulkhead/*.h kernel/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h)
+$(O)/unit/%: tests/unit/%.c $$(call links,tests/unit/%.c) $(wildcard include/bulkhead/*.h kernel/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h) $(DSDT)
 	@mkdir -p $(@D)
 	$(CC) $(TFLAGS) $(SAN) $(call flags,$<) -o $@ $(filter %.c %.a,$^) -lcmocka $(call libs,$<)
-$(O)/fuzz/%: tests/fuzz/%.c $$(call links,tests/fuzz/%.c) $(wildcard include/bulkhead/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h tests/fuzz/*.h)
+$(O)/fuzz/%: tests/fuzz/%.c $$(call links,tests/fuzz/%.c) $(wildcard include/bulkhead/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h tests/fuzz/*.h) $(DSDT)
 	@mkdir -p $(@D)
 	$(CLANG) $(TFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c %.a,$^) $(call libs,$<)
 HOST_VMM := $(filter-out vmm/main.o,$(VMM_SRC:.c=.o))
@@ -138,6 +146,7 @@ $(O)/unit/vmm/%.o: %.c
 $(O)/fuzz/vmm/%.o: %.c
 	@mkdir -p $(@D)
 	$(CLANG) $(TFLAGS) -MMD -MP -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c $< -o $@
+$(O)/unit/vmm/vmm/acpi.o $(O)/fuzz/vmm/vmm/acpi.o: $(DSDT)
 $(O)/unit/vmm.a: $(addprefix $(O)/unit/vmm/,$(HOST_VMM))
 	rm -f $@; ar rcs $@ $^
 $(O)/fuzz/vmm.a: $(addprefix $(O)/fuzz/vmm/,$(HOST_VMM))

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Static ACPI tables. ACPI specification 6.4: 5.2.5 RSDP, 5.2.6 header, 5.2.9 FADT (as of revision
-// 3), 5.2.10 FACS, 5.2.12 MADT; chapter 20 for the bytes of the DSDT; IA-PC HPET
-// specification 3.2.4. There is no SMI: the machine is always in ACPI mode.
+// 3), 5.2.10 FACS, 5.2.12 MADT; PCI Firmware 3.2: 4.1.2 MCFG; IA-PC HPET specification
+// 3.2.4. The DSDT is made from dsdt.asl when this is built. There is no SMI: the machine is always
+// in ACPI mode.
 #include "acpi.h"
 
 #include <string.h>
+
+#include "dsdt_aml.h"
+#include "ssdt.h"
 
 struct header {
     char signature[4];
@@ -65,6 +69,7 @@ _Static_assert(sizeof(struct fadt) == 244, "ACPI 5.2.9, revision 3");
 #define BOOT_LEGACY       (1u << 0) // the serial port
 #define BOOT_8042         (1u << 1)
 #define BOOT_NO_VGA       (1u << 2) // an OS then does not probe for it
+#define BOOT_NO_ASPM      (1u << 4) // no PCI Express link whose power can be managed
 #define LATENCY_NONE      0xffff
 
 struct facs {
@@ -113,33 +118,15 @@ struct hpet {
 } __attribute__((packed));
 _Static_assert(sizeof(struct hpet) == 56, "HPET 3.2.4");
 
-#define NAME(a, b, c, d) 0x08, a, b, c, d            // NameOp
-#define PNP(high, low)   0x0c, 0x41, 0xd0, high, low // DWord: EISA id "PNP" and four digits
-#define PORTS(port, count) \
-    0x47, 1, (port)&0xff, (port) >> 8, (port)&0xff, (port) >> 8, 1, count // 16-bit decode
-#define IRQ(n)       0x22, (1 << (n)) & 0xff, (1 << (n)) >> 8             // edge, active high
-#define END_RESOURCE 0x79, 0x00
-#define BYTE(n)      0x0a, n
-
-// Scope (\_SB) { Device (COM1) { PNP0501 } Device (RTC_) { PNP0B00 } }  Name (\_S5, Package { 5, 5,
-// 0, 0 }) The byte behind each opcode that opens a block is its length, itself included.
-// clang-format off
-static const uint8_t dsdt_body[] = {
-    0x10, 0x4b, 0x05, '\\', '_', 'S', 'B', '_',
-        0x5b, 0x82, 43, 'C', 'O', 'M', '1',
-            NAME('_', 'H', 'I', 'D'), PNP(0x05, 0x01),
-            NAME('_', 'U', 'I', 'D'), 0x01,
-            NAME('_', 'C', 'R', 'S'), 0x11, 16, BYTE(13),
-                PORTS(PLATFORM_COM1, 8), IRQ(PLATFORM_IRQ_COM1), END_RESOURCE,
-        0x5b, 0x82, 37, 'R', 'T', 'C', '_',
-            NAME('_', 'H', 'I', 'D'), PNP(0x0b, 0x00),
-            NAME('_', 'C', 'R', 'S'), 0x11, 16, BYTE(13),
-                PORTS(PLATFORM_RTC, 2), IRQ(PLATFORM_IRQ_RTC), END_RESOURCE,
-    0x08, '\\', '_', 'S', '5', '_',
-        0x12, 8, 4, BYTE(PLATFORM_SLP_TYP_S5), BYTE(PLATFORM_SLP_TYP_S5), 0x00, 0x00,
-};
-// clang-format on
-_Static_assert(sizeof(dsdt_body) == 2 + 0x5b - 1 + 15, "lengths in the DSDT");
+struct mcfg {
+    struct header header;
+    uint8_t reserved0[8];
+    uint64_t base;
+    uint16_t segment;
+    uint8_t first_bus, last_bus;
+    uint32_t reserved1;
+} __attribute__((packed));
+_Static_assert(sizeof(struct mcfg) == 60, "PCI Firmware 3.2, 4.1.2");
 
 enum { LISTED = 6 }; // tables that RSDT and XSDT name, at most
 
@@ -235,13 +222,38 @@ static struct address io(uint16_t port, uint8_t bits)
         .space = SPACE_IO, .bits = bits, .access = bits == 32 ? 3 : bits / 8, .address = port};
 }
 
+// What iasl made; its header is replaced by one like that of all other tables.
 static uint32_t build_dsdt(struct builder *b)
 {
-    uint32_t at = take(b, sizeof(struct header) + sizeof(dsdt_body), 16);
+    uint32_t at = take(b, sizeof(dsdt_aml), 16);
     if (!b->failed)
-        memcpy(b->image->tables + at + sizeof(struct header), dsdt_body, sizeof(dsdt_body));
-    finish(b, at, "DSDT", 2, sizeof(struct header) + sizeof(dsdt_body));
+        memcpy(b->image->tables + at, dsdt_aml, sizeof(dsdt_aml));
+    finish(b, at, "DSDT", 2, sizeof(dsdt_aml));
     return at;
+}
+
+static void build_ssdt(struct builder *b, const struct acpi_options *options)
+{
+    uint32_t at = take(b, sizeof(struct header) + SSDT_SIZE, 16);
+    if (b->failed)
+        return;
+    size_t length = ssdt_build(options, b->image->tables + at + sizeof(struct header), SSDT_SIZE);
+    b->failed = length == 0;
+    b->image->length = at + sizeof(struct header) + length;
+    finish(b, at, "SSDT", 2, sizeof(struct header) + length);
+    list(b, at);
+}
+
+static void build_mcfg(struct builder *b, uint64_t ecam)
+{
+    uint32_t at = take(b, sizeof(struct mcfg), 16);
+    if (b->failed)
+        return;
+    struct mcfg *m = (struct mcfg *)(b->image->tables + at);
+    m->base = ecam;
+    m->last_bus = (PLATFORM_ECAM_SIZE >> 20) - 1;
+    finish(b, at, "MCFG", 1, sizeof(*m));
+    list(b, at);
 }
 
 static uint32_t build_facs(struct builder *b)
@@ -266,18 +278,22 @@ static void build_fadt(struct builder *b, const struct acpi_options *options, ui
         .pm1_event_length = 4,
         .pm1_control_length = 2,
         .pm_timer_length = 4,
+        .gpe0 = PLATFORM_GPE0,
+        .gpe0_length = 16,
         .x_pm1a_event = io(PLATFORM_PM1_EVENT, 32),
         .x_pm1a_control = io(PLATFORM_PM1_CTL, 16),
         .x_pm_timer = io(PLATFORM_PM_TIMER, 32),
+        .x_gpe0 = io(PLATFORM_GPE0, 128),
         .c2_latency = LATENCY_NONE,
         .c3_latency = LATENCY_NONE,
-        .boot_arch = (uint16_t)(BOOT_LEGACY | (options->ps2 ? BOOT_8042 : 0) |
+        .boot_arch = (uint16_t)(BOOT_LEGACY | BOOT_NO_ASPM | (options->ps2 ? BOOT_8042 : 0) |
                                 (options->vga ? 0 : BOOT_NO_VGA)),
         .flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BTN | FADT_NO_RTC_WAKE | FADT_RESET,
         .reset = io(PLATFORM_RESET_PORT, 8),
         .reset_value = PLATFORM_RESET_VALUE,
     };
     f.x_pm1a_event.access = 2; // two registers of 16 bits
+    f.x_gpe0.access = 1;
     uint32_t at = take(b, sizeof(f), 16);
     if (b->failed)
         return;
@@ -348,8 +364,10 @@ static void build_rsdp(struct builder *b, uint32_t rsdt, uint32_t xsdt)
     set_checksum(b, true, offsetof(struct rsdp, extended_checksum), 0, sizeof(*r));
 }
 
-bool acpi_tables(struct acpi_image *image, const struct acpi_options *options, uint64_t base)
+bool acpi_tables(struct acpi_image *image, const struct acpi_options *given, uint64_t base)
 {
+    struct acpi_options filled = *given;
+    const struct acpi_options *options = &filled;
     struct builder b = {.image = image, .relocatable = base == ACPI_RELOCATABLE};
     b.base = b.relocatable ? 0 : base;
     image->length = 0;
@@ -358,10 +376,16 @@ bool acpi_tables(struct acpi_image *image, const struct acpi_options *options, u
     if (options->vcpus == 0 || options->vcpus > PLATFORM_VCPUS_MAX ||
         (!b.relocatable && base > UINT32_MAX - image->size))
         return false;
+    if (filled.ecam == 0)
+        filled.ecam = PLATFORM_ECAM;
+    if (filled.ecam % PLATFORM_ECAM_SIZE || filled.ecam > UINT32_MAX)
+        return false;
     uint32_t facs = build_facs(&b);
     uint32_t dsdt = build_dsdt(&b);
+    build_ssdt(&b, options);
     build_fadt(&b, options, facs, dsdt);
     build_madt(&b, options->vcpus);
+    build_mcfg(&b, options->ecam);
     if (options->hpet)
         build_hpet(&b);
     uint32_t rsdt = build_root(&b, "RSDT", 4);

@@ -12,13 +12,12 @@
 #include "guest_memory.h"
 
 struct acpi_options {
-    uint8_t vcpus; // 1..PLATFORM_VCPUS_MAX; APIC ids count from 0
-    bool hpet;     // the VM has one at PLATFORM_HPET
-    bool ps2;      // ... an 8042 with keyboard and mouse
-    bool vga;      // ... VGA registers that may be touched
-    bool com2;     // ... a second serial port
-    // PCI: nothing of it is described when ecam is 0
-    uint64_t ecam;            // where ECAM is (PLATFORM_ECAM), 256 MiB
+    uint8_t vcpus;            // 1..PLATFORM_VCPUS_MAX; APIC ids count from 0
+    bool hpet;                // the VM has one at PLATFORM_HPET
+    bool ps2;                 // ... an 8042 with keyboard and mouse
+    bool vga;                 // ... VGA registers that may be touched
+    bool com2;                // ... a second serial port
+    uint64_t ecam;            // where ECAM of 256 MiB is: below 4 GiB; 0: PLATFORM_ECAM
     uint64_t window64;        // 64-bit window for BARs; size 0: there is none
     uint64_t window64_size;   // bytes
     uint32_t removable_slots; // bit per slot of bus 0 whose device may be ejected

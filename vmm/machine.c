@@ -225,6 +225,24 @@ static void start_state(struct vm *vm, const struct cpu_start *start)
     page->dirty = GROUP_ALL;
 }
 
+// Each device that the VM's entry names takes one slot at most, from 1 on: those can be removed.
+static void describe_pci(struct vm *vm)
+{
+    struct pci_bus *bus = &vm->chipset.pci;
+    unsigned devices =
+        vm->info->device_count < PCI_SLOTS - 2 ? vm->info->device_count : PCI_SLOTS - 2;
+
+    bus->removable = ((1u << devices) - 1) << 1;
+    vm->acpi = (struct acpi_options){
+        .vcpus = 1,
+        .hpet = true,
+        .ecam = PLATFORM_ECAM,
+        .window64 = bus->window64,
+        .window64_size = bus->window64_size,
+        .removable_slots = bus->removable,
+    };
+}
+
 bool machine_build(struct vm *vm, char *error, size_t size)
 {
     struct cpu_start start;
@@ -234,11 +252,7 @@ bool machine_build(struct vm *vm, char *error, size_t size)
         snprintf(error, size, "the TSC's frequency is out of range");
         return false;
     }
-    vm->acpi = (struct acpi_options){.vcpus = 1,
-                                     .hpet = true,
-                                     .ecam = PLATFORM_ECAM,
-                                     .window64 = vm->chipset.pci.window64,
-                                     .window64_size = vm->chipset.pci.window64_size};
+    describe_pci(vm);
     if (!vm_devices_create(vm, error, size))
         return false;
     if (vm->info->kernel_kind != KERNEL_FIRMWARE)

@@ -12,7 +12,7 @@ target=(-std=gnu17 -ffreestanding -fno-pic -mgeneral-regs-only -mno-red-zone -fn
 # As DEBUG=2 compiles the kernel, with all of its checks and its debugger.
 checked=(-DCHECKED=1 -DTRACING=1 -DPREEMPT=0 -DFAIL_ALLOC=0)
 target+=("${checked[@]}")
-user=(-mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I.)
+user=(-mcmodel=small -Iinclude -Ilib/include -Ilib -Ivmm -I"$WORK/o/gen" -I.)
 mapfile -t kernel < <(find kernel tests/invariants -name '*.c' ! -name offsets.c | sort)
 
 # The tools end with status 0 when all that they have are warnings: another one is an error, of which nothing is known.

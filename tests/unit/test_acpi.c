@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The ACPI tables, walked as an operating system walks them: root pointer, lists, checksums,
 // contents.
-// links: vmm/acpi.c vmm/guest_memory.c
+// links: vmm/acpi.c vmm/ssdt.c vmm/guest_memory.c
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,13 +99,15 @@ static void test_fadt(void **state)
     assert_int_equal(get(f + 56, 4), 0x600);
     assert_int_equal(get(f + 64, 4), 0x604);
     assert_int_equal(get(f + 76, 4), 0x608);
-    assert_int_equal(get(f + 109, 2), 5); // serial port; no 8042, no VGA
+    assert_int_equal(get(f + 109, 2), 0x15); // serial port; no 8042, no VGA, no ASPM
     assert_int_equal(get(f + 116 + 4, 8), 0xcf9);
     assert_int_equal(get(f + 128, 1), 6);
     assert_int_equal(get(f + 208 + 4, 8), 0x608);
     // \_S5 = Package { 5, 5, 0, 0 }
     assert_non_null(memmem(ram.base + dsdt, get(dsdt + 4, 4),
-                           "\x08\\_S5_\x12\x08\x04\x0a\x05\x0a\x05\x00\x00", 15));
+                           "\x08_S5_\x12\x08\x04\x0a\x05\x0a\x05\x00\x00", 14));
+    assert_int_equal(get(f + 80, 4), 0x620); // GPE0
+    assert_int_equal(get(f + 92, 1), 16);
 }
 
 static void test_madt(void **state)
