@@ -53,6 +53,8 @@ bool archive_find(const char *name, const void **data, uint64_t *size, uint64_t 
     return true;
 }
 
+static void (*configure)(void); // what a test adds before the tasks are prepared
+
 static inline int setup(void **state)
 {
     (void)state;
@@ -92,6 +94,9 @@ static inline int setup(void **state)
                                                .kernel = "kernel",
                                                .cmdline = "quiet",
                                                .console = 0};
+    if (configure)
+        configure();
+    configure = NULL;
     for (unsigned i = 0; i < config.count; i++) {
         tasks[i].config = &config.tasks[i];
         tasks[i].index = i;

@@ -200,6 +200,59 @@ static void test_texts(void **state)
     assert_false(system_read(blob, sizeof(blob), &config, error));
 }
 
+static int device(const char *name)
+{
+    int devices = fdt_subnode_offset(blob, node("open"), "devices");
+
+    if (devices < 0)
+        devices = fdt_add_subnode(blob, node("open"), "devices");
+    int fresh = fdt_subnode_offset(blob, devices, name);
+    if (fresh >= 0)
+        return fresh;
+    fresh = fdt_add_subnode(blob, devices, name);
+    fdt_setprop_string(blob, fresh, "kind", "k");
+    fdt_setprop_string(blob, fdt_subnode_offset(blob, devices, name), "name", name);
+    return fdt_subnode_offset(blob, devices, name);
+}
+
+static void test_devices(void **state)
+{
+    (void)state;
+    fdt_setprop_u64(blob, device("a"), "size", 4097);
+    refused("system.dtb: open: size is not a multiple of 4096");
+    fdt_setprop_u64(blob, device("a"), "size", 65 * GIB);
+    refused("system.dtb: open: size is out of range");
+    good_tree();
+    fdt_setprop(blob, device("a"), "mac", "abc", 3);
+    refused("system.dtb: open: mac has a wrong length");
+    good_tree();
+    fdt_setprop_string(blob, device("a"), "name", "a-name-of-24-characters-");
+    refused("system.dtb: open: name is not a text, or too long");
+    good_tree();
+    fdt_delprop(blob, device("a"), "kind");
+    refused("system.dtb: open: kind is missing");
+    good_tree();
+    fdt_setprop_string(blob, device("b"), "name", "c");
+    device("c");
+    refused("system.dtb: open: a device's name is not unique");
+    good_tree();
+    for (char name[] = "a"; *name < 'd'; ++*name)
+        fdt_setprop_string(blob, device(name), "link", "lan");
+    refused("system.dtb: open: link has more than two ends");
+    good_tree();
+    for (char name[] = "a"; *name < 'a' + TASK_LINK_MAX + 1; ++*name)
+        fdt_setprop_string(blob, device(name), "link", name);
+    refused("system.dtb: open: there are too many links");
+    good_tree();
+    for (char name[] = "A"; *name < 'A' + TASK_DEVICE_MAX + 1; ++*name)
+        device(name);
+    refused("system.dtb: open: there are too many devices");
+    good_tree();
+    const uint32_t cpus[] = {0, 0};
+    fdt_setprop(blob, node("open"), "host-cpu", cpus, sizeof(cpus));
+    refused("system.dtb: open: host-cpu has a wrong length");
+}
+
 static void test_ports(void **state)
 {
     (void)state;
@@ -243,7 +296,7 @@ int main(void)
         cmocka_unit_test_setup(test_good, setup),      cmocka_unit_test_setup(test_damaged, setup),
         cmocka_unit_test_setup(test_root_node, setup), cmocka_unit_test_setup(test_numbers, setup),
         cmocka_unit_test_setup(test_texts, setup),     cmocka_unit_test_setup(test_ports, setup),
-        cmocka_unit_test_setup(test_too_many, setup),
+        cmocka_unit_test_setup(test_devices, setup),   cmocka_unit_test_setup(test_too_many, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
