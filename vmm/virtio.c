@@ -291,8 +291,9 @@ static bool restore(void *dev, const void *buf, size_t size)
     if (size < head || !snapshot_load(buf, head, SNAPSHOT, &s, sizeof(s)))
         return false;
     if (s.id != v->ops->id || s.queues != v->queues || s.config_size != v->config_size ||
-        s.features & ~v->offered || s.pci_size > size - head ||
-        s.device_size != size - head - s.pci_size || (s.device_size && !v->ops->restore))
+        (s.status & VIRTIO_CONFIG_S_FEATURES_OK && s.features & ~v->offered) ||
+        s.pci_size > size - head || s.device_size != size - head - s.pci_size ||
+        (s.device_size && !v->ops->restore))
         return false;
     uint64_t features = v->features;
     v->features = s.features;
