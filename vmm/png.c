@@ -106,15 +106,14 @@ static void put_match(struct writer *w, unsigned length)
 static void deflate(struct writer *w, const uint8_t *bytes, unsigned n)
 {
     for (unsigned i = 0; i < n;) {
-        put_symbol(w, bytes[i]);
-        unsigned run = 0;
-        while (i + 1 + run < n && run < 258 && bytes[i + 1 + run] == bytes[i])
-            run++;
-        if (run >= 3)
-            put_match(w, run);
-        else
+        put_symbol(w, bytes[i++]);
+        for (unsigned run = 3; run >= 3; i += run >= 3 ? run : 0) {
             run = 0;
-        i += 1 + run;
+            while (i + run < n && run < 258 && bytes[i + run] == bytes[i - 1])
+                run++;
+            if (run >= 3)
+                put_match(w, run);
+        }
     }
     for (unsigned i = 0; i < n; i++) {
         w->adler_a = (w->adler_a + bytes[i]) % 65521;
