@@ -4,8 +4,10 @@
 // when nothing changes.
 #include "device_kind.h"
 #include "keyboard.h"
+#include "monitor.h"
+#include "png.h"
 #include "vga.h"
-#include "vga_screen.h"
+#include "vga_picture.h"
 #include "vga_text.h"
 #include "vm_alloc.h"
 
@@ -31,8 +33,6 @@ struct video {
     uint64_t mapped;             /* where the guest sees the framebuffer, or PCI_UNMAPPED */
     bool told;                   /* that there is a picture which the console cannot show */
 };
-
-static struct video *the_video; /* one machine, one vmm */
 
 static void soon(struct video *video)
 {
@@ -137,6 +137,51 @@ static bool add_pci(struct video *video)
            pci_add(video->env->pci, f, PCI_ANY_SLOT, 0);
 }
 
+static void picture_part(void *ctx, const uint8_t *bytes, size_t n)
+{
+    monitor_file_write(ctx, bytes, n);
+}
+
+static bool picture(struct video *video, const struct vga_mode *mode, struct monitor *monitor)
+{
+    struct vga_picture picture = {.vga = &video->vga, .mode = *mode};
+    const struct png_picture source = {mode->width, mode->height, vga_picture_row, &picture};
+    struct monitor_file file;
+    const struct png_sink sink = {picture_part, &file};
+
+    picture.memory = mode->legacy ? guest_ram_at(video->env->ram, mode->base, VGA_LEGACY_SIZE)
+                                  : video->vga.vram + mode->base;
+    if (picture.memory == NULL)
+        return false;
+    monitor_file_begin(&file, monitor, "screen.png");
+    bool done = png_write(&source, &sink);
+    monitor_file_end(&file);
+    return done;
+}
+
+static bool screenshot(void *dev, const char *arguments, struct monitor *monitor)
+{
+    struct video *video = dev;
+    struct vga_mode mode;
+    const uint8_t *memory = NULL;
+
+    (void)arguments;
+    vga_get_mode(&video->vga, &mode);
+    if (mode.kind == VGA_GRAPHICS && picture(video, &mode, monitor))
+        return true;
+    if (mode.kind == VGA_TEXT)
+        memory = guest_ram_at(video->env->ram, mode.base, mode.wrap);
+    if (memory == NULL) {
+        monitor_print(monitor, "there is no picture\n");
+        return false;
+    }
+    for (unsigned row = 0; row < mode.height; row++) {
+        char line[VGA_COLUMNS_MAX + 2];
+        monitor_write(monitor, line, vga_text_dump(&mode, memory, row, line, sizeof(line)));
+    }
+    return true;
+}
+
 static bool create(const struct device_env *env, const struct task_device *config, char *error,
                    size_t size)
 {
@@ -167,44 +212,9 @@ static bool create(const struct device_env *env, const struct task_device *confi
         return false;
     keyboard_watch(typed, video);
     env->acpi->vga = true;
-    the_video = video;
+    monitor_add(env->monitor, "screenshot", NULL, "the screen: a picture as PNG in base64, or text",
+                screenshot, video);
     soon(video);
-    return true;
-}
-
-bool vga_screenshot(const struct png_sink *out)
-{
-    struct video *video = the_video;
-    struct vga_picture picture;
-    struct vga_mode *mode = &picture.mode;
-
-    if (video == NULL)
-        return false;
-    picture.vga = &video->vga;
-    vga_get_mode(&video->vga, mode);
-    if (mode->kind == VGA_GRAPHICS) {
-        struct base64 base64;
-        const struct png_sink png = {base64_write, &base64};
-        const struct png_picture source = {mode->width, mode->height, vga_picture_row, &picture};
-
-        picture.memory = mode->legacy ? guest_ram_at(video->env->ram, mode->base, VGA_LEGACY_SIZE)
-                                      : video->vga.vram + mode->base;
-        if (picture.memory == NULL)
-            return false;
-        base64_begin(&base64, out, "screen.png");
-        png_write(&source, &png);
-        base64_end(&base64);
-        return true;
-    }
-    const uint8_t *memory =
-        mode->kind == VGA_TEXT ? guest_ram_at(video->env->ram, mode->base, mode->wrap) : NULL;
-    if (memory == NULL)
-        return false;
-    for (unsigned row = 0; row < mode->height; row++) {
-        char line[VGA_COLUMNS_MAX + 2];
-        size_t n = vga_text_dump(mode, memory, row, line, sizeof(line));
-        out->write(out->ctx, (const uint8_t *)line, n);
-    }
     return true;
 }
 

@@ -27,19 +27,4 @@ struct png_sink {
  * own: one picture at a time. */
 bool png_write(const struct png_picture *picture, const struct png_sink *sink);
 
-/* A sink that turns bytes into base64 text as `uudecode` takes it, between a begin and an end line.
- */
-struct base64 {
-    struct png_sink text; /* where the text goes */
-    uint8_t held[3];
-    unsigned count;   /* bytes in `held` */
-    unsigned columns; /* characters in the present line */
-};
-
-/* Writes "begin-base64 644 NAME"; then base64_write() any number of times, then base64_end(), which
- * writes "====". */
-void base64_begin(struct base64 *base64, const struct png_sink *text, const char *name);
-void base64_write(void *base64, const uint8_t *bytes, size_t n);
-void base64_end(struct base64 *base64);
-
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // VGA: registers by port and by memory, dispi, which picture they mean, text on a terminal, pixels
-// of all depths, PNG as zlib reads it, base64.
+// of all depths, PNG as zlib reads it.
 // links: vmm/vga.c vmm/vga_mode.c vmm/vga_text.c vmm/vga_picture.c vmm/png.c vmm/device.c vmm/clock.c
 // libs: -lz
 #include "device_test.h"
@@ -388,33 +388,6 @@ static void test_png(void **state)
     assert_int_equal(sent_used, 0);
 }
 
-static void test_base64(void **state)
-{
-    (void)state;
-    static const char *const texts[][2] = {{"", ""},
-                                           {"M", "TQ==\n"},
-                                           {"Ma", "TWE=\n"},
-                                           {"Man", "TWFu\n"},
-                                           {"light w", "bGlnaHQgdw==\n"}};
-    const struct png_sink sink = {collect, NULL};
-    struct base64 base64;
-    for (unsigned i = 0; i < 5; i++) {
-        char expected[200];
-        sent_used = 0;
-        base64_begin(&base64, &sink, "x.png");
-        for (const char *c = texts[i][0]; *c; c++)
-            base64_write(&base64, (const uint8_t *)c, 1);
-        base64_end(&base64);
-        snprintf(expected, sizeof(expected), "begin-base64 644 x.png\n%s====\n", texts[i][1]);
-        assert_string_equal(sent, expected);
-    }
-    sent_used = 0;
-    base64_begin(&base64, &sink, "x");
-    base64_write(&base64, memory, 100);
-    base64_end(&base64);
-    assert_int_equal(strcspn(strchr(sent, '\n') + 1, "\n"), 60);
-}
-
 static void test_save(void **state)
 {
     (void)state;
@@ -440,8 +413,7 @@ int main(void)
         cmocka_unit_test_setup(test_registers, setup), cmocka_unit_test_setup(test_retrace, setup),
         cmocka_unit_test_setup(test_dispi, setup),     cmocka_unit_test_setup(test_modes, setup),
         cmocka_unit_test_setup(test_text, setup),      cmocka_unit_test_setup(test_pixels, setup),
-        cmocka_unit_test_setup(test_png, setup),       cmocka_unit_test_setup(test_base64, setup),
-        cmocka_unit_test_setup(test_save, setup),
+        cmocka_unit_test_setup(test_png, setup),       cmocka_unit_test_setup(test_save, setup),
     };
     return cmocka_run_group_tests_name("vga", tests, NULL, NULL);
 }
