@@ -158,6 +158,7 @@ void pci_remove(struct pci_bus *bus, struct pci_function *f)
     f->intx = level;
     bus->function[f->devfn] = NULL;
     f->bus = NULL;
+    f->config[PCI_COMMAND] = 0; /* the guest may use its memory for something else: no more DMA */
     pci_unmap_bars(bus, f);
     if (f->removed != NULL)
         f->removed(f->dev);
