@@ -15,7 +15,7 @@ void task_log(const char *format, ...)
     va_end(arguments);
 }
 
-void task_end(enum task_state state, const char *reason)
+void task_end_at(unsigned signal, enum task_state state, const char *reason)
 {
     struct task_status *status = task_status();
     size_t length = strnlen(reason, sizeof(status->reason) - 1);
@@ -28,9 +28,14 @@ void task_end(enum task_state state, const char *reason)
     sys_raise(TASK_SLOT_SUPERVISOR, 1);
     // Root tears the task down. Bits still come in meanwhile; a wait that fails for good ends in
     // the trap.
-    while (sys_wait(TASK_SLOT_SIGNAL, 0, &bits) == OK)
+    while (sys_wait(signal, 0, &bits) == OK)
         ;
     __builtin_trap();
+}
+
+void task_end(enum task_state state, const char *reason)
+{
+    task_end_at(TASK_SLOT_SIGNAL, state, reason);
 }
 
 void task_fail(const char *reason)

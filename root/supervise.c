@@ -55,13 +55,23 @@ static void end(struct task *task, enum manage_state state, bool again, const ch
     }
 }
 
+// Whether this thread stands at a fault.
+static bool fault_of(unsigned thread, struct message *report)
+{
+    *report = (struct message){THREAD_FAULT, {0}};
+    return thread != CAP_NONE && sys_thread_ctl(thread, report) == OK &&
+           report->w[4] == REPORT_FAULTED;
+}
+
 static void faulted(struct task *task)
 {
-    struct message report = {THREAD_FAULT, {0}};
+    struct message report;
     char why[sizeof(task->message)];
+    bool found = task->state == MANAGE_RUNNING && fault_of(task->thread, &report);
 
-    if (task->state != MANAGE_RUNNING || sys_thread_ctl(task->thread, &report) != OK ||
-        report.w[4] != REPORT_FAULTED)
+    for (unsigned i = 0; task->state == MANAGE_RUNNING && !found && i < TASK_VCPU_MAX; i++)
+        found = fault_of(task->vcpu_thread[i], &report);
+    if (!found)
         return; // the bit was meant for the run before
     snprintf(why, sizeof(why), "fault %s at 0x%llx, address 0x%llx, error 0x%llx",
              vector_name(report.w[0]), (unsigned long long)report.w[3],

@@ -15,8 +15,9 @@
 struct system_config config;
 struct task tasks[TASK_MAX];
 
-// Kernel objects in a task's pool: task, guest, thread, interrupts.
-enum { POOL_QUOTA = 16 };
+// Kernel objects in a task's pool: task, guest, thread, interrupts; and for each further vCPU its
+// thread and signal, with what the kernel needs for them.
+enum { POOL_QUOTA = 16, VCPU_QUOTA = 2, VCPU_POOL = 48 * 1024 };
 
 bool task_check(struct task *task, enum status status, const char *what)
 {
@@ -64,6 +65,8 @@ bool task_prepare(struct task *task)
         task->ram[i] = RAM_NONE;
     for (unsigned i = 0; i < DEVICE_BLOCKS; i++)
         task->device[i] = RAM_NONE;
+    for (unsigned i = 0; i < TASK_VCPU_MAX; i++)
+        task->vcpu_thread[i] = task->vcpu_signal[i] = CAP_NONE;
     for (unsigned i = 0; i < TASK_PORT_MAX; i++)
         task->ports[i] = CAP_NONE;
     for (unsigned i = 0; i < TASK_IRQ_MAX; i++)
@@ -143,13 +146,35 @@ static void describe(const struct task *task, struct task_info *info)
     info->restarts = task->restarts;
 }
 
-// One block of RAM holds the copies of the image's segments, then the stack, then the information
+// vCPUs beyond the first, each with a thread of its own.
+static unsigned more_vcpus(const struct task_config *from)
+{
+    return from->cpus > 1 ? from->cpus - 1 : 0;
+}
+
+// `at`: where in the task's pages they begin.
+static bool map_stacks(struct task *task, uint64_t at)
+{
+    if (!task_map(task, task->pages.mem, at, TASK_STACK_TOP - TASK_STACK_SIZE, TASK_STACK_SIZE,
+                  READ_WRITE, "stack"))
+        return false;
+    at += TASK_STACK_SIZE;
+    for (unsigned i = 1; i <= more_vcpus(task->config); i++, at += TASK_VCPU_STACK)
+        if (!task_map(task, task->pages.mem, at,
+                      TASK_STACK_TOP - i * TASK_STACK_STEP - TASK_VCPU_STACK, TASK_VCPU_STACK,
+                      READ_WRITE, "stack"))
+            return false;
+    return true;
+}
+
+// One block of RAM holds the copies of the image's segments, then the stacks, then the information
 // page.
 static bool load(struct task *task, struct task_info *info, uint64_t *entry)
 {
     struct image image;
     const void *file;
     uint64_t size, at = 0;
+    uint64_t stacks = TASK_STACK_SIZE + more_vcpus(task->config) * TASK_VCPU_STACK;
     const char *error = "the archive has no such file";
     char *to;
 
@@ -161,10 +186,9 @@ static bool load(struct task *task, struct task_info *info, uint64_t *entry)
         return false;
     }
     *entry = image.entry;
-    if (!task_check(
-            task,
-            ram_alloc_zeroed(&task->pages, image.size + TASK_STACK_SIZE + TASK_INFO_SIZE, PAGE),
-            "image"))
+    if (!task_check(task,
+                    ram_alloc_zeroed(&task->pages, image.size + stacks + TASK_INFO_SIZE, PAGE),
+                    "image"))
         return false;
     info->ram_free = ram_free_bytes();
     to = ram_open(&task->pages);
@@ -174,7 +198,7 @@ static bool load(struct task *task, struct task_info *info, uint64_t *entry)
         memcpy(to + at, (const char *)file + image.segments[i].offset, image.segments[i].file_size);
         at += image.segments[i].size;
     }
-    memcpy(to + at + TASK_STACK_SIZE, info, sizeof(*info));
+    memcpy(to + at + stacks, info, sizeof(*info));
     ram_close(&task->pages);
 
     at = 0;
@@ -182,33 +206,33 @@ static bool load(struct task *task, struct task_info *info, uint64_t *entry)
         if (!task_map(task, task->pages.mem, at, image.segments[i].address, image.segments[i].size,
                       image.segments[i].rights, "image"))
             return false;
-    return task_map(task, task->pages.mem, at, TASK_STACK_TOP - TASK_STACK_SIZE, TASK_STACK_SIZE,
-                    READ_WRITE, "stack") &&
-           task_map(task, task->pages.mem, at + TASK_STACK_SIZE, TASK_INFO_ADDRESS, TASK_INFO_SIZE,
-                    MAP_READ, "info page");
+    return map_stacks(task, at) && task_map(task, task->pages.mem, at + stacks, TASK_INFO_ADDRESS,
+                                            TASK_INFO_SIZE, MAP_READ, "info page");
 }
 
-static bool set_time(struct task *task)
+static bool set_time(struct task *task, unsigned thread)
 {
     const struct task_config *from = task->config;
     uint64_t budget = mul_div64(boot->tsc_hz, from->budget_us, 1000000),
              period = mul_div64(boot->tsc_hz, from->period_us, 1000000);
 
     // Rounded down it may be a tick less than the kernel's least.
-    if (!task_check(task, sys_thread_set(task->thread, THREAD_WEIGHT, from->weight), "weight"))
+    if (!task_check(task, sys_thread_set(thread, THREAD_WEIGHT, from->weight), "weight"))
         return false;
     return !from->budget_us ||
            task_check((struct task *)task,
-                      sys_thread_budget(task->thread, budget ? budget : 1, period + 1, CAP_NONE, 0),
+                      sys_thread_budget(thread, budget ? budget : 1, period + 1, CAP_NONE, 0),
                       "budget");
 }
 
-// The thread and the capabilities that every task has. Its time is root's to set, not its own.
-static bool create_thread(struct task *task)
+// A thread: of a VM that of vCPU `number`. Its time is root's to set, not its own.
+static bool create_one_thread(struct task *task, unsigned number, unsigned *slot)
 {
+    const struct task_config *from = task->config;
     unsigned kind = task->guest == CAP_NONE ? THREAD_ACTIVE : THREAD_VCPU;
-    unsigned cpu = task->config->host_cpu[0];
-    uint64_t page = VCPU_PAGE_ADDRESS | VCPU_FPU | (vm_virtual_apic(task->config) ? VCPU_APIC : 0);
+    unsigned cpu = from->host_cpu[number];
+    uint64_t page = VCPU_PAGE_ADDRESS + number * VCPU_PAGE_STEP + VCPU_FPU +
+                    (vm_virtual_apic(from) ? VCPU_APIC : 0);
 
     if (cpu >= boot->cpus) {
         snprintf(task->message, sizeof(task->message),
@@ -216,22 +240,40 @@ static bool create_thread(struct task *task)
                  boot->cpus);
         return false;
     }
-    return create(task, &task->thread, task->pool, OBJ_THREAD,
-                  (uint64_t[5]){task->task, kind | cpu << 8, task->config->priority, task->guest,
-                                page},
+    return create(task, slot, task->pool, OBJ_THREAD,
+                  (uint64_t[5]){task->task, kind | cpu << 8, from->priority, task->guest, page},
                   "thread") &&
-           set_time(task) &&
-           task_give(task, task->thread, TASK_SLOT_THREAD, RIGHT_CTRL, "thread") &&
-           task_give(task, task->signal, TASK_SLOT_SIGNAL, RIGHT_WAIT | RIGHT_RAISE, "signal") &&
-           task_give(task, root_signal, TASK_SLOT_SUPERVISOR,
-                     RIGHT_RAISE | RIGHT_BIT(BIT_REPORT(task->index)), "signal");
+           set_time(task, *slot);
+}
+
+// The threads and the capabilities that every task has. The vmm starts those of its further vCPUs
+// itself.
+static bool create_threads(struct task *task)
+{
+    if (!create_one_thread(task, 0, &task->thread) ||
+        !task_give(task, task->thread, TASK_SLOT_THREAD, RIGHT_CTRL, "thread") ||
+        !task_give(task, task->signal, TASK_SLOT_SIGNAL, RIGHT_WAIT | RIGHT_RAISE, "signal") ||
+        !task_give(task, root_signal, TASK_SLOT_SUPERVISOR,
+                   RIGHT_RAISE | RIGHT_BIT(BIT_REPORT(task->index)), "signal"))
+        return false;
+    for (unsigned i = 1; i <= more_vcpus(task->config); i++)
+        if (!create(task, &task->vcpu_signal[i], task->pool, OBJ_SIGNAL, (uint64_t[5]){0},
+                    "signal") ||
+            !create_one_thread(task, i, &task->vcpu_thread[i]) ||
+            !task_give(task, task->vcpu_thread[i], TASK_SLOT_VCPU_THREAD + i, RIGHT_CTRL,
+                       "thread") ||
+            !task_give(task, task->vcpu_signal[i], TASK_SLOT_VCPU_SIGNAL + i,
+                       RIGHT_WAIT | RIGHT_RAISE, "signal"))
+            return false;
+    return true;
 }
 
 // The entry counts on large pages. HAZARD: on processors with the iTLB multi-hit erratum
 // (CVE-2018-12207) the kernel maps executable guest pages by 4 KiB: 8 bytes of table for each.
 static uint64_t pool_size(const struct task_config *from)
 {
-    return from->pool_size + (boot->virt == VIRT_VMX ? page_up(from->memory / 512) : 0);
+    return from->pool_size + more_vcpus(from) * (uint64_t)VCPU_POOL +
+           (boot->virt == VIRT_VMX ? page_up(from->memory / 512) : 0);
 }
 
 static bool create_all(struct task *task, uint64_t *entry)
@@ -242,7 +284,8 @@ static bool create_all(struct task *task, uint64_t *entry)
     describe(task, &info);
     if (!task_check(task, ram_alloc(&task->pool_ram, pool_size(from), PAGE), "pool") ||
         !create(task, &task->pool, SLOT_POOL, OBJ_POOL,
-                (uint64_t[5]){task->pool_ram.mem, POOL_QUOTA}, "pool") ||
+                (uint64_t[5]){task->pool_ram.mem, POOL_QUOTA + more_vcpus(from) * VCPU_QUOTA},
+                "pool") ||
         !create(task, &task->task, task->pool, OBJ_TASK,
                 (uint64_t[5]){root_signal, BIT_FAULT(task->index), from->priority,
                               from->kind == MANAGE_KIND_VM ? task->index + 1 : 0},
@@ -252,7 +295,7 @@ static bool create_all(struct task *task, uint64_t *entry)
                     "status page") &&
            (from->kind != MANAGE_KIND_VM || vm_create(task, &info)) &&
            channels_create(task, &info) && give_ports(task, &info) && give_irqs(task, &info) &&
-           load(task, &info, entry) && create_thread(task);
+           load(task, &info, entry) && create_threads(task);
 }
 
 bool task_start(struct task *task)
@@ -289,6 +332,11 @@ void task_stop(struct task *task, enum manage_state state)
     cap_free(task->thread);
     cap_free(task->guest);
     task->task = task->thread = task->guest = CAP_NONE;
+    for (unsigned i = 0; i < TASK_VCPU_MAX; i++) {
+        cap_free(task->vcpu_thread[i]);
+        cap_free(task->vcpu_signal[i]);
+        task->vcpu_thread[i] = task->vcpu_signal[i] = CAP_NONE;
+    }
     for (unsigned i = 0; i < TASK_IRQ_MAX; i++) {
         cap_free(task->irqs[i]);
         task->irqs[i] = CAP_NONE;

@@ -32,6 +32,8 @@ struct task {
     struct task_status *status; // in root; NULL: not prepared. HAZARD: the task writes it
 
     unsigned pool, task, thread, guest;
+    // Of the vCPUs but the first, whose are `thread` and `signal`; with the pool they die.
+    unsigned vcpu_thread[TASK_VCPU_MAX], vcpu_signal[TASK_VCPU_MAX];
     unsigned ports[TASK_PORT_MAX], irqs[TASK_IRQ_MAX];
     struct ram_block pool_ram, pages, ram[RAM_BLOCKS];
 };

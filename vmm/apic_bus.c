@@ -90,7 +90,10 @@ static bool deliver(struct apic_bus *bus, unsigned cpu, const struct apic_messag
             callbacks->nmi(callbacks->ctx, cpu);
         return true;
     case APIC_INIT:
-        lapic_init_reset(lapic);
+        /* HAZARD: the page of a virtual APIC is the processor's while its guest runs: its own
+         * thread resets it then. */
+        if (lapic->page == NULL || cpu == bus->current)
+            lapic_init_reset(lapic);
         if (callbacks->init != NULL)
             callbacks->init(callbacks->ctx, cpu);
         return true;

@@ -57,12 +57,22 @@ static void pci_event(void *ctx)
     acpi_pm_event(&c->pm, PLATFORM_GPE_PCI);
 }
 
+static void apic_kick(void *ctx, unsigned cpu)
+{
+    const struct chipset *c = ctx;
+    if (c->config.cpu_kick != NULL)
+        c->config.cpu_kick(c->config.ctx, cpu);
+}
+
 /* INTR of the 8259 pair is wired to LINT0 of every CPU. */
 static void intr_changed(void *ctx, bool level)
 {
     struct chipset *c = ctx;
-    for (unsigned i = 0; i < c->apics.count; i++)
+    for (unsigned i = 0; i < c->apics.count; i++) {
         lapic_set_lint(&c->lapic[i], 0, level);
+        if (level && i != c->apics.current && ioapic_extint(&c->ioapic, 0, i))
+            apic_kick(c, i);
+    }
 }
 
 static void apic_eoi(void *ctx, uint8_t vector)
@@ -90,13 +100,6 @@ static void apic_sipi(void *ctx, unsigned cpu, uint8_t vector)
     const struct chipset *c = ctx;
     if (c->config.cpu_sipi != NULL)
         c->config.cpu_sipi(c->config.ctx, cpu, vector);
-}
-
-static void apic_kick(void *ctx, unsigned cpu)
-{
-    const struct chipset *c = ctx;
-    if (c->config.cpu_kick != NULL)
-        c->config.cpu_kick(c->config.ctx, cpu);
 }
 
 static void uart_tx(void *ctx, const uint8_t *bytes, size_t n)
@@ -318,16 +321,17 @@ int chipset_interrupt_take(struct chipset *c, unsigned cpu)
     return vector;
 }
 
-void chipset_expire(struct chipset *c, uint64_t now)
+void chipset_expire(struct chipset *c, unsigned cpu, uint64_t now)
 {
+    lapic_expire(&c->lapic[cpu], now);
+    if (cpu != 0)
+        return;
     pit_expire(&c->pit, now);
     rtc_expire(&c->rtc, now);
     hpet_expire(&c->hpet, now);
     acpi_pm_expire(&c->pm, now);
     for (unsigned i = 0; i < c->config.uarts; i++)
         uart_expire(&c->uart[i], now);
-    for (unsigned i = 0; i < c->apics.count; i++)
-        lapic_expire(&c->lapic[i], now);
     for (unsigned i = 0; i < c->timers; i++)
         if (*c->timer[i].deadline <= now)
             c->timer[i].expire(c->timer[i].dev, now);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // All devices of one virtual PC, wired: ports, memory-mapped registers, interrupt lines (each ISA
 // line goes to the 8259 pair and to the I/O APIC, line 0 to its pin 2), Local APICs, and one
-// deadline for all timers. The vmm's main loop talks to this and to nothing behind it. One thread
-// per VM; no locks.
+// deadline for all timers. The vmm's main loop talks to this and to nothing behind it. No locks:
+// with several vCPUs the caller has the VM's.
 #ifndef VMM_CHIPSET_H
 #define VMM_CHIPSET_H
 
@@ -153,10 +153,15 @@ static inline bool chipset_inject_pending(struct chipset *c, unsigned cpu)
  * from here on. */
 int chipset_interrupt_take(struct chipset *c, unsigned cpu);
 
-/* The earliest tick at which chipset_expire() has something to do, CLOCK_NEVER when none. */
-static inline uint64_t chipset_deadline(const struct chipset *c)
+/* The earliest tick at which chipset_expire() has something to do for this CPU: its APIC timer, and
+ * for CPU 0 all devices. CLOCK_NEVER when none. */
+static inline uint64_t chipset_deadline(const struct chipset *c, unsigned cpu)
 {
-    uint64_t first = pit_deadline(&c->pit);
+    uint64_t first = lapic_deadline(&c->lapic[cpu]);
+    if (cpu != 0)
+        return first;
+    if (pit_deadline(&c->pit) < first)
+        first = pit_deadline(&c->pit);
     if (rtc_deadline(&c->rtc) < first)
         first = rtc_deadline(&c->rtc);
     if (hpet_deadline(&c->hpet) < first)
@@ -166,17 +171,14 @@ static inline uint64_t chipset_deadline(const struct chipset *c)
     for (unsigned i = 0; i < c->config.uarts; i++)
         if (uart_deadline(&c->uart[i]) < first)
             first = uart_deadline(&c->uart[i]);
-    for (unsigned i = 0; i < c->apics.count; i++)
-        if (lapic_deadline(&c->lapic[i]) < first)
-            first = lapic_deadline(&c->lapic[i]);
     for (unsigned i = 0; i < c->timers; i++)
         if (*c->timer[i].deadline < first)
             first = *c->timer[i].deadline;
     return first;
 }
 
-/* Lets every timer that is due do its work. */
-void chipset_expire(struct chipset *c, uint64_t now);
+/* Lets every timer of this CPU that is due do its work. */
+void chipset_expire(struct chipset *c, unsigned cpu, uint64_t now);
 
 /* Hands on all output that is gathered, before the vmm waits for long. */
 void chipset_flush(struct chipset *c);

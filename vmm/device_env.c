@@ -88,7 +88,7 @@ static bool monitor_wait(void *ctx)
     uint64_t bits = 0;
     enum status status = sys_wait(TASK_SLOT_SIGNAL, task_tsc() + vm->info->tsc_hz, &bits);
 
-    vm->bits |= bits;
+    vm->vcpu[0].bits |= bits; // its thread serves the channels
     return status == OK;
 }
 

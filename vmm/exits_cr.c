@@ -22,23 +22,23 @@
 
 // PAE paging outside of long mode: the processor holds the four entries from here on. VT-x takes
 // them from the page.
-static bool load_pdptes(struct vm *vm, uint64_t cr0, uint64_t cr4)
+static bool load_pdptes(struct vcpu *vcpu, uint64_t cr0, uint64_t cr4)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     uint64_t entries[4];
 
     if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || page->efer & EFER_LME)
         return true;
-    if (!guest_ram_read(&vm->ram, page->cr3 & 0xffffffe0, entries, sizeof(entries)))
+    if (!guest_ram_read(&vcpu->vm->ram, page->cr3 & 0xffffffe0, entries, sizeof(entries)))
         return false;
     memcpy(page->pdpte, entries, sizeof(entries));
     page->dirty |= GROUP_PDPTE;
     return true;
 }
 
-static bool write_cr0(struct vm *vm, uint64_t value)
+static bool write_cr0(struct vcpu *vcpu, uint64_t value)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     uint64_t old = page->cr0, changed = old ^ value;
 
     if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) ||
@@ -52,7 +52,7 @@ static bool write_cr0(struct vm *vm, uint64_t value)
         if (!on && (page->cr4 & CR4_PCIDE || (page->efer & EFER_LMA && long_code)))
             return false;
     }
-    if (changed & (CR0_PG | CR0_CD | CR0_NW) && !load_pdptes(vm, value, page->cr4))
+    if (changed & (CR0_PG | CR0_CD | CR0_NW) && !load_pdptes(vcpu, value, page->cr4))
         return false;
     page->cr0 = value;
     // The kernel makes LMA from LME and PG; the page's copy follows.
@@ -62,9 +62,9 @@ static bool write_cr0(struct vm *vm, uint64_t value)
     return true;
 }
 
-static bool write_cr4(struct vm *vm, uint64_t value)
+static bool write_cr4(struct vcpu *vcpu, uint64_t value)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     uint64_t changed = page->cr4 ^ value;
 
     if (value >> 32 || value & (CR4_VMXE | CR4_SMXE))
@@ -73,34 +73,34 @@ static bool write_cr4(struct vm *vm, uint64_t value)
         return false;
     if (changed & value & CR4_PCIDE && (!(page->efer & EFER_LMA) || page->cr3 & 0xfff))
         return false;
-    if (changed & (CR4_PAE | CR4_PSE) && !load_pdptes(vm, page->cr0, value))
+    if (changed & (CR4_PAE | CR4_PSE) && !load_pdptes(vcpu, page->cr0, value))
         return false;
     page->cr4 = value;
     page->dirty |= GROUP_CR;
     return true;
 }
 
-static bool write_cr(struct vm *vm, unsigned number, uint64_t value)
+static bool write_cr(struct vcpu *vcpu, unsigned number, uint64_t value)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
 
     switch (number) {
     case 0:
-        return write_cr0(vm, value);
+        return write_cr0(vcpu, value);
     case 2:
         page->cr2 = value;
         break;
     case 3:
         page->cr3 = value & ~(1ull << 63);
-        if (!load_pdptes(vm, page->cr0, page->cr4))
+        if (!load_pdptes(vcpu, page->cr0, page->cr4))
             return false;
         break;
     case 4:
-        return write_cr4(vm, value);
+        return write_cr4(vcpu, value);
     case 8:
         if (value > 15)
             return false;
-        lapic_set_cr8(&vm->chipset.lapic[0], value);
+        lapic_set_cr8(vcpu->lapic, value);
         return true;
     default:
         return false;
@@ -109,19 +109,19 @@ static bool write_cr(struct vm *vm, unsigned number, uint64_t value)
     return true;
 }
 
-static uint64_t read_cr(struct vm *vm, unsigned number)
+static uint64_t read_cr(struct vcpu *vcpu, unsigned number)
 {
     switch (number) {
     case 0:
-        return vm->page->cr0;
+        return vcpu->page->cr0;
     case 2:
-        return vm->page->cr2;
+        return vcpu->page->cr2;
     case 3:
-        return vm->page->cr3;
+        return vcpu->page->cr3;
     case 4:
-        return vm->page->cr4;
+        return vcpu->page->cr4;
     default:
-        return lapic_cr8(&vm->chipset.lapic[0]);
+        return lapic_cr8(vcpu->lapic);
     }
 }
 
@@ -145,7 +145,7 @@ struct operation {
 
 // The source of LMSW may be in memory. HAZARD: SVM lets the exit come before the fault of that
 // access (QEMU does so). False: that has been answered.
-static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct insn *insn,
+static bool lmsw_source(struct vcpu *vcpu, const struct cpu_view *view, const struct insn *insn,
                         struct operation *o)
 {
     struct guest_fault fault;
@@ -156,47 +156,47 @@ static bool lmsw_source(struct vm *vm, const struct cpu_view *view, const struct
         return true;
     }
     uint64_t offset = insn_effective_address(insn, view);
-    struct paging paging = {.ram = vm->mmio.ops->ram,
-                            .ctx = vm,
+    struct paging paging = {.ram = vcpu->mmio.ops->ram,
+                            .ctx = vcpu,
                             .cr0 = view->cr0,
                             .cr3 = view->cr3,
                             .cr4 = view->cr4,
                             .efer = view->efer,
                             .rflags = view->rflags,
                             .cpl = view->cpl,
-                            .physical_bits = vm->mmio.physical_bits,
-                            .no_1g_pages = vm->mmio.no_1g_pages};
+                            .physical_bits = vcpu->mmio.physical_bits,
+                            .no_1g_pages = vcpu->mmio.no_1g_pages};
     struct translation t;
     uint8_t byte = 0xff; // only the low four bits matter
     enum walk_status walked = WALK_FAULT;
     if (segment_linear(view, insn->segment, offset, 2, false, &linear, &fault))
         walked = paging_walk(&paging, linear, WALK_READ, &t, &fault);
     if (walked != WALK_OK) {
-        vm_emulated(vm,
-                    walked == WALK_FAULT   ? EMULATE_FAULT
-                    : walked == WALK_RETRY ? EMULATE_RETRY
-                                           : EMULATE_NO_MEMORY,
-                    &fault, "LMSW");
+        vcpu_emulated(vcpu,
+                      walked == WALK_FAULT   ? EMULATE_FAULT
+                      : walked == WALK_RETRY ? EMULATE_RETRY
+                                             : EMULATE_NO_MEMORY,
+                      &fault, "LMSW");
         return false;
     }
-    guest_ram_read(&vm->ram, t.gpa, &byte, 1);
+    guest_ram_read(&vcpu->vm->ram, t.gpa, &byte, 1);
     o->source = byte;
     return true;
 }
 
 // Finds out what the instruction at RIP is; `debug` tells the two register files apart. False: that
 // has been answered.
-static bool decode_operation(struct vm *vm, bool debug, struct operation *o)
+static bool decode_operation(struct vcpu *vcpu, bool debug, struct operation *o)
 {
     struct cpu_view view;
     struct insn insn;
     bool known = false;
 
-    if (!vm_decode(vm, &view, &insn))
+    if (!vcpu_decode(vcpu, &view, &insn))
         return false;
     *o = (struct operation){.number = insn_reg(&insn),
                             .gpr = insn.rm | (insn.rex & REX_B) << 3,
-                            .next = vm->page->rip + insn.length,
+                            .next = vcpu->page->rip + insn.length,
                             .wide = view.mode == CPU_MODE_64,
                             .memory = insn.has_memory,
                             .size = insn.operand_size};
@@ -217,52 +217,52 @@ static bool decode_operation(struct vm *vm, bool debug, struct operation *o)
         break;
     }
     if (!known) { // to enter the guest again would only bring the same exit
-        vm_emulated(vm, EMULATE_UNSUPPORTED, NULL,
-                    debug ? "debug register access" : "control register access");
+        vcpu_emulated(vcpu, EMULATE_UNSUPPORTED, NULL,
+                      debug ? "debug register access" : "control register access");
         return false;
     }
-    return o->access != ACCESS_LMSW || lmsw_source(vm, &view, &insn, o);
+    return o->access != ACCESS_LMSW || lmsw_source(vcpu, &view, &insn, o);
 }
 
-static void set_gpr(struct vm *vm, const struct operation *o, uint64_t value)
+static void set_gpr(struct vcpu *vcpu, const struct operation *o, uint64_t value)
 {
-    vm->page->gpr[o->gpr] = o->wide ? value : (uint32_t)value;
+    vcpu->page->gpr[o->gpr] = o->wide ? value : (uint32_t)value;
 }
 
 // SVM takes SMSW for a read of CR0; VT-x never lets it exit.
-static void smsw(struct vm *vm, const struct operation *o)
+static void smsw(struct vcpu *vcpu, const struct operation *o)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     uint64_t mask = o->size == 2 ? 0xffff : ~0ull, value = page->cr0;
     struct guest_fault fault;
     struct cpu_view view;
 
     if (page->cr4 & CR4_UMIP && cpu_cpl_of(&page->seg[SEG_SS])) {
-        inject_gp(vm);
+        inject_gp(vcpu);
         return;
     }
     if (!o->memory) {
         value &= o->size == 8 ? ~0ull : 0xffffffff;
         page->gpr[o->gpr] = (page->gpr[o->gpr] & ~mask) | (value & mask);
-        vm_done(vm, o->next);
+        vcpu_done(vcpu, o->next);
         return;
     }
-    vm_view(vm, &view);
-    enum emulate_status status = mmio_emulate(&vm->mmio, &view, 0, true, &fault);
+    vcpu_view(vcpu, &view);
+    enum emulate_status status = mmio_emulate(&vcpu->mmio, &view, 0, true, &fault);
     if (status == EMULATE_OK)
-        vm_done(vm, view.rip);
+        vcpu_done(vcpu, view.rip);
     else
-        vm_emulated(vm, status, &fault, "SMSW");
+        vcpu_emulated(vcpu, status, &fault, "SMSW");
 }
 
-void exit_cr(struct vm *vm)
+void exit_cr(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     uint64_t q = page->qualification;
     struct operation o;
     bool ok = true;
 
-    if (!vm_has(vm, GROUPS_CODE))
+    if (!vcpu_has(vcpu, GROUPS_CODE))
         return;
     if (q & CR_DECODED) {
         bool wide = cpu_mode_of(&page->seg[SEG_CS], page->efer) == CPU_MODE_64;
@@ -277,41 +277,41 @@ void exit_cr(struct vm *vm)
                                  : ACCESS_WRITE;
     }
     // A processor that decodes may tell no length.
-    if ((!(q & CR_DECODED) || !page->length) && !decode_operation(vm, false, &o))
+    if ((!(q & CR_DECODED) || !page->length) && !decode_operation(vcpu, false, &o))
         return;
     if (o.access == ACCESS_SMSW) {
-        smsw(vm, &o);
+        smsw(vcpu, &o);
         return;
     }
     if (cpu_cpl_of(&page->seg[SEG_SS])) { // the processor has checked it; should it not have
-        inject_gp(vm);
+        inject_gp(vcpu);
         return;
     }
     switch (o.access) {
     case ACCESS_READ:
-        set_gpr(vm, &o, read_cr(vm, o.number));
+        set_gpr(vcpu, &o, read_cr(vcpu, o.number));
         break;
     case ACCESS_WRITE:
-        ok = write_cr(vm, o.number, o.wide ? page->gpr[o.gpr] : (uint32_t)page->gpr[o.gpr]);
+        ok = write_cr(vcpu, o.number, o.wide ? page->gpr[o.gpr] : (uint32_t)page->gpr[o.gpr]);
         break;
     case ACCESS_CLTS:
-        ok = write_cr0(vm, page->cr0 & ~CR0_TS);
+        ok = write_cr0(vcpu, page->cr0 & ~CR0_TS);
         break;
     case ACCESS_LMSW:
-        ok = write_cr0(vm, lmsw(page->cr0, o.source));
+        ok = write_cr0(vcpu, lmsw(page->cr0, o.source));
         break;
     case ACCESS_SMSW:
         return;
     }
     if (ok)
-        vm_done(vm, o.next);
+        vcpu_done(vcpu, o.next);
     else
-        inject_gp(vm);
+        inject_gp(vcpu);
 }
 
-static bool write_dr(struct vm *vm, unsigned number, uint64_t value)
+static bool write_dr(struct vcpu *vcpu, unsigned number, uint64_t value)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
 
     if (number < 4) {
         page->dr[number] = value;
@@ -328,36 +328,39 @@ static bool write_dr(struct vm *vm, unsigned number, uint64_t value)
     return true;
 }
 
-void exit_dr(struct vm *vm)
+void exit_dr(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     struct operation o;
 
-    if (!vm_has(vm, GROUPS_CODE) || !decode_operation(vm, true, &o))
+    if (!vcpu_has(vcpu, GROUPS_CODE) || !decode_operation(vcpu, true, &o))
         return;
     // SDM 3C 25.1.3: the exit comes before these checks.
     if (cpu_cpl_of(&page->seg[SEG_SS])) {
-        inject_gp(vm);
+        inject_gp(vcpu);
         return;
     }
     if (o.number > 7 || ((o.number == 4 || o.number == 5) && page->cr4 & CR4_DE)) {
-        inject_ud(vm);
+        inject_ud(vcpu);
         return;
     }
     if (page->dr7 & DR7_GD) {
         page->dr6 |= DR6_BD;
         page->dr7 &= ~(uint64_t)DR7_GD;
         page->dirty |= GROUP_DEBUG;
-        inject_exception(vm, 1, false, 0);
+        inject_exception(vcpu, 1, false, 0);
         return;
     }
     if (o.number == 4 || o.number == 5)
         o.number += 2;
     if (o.access == ACCESS_READ)
-        set_gpr(vm, &o, o.number < 4 ? page->dr[o.number] : o.number == 6 ? page->dr6 : page->dr7);
-    else if (!write_dr(vm, o.number, o.wide ? page->gpr[o.gpr] : (uint32_t)page->gpr[o.gpr])) {
-        inject_gp(vm);
+        set_gpr(vcpu, &o,
+                o.number < 4    ? page->dr[o.number]
+                : o.number == 6 ? page->dr6
+                                : page->dr7);
+    else if (!write_dr(vcpu, o.number, o.wide ? page->gpr[o.gpr] : (uint32_t)page->gpr[o.gpr])) {
+        inject_gp(vcpu);
         return;
     }
-    vm_done(vm, o.next);
+    vcpu_done(vcpu, o.next);
 }

@@ -5,47 +5,47 @@
 
 #define STRING_MAX 128 // elements of one exit
 
-void exit_io(struct vm *vm)
+void exit_io(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     uint64_t q = page->qualification, value;
     unsigned size = IO_SIZE(q);
 
     if (unlikely(q & IO_STRING)) {
-        exit_io_string(vm);
+        exit_io_string(vcpu);
         return;
     }
     if (q & IO_IN) {
-        bus_read(&vm->chipset.ports, IO_PORT(q), size, &value);
+        bus_read(&vcpu->vm->chipset.ports, IO_PORT(q), size, &value);
         uint64_t keep = size == 4 ? 0 : ~0ull << 8 * size; // 32-bit results clear the upper half
         page->gpr[RAX] = (page->gpr[RAX] & keep) | value;
     } else {
         value = page->gpr[RAX] & (size == 4 ? 0xffffffff : (1u << 8 * size) - 1);
-        bus_write(&vm->chipset.ports, IO_PORT(q), size, value);
+        bus_write(&vcpu->vm->chipset.ports, IO_PORT(q), size, value);
     }
-    vm_advance(vm, 1); // the processor tells the length of these
+    vcpu_advance(vcpu, 1); // the processor tells the length of these
 }
 
 // One element between port and memory at `offset` in segment `seg`; by bytes, as it may cross a
 // page.
-static enum emulate_status element(struct vm *vm, const struct cpu_view *view, unsigned seg,
+static enum emulate_status element(struct vcpu *vcpu, const struct cpu_view *view, unsigned seg,
                                    uint64_t offset, struct guest_fault *fault)
 {
-    uint64_t q = vm->page->qualification, linear, value = 0;
+    uint64_t q = vcpu->page->qualification, linear, value = 0;
     unsigned size = IO_SIZE(q);
     bool in = q & IO_IN;
     uint64_t gpa[4];
     struct paging paging = {
-        .ram = vm->mmio.ops->ram,
-        .ctx = vm,
+        .ram = vcpu->mmio.ops->ram,
+        .ctx = vcpu,
         .cr0 = view->cr0,
         .cr3 = view->cr3,
         .cr4 = view->cr4,
         .efer = view->efer,
         .rflags = view->rflags,
         .cpl = view->cpl,
-        .physical_bits = vm->mmio.physical_bits,
-        .no_1g_pages = vm->mmio.no_1g_pages,
+        .physical_bits = vcpu->mmio.physical_bits,
+        .no_1g_pages = vcpu->mmio.no_1g_pages,
     };
 
     if (!segment_linear(view, seg, offset, size, in, &linear, fault))
@@ -67,26 +67,26 @@ static enum emulate_status element(struct vm *vm, const struct cpu_view *view, u
         gpa[i] = t.gpa;
     }
     if (in)
-        bus_read(&vm->chipset.ports, IO_PORT(q), size, &value);
+        bus_read(&vcpu->vm->chipset.ports, IO_PORT(q), size, &value);
     for (unsigned i = 0; i < size; i++) {
-        uint8_t *byte = guest_ram_at(&vm->ram, gpa[i], 1);
+        uint8_t *byte = guest_ram_at(&vcpu->vm->ram, gpa[i], 1);
         uint64_t part;
 
         if (in) {
             if (byte)
                 *byte = (uint8_t)(value >> 8 * i);
             else
-                bus_write(&vm->chipset.mmio, gpa[i], 1, value >> 8 * i & 0xff);
+                bus_write(&vcpu->vm->chipset.mmio, gpa[i], 1, value >> 8 * i & 0xff);
         } else {
             if (byte)
                 part = *byte;
             else
-                bus_read(&vm->chipset.mmio, gpa[i], 1, &part);
+                bus_read(&vcpu->vm->chipset.mmio, gpa[i], 1, &part);
             value |= part << 8 * i;
         }
     }
     if (!in)
-        bus_write(&vm->chipset.ports, IO_PORT(q), size, value);
+        bus_write(&vcpu->vm->chipset.ports, IO_PORT(q), size, value);
     return EMULATE_OK;
 }
 
@@ -95,15 +95,15 @@ static uint64_t merge(uint64_t old, uint64_t value, uint64_t mask)
     return mask == 0xffff ? (old & ~mask) | (value & mask) : value & mask;
 }
 
-void exit_io_string(struct vm *vm)
+void exit_io_string(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     uint64_t q = page->qualification;
     struct cpu_view view;
     struct insn insn;
     struct guest_fault fault;
 
-    if (!vm_has(vm, GROUPS_CODE) || !vm_decode(vm, &view, &insn))
+    if (!vcpu_has(vcpu, GROUPS_CODE) || !vcpu_decode(vcpu, &view, &insn))
         return;
     // HAZARD: another instruction may stand there by now; then the port and size of the exit are
     // not its own.
@@ -115,10 +115,10 @@ void exit_io_string(struct vm *vm)
     uint64_t step = page->rflags & RFLAGS_DF ? -(uint64_t)IO_SIZE(q) : IO_SIZE(q);
     unsigned done = 0;
 
-    while (done < STRING_MAX && !vm->end && !(repeat && (page->gpr[RCX] & mask) == 0)) {
-        enum emulate_status status = element(vm, &view, seg, page->gpr[index] & mask, &fault);
+    while (done < STRING_MAX && !vcpu->vm->end && !(repeat && (page->gpr[RCX] & mask) == 0)) {
+        enum emulate_status status = element(vcpu, &view, seg, page->gpr[index] & mask, &fault);
         if (status != EMULATE_OK) {
-            vm_emulated(vm, status, &fault, "string port access");
+            vcpu_emulated(vcpu, status, &fault, "string port access");
             return;
         }
         page->gpr[index] = merge(page->gpr[index], page->gpr[index] + step, mask);
@@ -128,5 +128,5 @@ void exit_io_string(struct vm *vm)
         page->gpr[RCX] = merge(page->gpr[RCX], page->gpr[RCX] - 1, mask);
     }
     if (!repeat || (page->gpr[RCX] & mask) == 0)
-        vm_done(vm, page->rip + insn.length);
+        vcpu_done(vcpu, page->rip + insn.length);
 }

@@ -4,9 +4,9 @@
 #include "vm.h"
 #include "emulate_fast.h"
 
-void vm_view(struct vm *vm, struct cpu_view *view)
+void vcpu_view(struct vcpu *vcpu, struct cpu_view *view)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
 
     *view = (struct cpu_view){
         .gpr = page->gpr,
@@ -22,10 +22,10 @@ void vm_view(struct vm *vm, struct cpu_view *view)
     };
 }
 
-void vm_emulated(struct vm *vm, enum emulate_status status, const struct guest_fault *fault,
-                 const char *what)
+void vcpu_emulated(struct vcpu *vcpu, enum emulate_status status, const struct guest_fault *fault,
+                   const char *what)
 {
-    const struct vcpu_page *page = vm->page;
+    const struct vcpu_page *page = vcpu->page;
 
     switch (status) {
     case EMULATE_OK:
@@ -33,56 +33,56 @@ void vm_emulated(struct vm *vm, enum emulate_status status, const struct guest_f
     case EMULATE_RETRY:
         break;
     case EMULATE_FAULT:
-        inject_fault(vm, fault);
+        inject_fault(vcpu, fault);
         break;
     case EMULATE_UNSUPPORTED:
-        vm_stop(vm, TASK_CRASHED, "%s: an instruction that cannot be emulated, at rip 0x%llx", what,
-                (unsigned long long)page->rip);
+        vm_stop(vcpu->vm, TASK_CRASHED, "%s: an instruction that cannot be emulated, at rip 0x%llx",
+                what, (unsigned long long)page->rip);
         break;
     case EMULATE_NO_MEMORY:
-        vm_stop(vm, TASK_CRASHED,
+        vm_stop(vcpu->vm, TASK_CRASHED,
                 "%s: page tables or code outside of memory, rip 0x%llx cr3 0x%llx", what,
                 (unsigned long long)page->rip, (unsigned long long)page->cr3);
         break;
     }
 }
 
-bool vm_decode(struct vm *vm, struct cpu_view *view, struct insn *insn)
+bool vcpu_decode(struct vcpu *vcpu, struct cpu_view *view, struct insn *insn)
 {
     uint8_t bytes[INSN_MAX_LENGTH];
     struct guest_fault fault;
     unsigned n;
 
-    vm_view(vm, view);
-    enum emulate_status status = mmio_fetch(&vm->mmio, view, bytes, &n, &fault);
+    vcpu_view(vcpu, view);
+    enum emulate_status status = mmio_fetch(&vcpu->mmio, view, bytes, &n, &fault);
     if (status != EMULATE_OK) {
-        vm_emulated(vm, status, &fault, "instruction fetch");
+        vcpu_emulated(vcpu, status, &fault, "instruction fetch");
         return false;
     }
     // What is not valid now has been changed by the guest since it exited: it runs again.
     return decode(insn, bytes, n, view->mode) == DECODE_OK;
 }
 
-static void stop(struct vm *vm, const char *what)
+static void stop(struct vcpu *vcpu, const char *what)
 {
-    const struct vcpu_page *page = vm->page;
+    const struct vcpu_page *page = vcpu->page;
 
-    vm_stop(vm, TASK_CRASHED, "%s at 0x%llx, where there is no memory; rip 0x%llx", what,
+    vm_stop(vcpu->vm, TASK_CRASHED, "%s at 0x%llx, where there is no memory; rip 0x%llx", what,
             (unsigned long long)page->gpa, (unsigned long long)page->rip);
 }
 
-void exit_memory(struct vm *vm)
+void exit_memory(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
     uint64_t gpa = page->gpa, q = page->qualification;
     bool write = q & MEMORY_WRITE;
     struct guest_fault fault;
 
     if (unlikely(q & (MEMORY_FETCH | MEMORY_WALK) || page->vectoring & EVENT_VALID)) {
         // HAZARD: in the delivery of an event RIP does not point at what made the access.
-        stop(vm, page->vectoring & EVENT_VALID ? "delivers an interrupt through memory"
-                 : q & MEMORY_FETCH            ? "executes"
-                                               : "has page tables");
+        stop(vcpu, page->vectoring & EVENT_VALID ? "delivers an interrupt through memory"
+                   : q & MEMORY_FETCH            ? "executes"
+                                                 : "has page tables");
         return;
     }
     struct cpu_view view = {.gpr = page->gpr,
@@ -90,16 +90,16 @@ void exit_memory(struct vm *vm)
                             .rflags = page->rflags,
                             .cr3 = page->cr3,
                             .cr4 = page->cr4};
-    if (!fast_emulate(&vm->mmio, &view, gpa, write)) {
-        if (!vm_has(vm, GROUPS_CODE))
+    if (!fast_emulate(&vcpu->mmio, &view, gpa, write)) {
+        if (!vcpu_has(vcpu, GROUPS_CODE))
             return;
-        vm_view(vm, &view);
-        enum emulate_status status = mmio_emulate(&vm->mmio, &view, gpa, write, &fault);
+        vcpu_view(vcpu, &view);
+        enum emulate_status status = mmio_emulate(&vcpu->mmio, &view, gpa, write, &fault);
         if (status != EMULATE_OK) {
-            vm_emulated(vm, status, &fault, "device access");
+            vcpu_emulated(vcpu, status, &fault, "device access");
             return;
         }
     }
     page->rflags = view.rflags;
-    vm_done(vm, view.rip);
+    vcpu_done(vcpu, view.rip);
 }

@@ -8,23 +8,23 @@
 
 #define VECTOR_DF 8
 
-static void inject(struct vm *vm, uint32_t event, uint32_t error, uint32_t length)
+static void inject(struct vcpu *vcpu, uint32_t event, uint32_t error, uint32_t length)
 {
-    vm->page->inject = event;
-    vm->page->inject_error = error;
-    vm->page->inject_length = length;
+    vcpu->page->inject = event;
+    vcpu->page->inject_error = error;
+    vcpu->page->inject_length = length;
 }
 
 // Tells the processor what there is to deliver from the virtual-APIC page.
-static void load_apic(struct vm *vm)
+static void load_apic(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vm->page;
-    struct lapic *lapic = &vm->chipset.lapic[0];
+    struct vcpu_page *page = vcpu->page;
+    struct lapic *lapic = vcpu->lapic;
 
     lapic->changed = false;
     page->apic_status = lapic_status(lapic);
     page->dirty |= GROUP_APIC;
-    vm->status->irqs_injected += lapic->irr_top != 0;
+    vcpu->vm->status->irqs_injected += lapic->irr_top != 0;
     if (!lapic->controls)
         return;
     lapic->controls = false;
@@ -33,38 +33,38 @@ static void load_apic(struct vm *vm)
     page->dirty |= GROUP_CONTROL;
 }
 
-void inject_slow(struct vm *vm)
+void inject_slow(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vm->page;
-    struct chipset *chipset = &vm->chipset;
+    struct vcpu_page *page = vcpu->page;
+    struct chipset *chipset = &vcpu->vm->chipset;
     uint32_t window = 0;
     bool busy = false, shadow = page->shadow & SHADOW_INSTRUCTION;
 
-    if (chipset->lapic[0].changed)
-        load_apic(vm);
-    if (vm->event) { // was on its way already, or belongs to the instruction that was emulated
-        inject(vm, vm->event, vm->event_error, vm->event_length);
-        vm->event = 0;
+    if (vcpu->lapic->changed)
+        load_apic(vcpu);
+    if (vcpu->event) { // was on its way already, or belongs to the instruction that was emulated
+        inject(vcpu, vcpu->event, vcpu->event_error, vcpu->event_length);
+        vcpu->event = 0;
         busy = true;
     }
-    if (vm->nmi) {
+    if (vcpu->nmi) {
         if (busy || shadow || page->shadow & SHADOW_NMI) {
             window |= WINDOW_NMI;
         } else {
-            inject(vm, EVENT_VALID | EVENT_NMI << 8 | 2, 0, 0);
-            vm->nmi = false;
+            inject(vcpu, EVENT_VALID | EVENT_NMI << 8 | 2, 0, 0);
+            vcpu->nmi = false;
             busy = true;
         }
     }
     if (!busy && !shadow && page->rflags & RFLAGS_IF) {
-        int vector = chipset_interrupt_take(chipset, 0);
+        int vector = chipset_interrupt_take(chipset, vcpu->index);
         if (vector >= 0) {
-            inject(vm, EVENT_VALID | EVENT_EXTERNAL << 8 | (uint32_t)vector, 0, 0);
-            vm->status->irqs_injected++;
+            inject(vcpu, EVENT_VALID | EVENT_EXTERNAL << 8 | (uint32_t)vector, 0, 0);
+            vcpu->vm->status->irqs_injected++;
             busy = true;
         }
     }
-    if (chipset_inject_pending(chipset, 0))
+    if (chipset_inject_pending(chipset, vcpu->index))
         window |= WINDOW_INTERRUPT;
     if (busy || window != page->window) {
         page->window = window;
@@ -81,15 +81,15 @@ static enum severity severity_of(unsigned vector)
     return vector == 0 || (vector >= 10 && vector <= 13) ? CONTRIBUTORY : BENIGN;
 }
 
-void inject_exception(struct vm *vm, unsigned vector, bool has_error, uint32_t error)
+void inject_exception(struct vcpu *vcpu, unsigned vector, bool has_error, uint32_t error)
 {
-    if (vm->event && EVENT_TYPE(vm->event) == EVENT_EXCEPTION) {
-        unsigned first = EVENT_VECTOR(vm->event);
+    if (vcpu->event && EVENT_TYPE(vcpu->event) == EVENT_EXCEPTION) {
+        unsigned first = EVENT_VECTOR(vcpu->event);
         enum severity was = severity_of(first), now = severity_of(vector);
 
         if (first == VECTOR_DF && now != BENIGN) {
-            vm_stop(vm, TASK_CRASHED, "triple fault at rip 0x%llx",
-                    (unsigned long long)vm->page->rip);
+            vm_stop(vcpu->vm, TASK_CRASHED, "triple fault at rip 0x%llx",
+                    (unsigned long long)vcpu->page->rip);
             return;
         }
         if (now != BENIGN && (was == PAGE_FAULT || (was == CONTRIBUTORY && now == CONTRIBUTORY))) {
@@ -98,27 +98,27 @@ void inject_exception(struct vm *vm, unsigned vector, bool has_error, uint32_t e
             error = 0;
         }
     }
-    vm->event = EVENT_VALID | EVENT_EXCEPTION << 8 | vector | (has_error ? EVENT_HAS_ERROR : 0);
-    vm->event_error = error;
-    vm->event_length = 0;
+    vcpu->event = EVENT_VALID | EVENT_EXCEPTION << 8 | vector | (has_error ? EVENT_HAS_ERROR : 0);
+    vcpu->event_error = error;
+    vcpu->event_length = 0;
 }
 
-void inject_fault(struct vm *vm, const struct guest_fault *fault)
+void inject_fault(struct vcpu *vcpu, const struct guest_fault *fault)
 {
     if (fault->vector == VECTOR_PF) {
-        vm->page->cr2 = fault->cr2;
-        vm->page->dirty |= GROUP_CR;
+        vcpu->page->cr2 = fault->cr2;
+        vcpu->page->dirty |= GROUP_CR;
     }
-    inject_exception(vm, fault->vector, fault->has_error, fault->error);
+    inject_exception(vcpu, fault->vector, fault->has_error, fault->error);
 }
 
-void inject_gp(struct vm *vm)
+void inject_gp(struct vcpu *vcpu)
 {
-    if (vm_has(vm, GROUP_CR))
-        inject_exception(vm, VECTOR_GP, vm->page->cr0 & CR0_PE, 0);
+    if (vcpu_has(vcpu, GROUP_CR))
+        inject_exception(vcpu, VECTOR_GP, vcpu->page->cr0 & CR0_PE, 0);
 }
 
-void inject_ud(struct vm *vm)
+void inject_ud(struct vcpu *vcpu)
 {
-    inject_exception(vm, VECTOR_UD, false, 0);
+    inject_exception(vcpu, VECTOR_UD, false, 0);
 }

@@ -166,8 +166,13 @@ void lapic_set_lint(struct lapic *lapic, unsigned pin, bool level)
     if (level == before)
         return;
     lapic->s.lint_level ^= bit;
-    if (level)
-        deliver_lint(lapic, pin & 1);
+    if (!level)
+        return;
+    deliver_lint(lapic, pin & 1);
+    const struct apic_callbacks *callbacks = &lapic->bus->callbacks;
+    bool masked = lapic_hw_enabled(lapic) && lapic->s.lvt[LVT_LINT0 + (pin & 1)] & LVT_MASKED;
+    if (!masked && lapic->cpu != lapic->bus->current && callbacks->kick != NULL)
+        callbacks->kick(callbacks->ctx, lapic->cpu);
 }
 
 uint32_t lapic_logical_id(const struct lapic *lapic)

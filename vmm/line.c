@@ -86,6 +86,19 @@ static void note_output(struct vm *vm, const uint8_t *bytes, size_t n)
     line->last[1] = bytes[n - 1];
 }
 
+// The peer's bit comes to the signal of vCPU 0. Another vCPU looks every millisecond: it holds the
+// lock, so that vCPU 0 cannot tell it. False: it is too late.
+static bool wait_for_peer(struct vcpu *vcpu, uint64_t give_up)
+{
+    uint64_t until = give_up, look = task_tsc() + vcpu->vm->info->tsc_hz / 1000, bits;
+
+    if (vcpu->index != 0 && look < until)
+        until = look;
+    enum status status = sys_wait(vcpu->signal, until, &bits);
+    vcpu->bits |= bits; // HAZARD: they are still to be served
+    return (status == OK || (status == ERR_TIMEOUT && until < give_up)) && task_tsc() < give_up;
+}
+
 void line_send(struct vm *vm, const uint8_t *bytes, size_t n)
 {
     struct line *line = &vm->line;
@@ -107,16 +120,11 @@ void line_send(struct vm *vm, const uint8_t *bytes, size_t n)
             return;
         if (done || give_up == 0)
             give_up = task_tsc() + vm->info->tsc_hz;
-        uint64_t bits = 0;
-        // HAZARD: bits that were taken here are still to be served.
-        if (line->stalled || sys_wait(TASK_SLOT_SIGNAL, give_up, &bits) != OK ||
-            task_tsc() >= give_up) {
-            vm->bits |= bits;
+        if (line->stalled || !wait_for_peer(vm_current(vm), give_up)) {
             line->stalled = true;
             line->dropped += n;
             return;
         }
-        vm->bits |= bits;
     }
 }
 

@@ -13,6 +13,14 @@
 #define START_OF_TIME 1767225600ull
 #define NS_PER_S      1000000000ull
 
+#define RFLAGS_FIXED 2u
+#define CR0_ET       (1ull << 4)
+#define CR0_CACHE    (3ull << 29) // CD and NW: INIT leaves them
+// Access rights in real mode, SDM 3C 26.3.1.2
+#define REAL_DATA 0x93
+#define REAL_CODE 0x9b
+#define REAL_LDT  0x82
+
 // ns since 1970. The machine's clock was read in whole seconds: half of one has passed on average.
 static uint64_t unix_ns(const struct task_info *info, uint64_t tsc)
 {
@@ -46,81 +54,90 @@ static void uart_rx_ready(void *ctx, unsigned uart)
 
 static void cpu_nmi(void *ctx, unsigned cpu)
 {
-    struct vm *to = ctx;
+    struct vm *of = ctx;
 
-    (void)cpu;
-    to->nmi = true;
+    of->vcpu[cpu].nmi = true;
 }
 
 static void cpu_init(void *ctx, unsigned cpu)
 {
-    (void)cpu;
-    vm_stop(ctx, TASK_REBOOT, "sent INIT to itself");
+    vm_init(ctx, cpu);
+}
+
+static void cpu_sipi(void *ctx, unsigned cpu, uint8_t vector)
+{
+    vm_sipi(ctx, cpu, vector);
+}
+
+static void cpu_kick(void *ctx, unsigned cpu)
+{
+    vm_kick(ctx, cpu);
 }
 
 static uint64_t guest_tsc(void *context)
 {
-    const struct vm *of = context;
+    const struct vcpu *of = context;
 
     return task_tsc() + of->page->tsc_offset;
 }
 
 static void set_guest_tsc(void *context, uint64_t value)
 {
-    struct vm *of = context;
+    struct vcpu *of = context;
     uint64_t offset = value - task_tsc(), moved = offset - of->page->tsc_offset;
 
     of->page->tsc_offset = offset;
     of->page->dirty |= GROUP_TIME;
-    of->chipset.lapic[0].tsc_offset = offset;
-    lapic_timer_schedule(&of->chipset.lapic[0], task_tsc()); // an armed deadline is in guest time
+    of->lapic->tsc_offset = offset;
+    lapic_timer_schedule(of->lapic, task_tsc()); // an armed deadline is in guest time
     pvclock_rebase(&of->pvclock, of->pvclock.tsc_base + moved, of->pvclock.wall_ns);
 }
 
 static bool apic_read(void *context, uint32_t index, uint64_t *value)
 {
-    struct vm *of = context;
+    struct vcpu *of = context;
 
-    return lapic_msr_read(&of->chipset.lapic[0], index, value);
+    return lapic_msr_read(of->lapic, index, value);
 }
 
 static bool apic_write(void *context, uint32_t index, uint64_t value)
 {
-    struct vm *of = context;
+    struct vcpu *of = context;
 
-    return lapic_msr_write(&of->chipset.lapic[0], index, value);
+    return lapic_msr_write(of->lapic, index, value);
 }
 
 static void *ram_at(void *ctx, uint64_t gpa, size_t size, bool write)
 {
-    const struct vm *of = ctx;
+    const struct vcpu *of = ctx;
 
-    if (of->rom && !write && rom_at(of->rom, gpa, size))
-        return (void *)rom_at(of->rom, gpa, size);
-    return guest_ram_at(&of->ram, gpa, size);
+    if (of->vm->rom && !write && rom_at(of->vm->rom, gpa, size))
+        return (void *)rom_at(of->vm->rom, gpa, size);
+    return guest_ram_at(&of->vm->ram, gpa, size);
 }
 
 static uint64_t device_read(void *ctx, uint64_t gpa, unsigned size)
 {
-    struct vm *of = ctx;
+    struct vcpu *of = ctx;
     uint64_t value;
 
-    bus_read(&of->chipset.mmio, gpa, size, &value);
+    bus_read(&of->vm->chipset.mmio, gpa, size, &value);
     return value;
 }
 
 static void device_write(void *ctx, uint64_t gpa, unsigned size, uint64_t value)
 {
-    struct vm *of = ctx;
+    struct vcpu *of = ctx;
 
-    bus_write(&of->chipset.mmio, gpa, size, value);
+    bus_write(&of->vm->chipset.mmio, gpa, size, value);
 }
 
-static void build_processor(struct vm *vm)
+static void build_processor(struct vcpu *vcpu)
 {
+    const struct vm *vm = vcpu->vm;
     const struct task_info *info = vm->info;
     const struct msr_hooks hooks = {
-        .context = vm,
+        .context = vcpu,
         .tsc_read = guest_tsc,
         .tsc_write = set_guest_tsc,
         .apic_read = apic_read,
@@ -128,7 +145,8 @@ static void build_processor(struct vm *vm)
     };
     static const struct mmio_ops mmio = {.ram = ram_at, .read = device_read, .write = device_write};
     const struct cpu_options options = {
-        .vcpus = 1,
+        .vcpus = (uint8_t)vm->vcpus,
+        .apic_id = (uint8_t)vcpu->index,
         .tsc_deadline = true,
         .hide_cx16 = info->hide & HIDE_CX16,
         .hide_pvclock = info->clock == GUEST_CLOCK_8254,
@@ -136,29 +154,29 @@ static void build_processor(struct vm *vm)
     };
     struct cpuid_regs sizes = {0}, extended = {0};
 
-    cpuid_init(&vm->cpu, &options, info->tsc_hz);
-    pvclock_init(&vm->pvclock, &vm->ram, info->tsc_hz, 0, 0);
-    msr_init(&vm->msr, &vm->cpu, vm->page, &vm->pvclock, &hooks);
-    cpuid_get(&vm->cpu, 0x80000008, 0, &sizes);
-    cpuid_get(&vm->cpu, 0x80000001, 0, &extended);
-    vm->mmio.ops = &mmio;
-    vm->mmio.ctx = vm;
-    vm->mmio.physical_bits = sizes.eax & 0xff ? sizes.eax & 0xff : 36;
-    vm->mmio.no_1g_pages = !(extended.edx & 1u << 26);
-    mmio_flush(&vm->mmio);
+    cpuid_init(&vcpu->cpu, &options, info->tsc_hz);
+    pvclock_init(&vcpu->pvclock, &vm->ram, info->tsc_hz, 0, 0);
+    msr_init(&vcpu->msr, &vcpu->cpu, vcpu->page, &vcpu->pvclock, &hooks);
+    cpuid_get(&vcpu->cpu, 0x80000008, 0, &sizes);
+    cpuid_get(&vcpu->cpu, 0x80000001, 0, &extended);
+    vcpu->mmio.ops = &mmio;
+    vcpu->mmio.ctx = vcpu;
+    vcpu->mmio.physical_bits = sizes.eax & 0xff ? sizes.eax & 0xff : 36;
+    vcpu->mmio.no_1g_pages = !(extended.edx & 1u << 26);
+    mmio_flush(&vcpu->mmio);
 }
 
 static bool build_chipset(struct vm *vm)
 {
     const struct chipset_config config = {
         .tsc_hz = vm->info->tsc_hz,
-        .cpus = 1,
+        .cpus = vm->vcpus,
         .uarts = 1,
         .tsc_deadline = true,
         .unix_seconds = (int64_t)(unix_ns(vm->info, task_tsc()) / NS_PER_S),
         .ram_below_4g = guest_ram_low(&vm->ram),
         .ram_above_4g = guest_ram_high(&vm->ram),
-        .physical_bits = vm->mmio.physical_bits,
+        .physical_bits = vm->vcpu[0].mmio.physical_bits,
         .ctx = vm,
         .power_off = power_off,
         .reset = reset,
@@ -166,14 +184,19 @@ static bool build_chipset(struct vm *vm)
         .uart_rx_ready = uart_rx_ready,
         .cpu_nmi = cpu_nmi,
         .cpu_init = cpu_init,
+        .cpu_sipi = cpu_sipi,
+        .cpu_kick = cpu_kick,
     };
 
     if (!chipset_init(&vm->chipset, &config))
         return false;
     if (vm->info->kernel_kind != KERNEL_FIRMWARE)
         chipset_firmware_state(&vm->chipset);
-    if (vm->apic_page)
-        lapic_use_page(&vm->chipset.lapic[0], vm->apic_page);
+    for (unsigned i = 0; i < vm->vcpus; i++) {
+        vm->vcpu[i].lapic = &vm->chipset.lapic[i];
+        if (vm->vcpu[i].apic_page)
+            lapic_use_page(vm->vcpu[i].lapic, vm->vcpu[i].apic_page);
+    }
     return true;
 }
 
@@ -187,23 +210,38 @@ static enum load_status load(struct vm *vm, struct cpu_start *start, char *error
 }
 
 // Groups that each class of exits stores, chosen by what it nearly always needs; the rest comes by
-// vm_has().
-static void choose_groups(struct vm *vm)
+// vcpu_has().
+static void choose_groups(struct vcpu *vcpu)
 {
-    uint32_t *want = vm->want;
+    uint32_t *want = vcpu->want;
 
     want[EXIT_MEMORY] = GROUP_CR; // the decoder's fast path: CR3 and CR4
     want[EXIT_CR] = want[EXIT_DR] = GROUPS_CODE;
     want[EXIT_XSETBV] = GROUP_CR | GROUP_SEG | GROUP_XSTATE;
     want[EXIT_SHUTDOWN] = GROUP_CR;
-    memcpy(vm->page->want, want, sizeof(vm->want));
+    memcpy(vcpu->page->want, want, sizeof(vcpu->want));
 }
 
-static void start_state(struct vm *vm, const struct cpu_start *start)
+// What all vCPUs begin with. HAZARD: their TSCs must be one to the tick, or Linux gives them up.
+static void reset_state(struct vcpu *vcpu, uint64_t now)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
 
     msr_reset_page(page);
+    page->cr0 = CR0_CACHE | CR0_ET;
+    page->dr6 = DR6_RESET;
+    page->dr7 = DR7_RESET;
+    page->tsc_offset = -now; // the guest's TSC starts at 0
+    page->control = vm_is_smp(vcpu->vm) ? CONTROL_PAUSE : 0;
+    page->dirty = GROUP_ALL;
+    pvclock_rebase(&vcpu->pvclock, 0, unix_ns(vcpu->vm->info, now));
+    vcpu->lapic->tsc_offset = page->tsc_offset;
+}
+
+static void start_state(struct vcpu *vcpu, const struct cpu_start *start)
+{
+    struct vcpu_page *page = vcpu->page;
+
     memcpy(page->gpr, start->gpr, sizeof(page->gpr));
     memcpy(page->seg, start->seg, sizeof(page->seg));
     page->rip = start->rip;
@@ -216,13 +254,37 @@ static void start_state(struct vm *vm, const struct cpu_start *start)
     page->gdtr_limit = start->gdtr_limit;
     page->idtr_base = start->idtr_base;
     page->idtr_limit = start->idtr_limit;
+}
+
+void machine_sipi(struct vcpu *vcpu, uint8_t vector)
+{
+    struct vcpu_page *page = vcpu->page;
+    struct cpuid_regs signature;
+
+    cpuid_get(&vcpu->cpu, 1, 0, &signature);
+    memset(page->gpr, 0, sizeof(page->gpr));
+    page->gpr[RDX] = signature.eax;
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        page->seg[i] = (struct vcpu_segment){.attributes = REAL_DATA, .limit = 0xffff};
+    page->seg[SEG_CS] = (struct vcpu_segment){.selector = (uint32_t)vector << 8,
+                                              .attributes = REAL_CODE,
+                                              .limit = 0xffff,
+                                              .base = (uint64_t)vector << 12};
+    page->seg[SEG_LDTR].attributes = REAL_LDT;
+    page->seg[SEG_TR].attributes = SEGMENT_TSS;
+    page->gdtr_base = page->idtr_base = 0;
+    page->gdtr_limit = page->idtr_limit = 0xffff;
+    page->rip = 0;
+    page->rflags = RFLAGS_FIXED;
+    page->cr0 = (page->cr0 & CR0_CACHE) | CR0_ET;
+    page->cr2 = page->cr3 = page->cr4 = page->efer = 0;
+    memset(page->dr, 0, sizeof(page->dr));
     page->dr6 = DR6_RESET;
     page->dr7 = DR7_RESET;
-    uint64_t now = task_tsc();
-    page->tsc_offset = -now; // the guest's TSC starts at 0
-    pvclock_rebase(&vm->pvclock, 0, unix_ns(vm->info, now));
-    vm->chipset.lapic[0].tsc_offset = page->tsc_offset;
+    page->shadow = page->window = 0;
+    page->inject = 0;
     page->dirty = GROUP_ALL;
+    mmio_flush(&vcpu->mmio);
 }
 
 // Each device that the VM's entry names takes one slot at most, from 1 on: those can be removed.
@@ -234,7 +296,7 @@ static void describe_pci(struct vm *vm)
 
     bus->removable = ((1u << devices) - 1) << 1;
     vm->acpi = (struct acpi_options){
-        .vcpus = 1,
+        .vcpus = vm->vcpus,
         .hpet = true,
         .ecam = PLATFORM_ECAM,
         .window64 = bus->window64,
@@ -247,7 +309,8 @@ bool machine_build(struct vm *vm, char *error, size_t size)
 {
     struct cpu_start start;
 
-    build_processor(vm);
+    for (unsigned i = 0; i < vm->vcpus; i++)
+        build_processor(&vm->vcpu[i]);
     if (!build_chipset(vm)) {
         snprintf(error, size, "the TSC's frequency is out of range");
         return false;
@@ -259,7 +322,11 @@ bool machine_build(struct vm *vm, char *error, size_t size)
         pci_assign(&vm->chipset.pci);
     if (load(vm, &start, error, size) != LOAD_OK)
         return false;
-    start_state(vm, &start);
-    choose_groups(vm);
+    uint64_t now = task_tsc();
+    for (unsigned i = 0; i < vm->vcpus; i++) {
+        reset_state(&vm->vcpu[i], now);
+        choose_groups(&vm->vcpu[i]);
+    }
+    start_state(&vm->vcpu[0], &start);
     return true;
 }

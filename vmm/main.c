@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The virtual machine monitor of one VM. Start reading here; then machine.c, which builds the PC,
-// and run.c, its loop.
+// and run.c, the loop of its vCPUs.
 #include "bulkhead/syscall.h"
 #include "machine.h"
 
@@ -12,12 +12,19 @@ int main(const struct task_info *info)
     char error[112];
 
     vm.info = info;
-    vm.page = (struct vcpu_page *)VCPU_PAGE_ADDRESS;
-    vm.apic_page = info->virtual_apic ? (void *)VCPU_APIC_ADDRESS : NULL;
     vm.status = task_status();
     vm.ram = (struct guest_ram){(uint8_t *)RAM_ADDRESS, info->ram_size};
-    if (info->guest_cpus > 1)
-        task_log("has one virtual CPU, not %u", info->guest_cpus);
+    vm.vcpus = info->guest_cpus < APIC_CPUS ? info->guest_cpus : APIC_CPUS;
+    for (unsigned i = 0; i < vm.vcpus; i++) {
+        struct vcpu *vcpu = &vm.vcpu[i];
+
+        vcpu->vm = &vm;
+        vcpu->index = i;
+        vcpu->signal = i ? TASK_SLOT_VCPU_SIGNAL + i : TASK_SLOT_SIGNAL;
+        vcpu->page = (struct vcpu_page *)(VCPU_PAGE_ADDRESS + i * VCPU_PAGE_STEP);
+        vcpu->apic_page =
+            info->virtual_apic ? (void *)(VCPU_APIC_ADDRESS + i * VCPU_PAGE_STEP) : NULL;
+    }
     line_open(&vm);
     if (!machine_build(&vm, error, sizeof(error)))
         task_fail(error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The loop of the one vCPU thread: choose an event, enter the guest, answer the exit; and what
-// happens while the guest has nothing to do.
+// The loop of a vCPU's thread: choose an event, enter the guest, answer the exit; and what happens
+// while the guest has nothing to do.
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -21,119 +21,183 @@ void vm_stop(struct vm *vm, enum task_state state, const char *format, ...)
     va_end(arguments);
 }
 
-bool vm_has_slow(struct vm *vm, uint32_t groups)
+bool vcpu_has_slow(struct vcpu *vcpu, uint32_t groups)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
 
     if ((page->have & groups) != groups) {
         page->want[page->exit] |= groups;
         return false;
     }
-    page->want[page->exit] = vm->want[page->exit];
+    page->want[page->exit] = vcpu->want[page->exit];
     return true;
 }
 
 // SDM 3B 17.3.1.1: RF ends with the instruction, and TF gives a trap after it.
-void vm_step_trap(struct vm *vm)
+void vcpu_step_trap(struct vcpu *vcpu)
 {
-    struct vcpu_page *page = vm->page;
+    struct vcpu_page *page = vcpu->page;
 
     page->rflags &= ~RFLAGS_RF;
     if (!(page->rflags & RFLAGS_TF))
         return;
     page->dr6 |= DR6_BS;
-    inject_exception(vm, 1, false, 0);
+    inject_exception(vcpu, 1, false, 0);
 }
 
-void vm_serve(struct vm *vm)
+void vcpu_serve(struct vcpu *vcpu)
 {
-    const struct task_channel *channel = vm->line.channel;
-    uint64_t bits = vm->bits;
+    const struct task_channel *channel = vcpu->vm->line.channel;
+    uint64_t bits = vcpu->bits;
 
-    vm->bits = 0;
+    vcpu->bits = 0;
+    if (vcpu->index != 0) // channels and interrupts come to the first one's signal
+        return;
     if (channel && bits >> channel->own_bit & 1)
-        line_receive(vm);
-    vm_devices_serve(vm, bits);
+        line_receive(vcpu->vm);
+    vm_devices_serve(vcpu->vm, bits);
+}
+
+void vcpu_dead(struct vcpu *vcpu, const char *reason)
+{
+    struct vm *vm = vcpu->vm;
+
+    vm->dead |= 1u << vcpu->index;
+    if (vm->dead == (1u << vm->vcpus) - 1)
+        vm_stop(vm, TASK_POWEROFF, "%s", reason);
 }
 
 // Whether a programmed source could send an NMI, which wakes even with interrupts off: a pin of the
 // I/O APIC, or the 8259 or the timer through a local vector.
-static bool nmi_possible(const struct vm *vm)
+static bool nmi_possible(const struct vcpu *vcpu)
 {
-    const struct chipset *c = &vm->chipset;
+    const struct chipset *c = &vcpu->vm->chipset;
     const uint32_t nmi = APIC_NMI << 8;
 
     for (unsigned i = 0; i < IOAPIC_PINS; i++)
         if ((c->ioapic.s.entry[i] & (IOAPIC_MASKED | 0x700)) == nmi)
             return true;
-    return (c->lapic[0].s.lvt[LVT_LINT0] & (LVT_MASKED | 0x700)) == nmi;
+    return (vcpu->lapic->s.lvt[LVT_LINT0] & (LVT_MASKED | 0x700)) == nmi;
 }
 
-void vm_idle(struct vm *vm)
+void vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
 {
-    struct chipset *chipset = &vm->chipset;
-    bool enabled = vm->page->rflags & RFLAGS_IF;
+    bool smp = vm_is_smp(vcpu->vm);
+    uint64_t bits;
 
-    chipset_flush(chipset);
-    if (!enabled && !vm->nmi && !nmi_possible(vm)) {
-        vm_stop(vm, TASK_POWEROFF, "halted with interrupts off");
+    if (vcpu->bits) { // came while it waited for something else
+        vcpu_serve(vcpu);
         return;
     }
-    if (!vm->status->tsc_ready && line_prompts(vm))
-        vm_ready(vm);
-    while (!vm->nmi && !vm->end && !(enabled && chipset_interrupt_pending(chipset, 0))) {
-        uint64_t deadline = chipset_deadline(chipset), now = task_tsc(), bits;
+    if (smp)
+        smp_unlock(vcpu);
+    enum status status = sys_wait(vcpu->signal, deadline == CLOCK_NEVER ? 0 : deadline, &bits);
+    if (status != OK && status != ERR_TIMEOUT && status != ERR_CANCELLED)
+        task_fail("cannot wait for its signal");
+    if (smp)
+        smp_lock(vcpu);
+    vcpu->bits |= bits;
+    if (vcpu->bits)
+        vcpu_serve(vcpu);
+}
 
-        if (deadline <= now) {
-            chipset_expire(chipset, now);
+void vcpu_idle(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+    struct chipset *chipset = &vm->chipset;
+    bool enabled = vcpu->page->rflags & RFLAGS_IF;
+
+    chipset_flush(chipset);
+    if (!enabled && !vcpu->nmi && !nmi_possible(vcpu))
+        vcpu_dead(vcpu, "halted with interrupts off");
+    if (!vm->end && !vm->status->tsc_ready && line_prompts(vm))
+        vm_ready(vm);
+    while (!vcpu->nmi && !vcpu->init && !vm->end &&
+           !(enabled && chipset_interrupt_pending(chipset, vcpu->index))) {
+        uint64_t deadline = chipset_deadline(chipset, vcpu->index), now = task_tsc();
+
+        if (deadline > now) {
+            vcpu_wait(vcpu, deadline);
+        } else {
+            chipset_expire(chipset, vcpu->index, now);
             chipset_flush(chipset);
-            continue;
         }
-        enum status status =
-            sys_wait(TASK_SLOT_SIGNAL, deadline == CLOCK_NEVER ? 0 : deadline, &bits);
-        if (status != OK && status != ERR_TIMEOUT && status != ERR_CANCELLED)
-            task_fail("cannot wait for its signal");
-        vm->bits |= bits;
-        if (vm->bits)
-            vm_serve(vm);
+    }
+    vm->dead &= ~(1u << vcpu->index);
+}
+
+// HAZARD: with several vCPUs the lock is kept: the others come to a stand at it, and nothing is
+// printed after the end.
+static _Noreturn void end(struct vcpu *vcpu)
+{
+    chipset_flush(&vcpu->vm->chipset);
+    task_end_at(vcpu->signal, vcpu->vm->end, vcpu->vm->reason);
+}
+
+// Until an exit that is to be handled with the lock. It has been counted.
+static inline uint64_t enter(struct vcpu *vcpu, bool smp)
+{
+    struct vcpu_page *page = vcpu->page;
+    uint64_t *exits = vcpu->vm->status->exits, exit;
+
+    for (;;) {
+        enum status entered = sys_vcpu_run(&exit);
+
+        if (unlikely(entered != OK)) {
+            if (entered == ERR_CANCELLED)
+                continue;
+            task_log("its guest cannot be entered: error %u", entered);
+            task_end_at(vcpu->signal, TASK_FAILED, "its guest cannot be entered");
+        }
+        if (unlikely(page->vectoring & EVENT_VALID)) { // goes on first: see inject_slow()
+            vcpu->event = page->vectoring;
+            vcpu->event_error = page->vectoring_error;
+            vcpu->event_length = page->length;
+        }
+        if (likely(!smp)) {
+            exits[exit % TASK_EXIT_CLASSES]++;
+            return exit;
+        }
+        __atomic_fetch_add(&exits[exit % TASK_EXIT_CLASSES], 1, __ATOMIC_RELAXED);
+        if (!vcpu_private(exit) || vcpu->event || page->rflags & RFLAGS_TF)
+            return exit;
+        vcpu_handle(vcpu, exit);
     }
 }
 
-static _Noreturn void end(struct vm *vm)
+_Noreturn void vcpu_run(struct vcpu *vcpu)
 {
-    chipset_flush(&vm->chipset);
-    task_end(vm->end, vm->reason);
+    struct vm *vm = vcpu->vm;
+    struct vcpu_page *page = vcpu->page;
+    bool smp = vm_is_smp(vm);
+
+    if (smp)
+        smp_lock(vcpu);
+    for (;;) {
+        if (unlikely(smp))
+            smp_settle(vcpu);
+        if (unlikely(vm->end))
+            end(vcpu);
+        inject_prepare(vcpu);
+        page->deadline = chipset_deadline(&vm->chipset, vcpu->index);
+        if (unlikely(smp))
+            smp_unlock(vcpu);
+        uint64_t exit = enter(vcpu, smp);
+        if (unlikely(smp))
+            smp_lock(vcpu);
+        vcpu_handle(vcpu, exit);
+        if (unlikely(vcpu->bits))
+            vcpu_serve(vcpu);
+    }
 }
 
 _Noreturn void vm_run(struct vm *vm)
 {
-    struct vcpu_page *page = vm->page;
     struct task_status *status = vm->status;
 
     status->no_ready = vm->info->kernel_kind == KERNEL_MULTIBOOT; // anything, mostly without shell
     status->state = TASK_RUNNING;
     status->tsc_first_entry = task_tsc();
-    for (;;) {
-        uint64_t exit;
-
-        inject_prepare(vm);
-        page->deadline = chipset_deadline(&vm->chipset);
-        enum status entered = sys_vcpu_run(&exit);
-        if (unlikely(entered != OK)) {
-            if (entered == ERR_CANCELLED)
-                continue;
-            task_fail("its guest cannot be entered");
-        }
-        status->exits[exit % TASK_EXIT_CLASSES]++;
-        if (unlikely(page->vectoring & EVENT_VALID)) { // goes on first: see inject_slow()
-            vm->event = page->vectoring;
-            vm->event_error = page->vectoring_error;
-            vm->event_length = page->length;
-        }
-        vm_exit(vm, exit);
-        if (unlikely(vm->bits))
-            vm_serve(vm);
-        if (unlikely(vm->end))
-            end(vm);
-    }
+    smp_start(vm);
+    vcpu_run(&vm->vcpu[0]);
 }

@@ -14,12 +14,12 @@ static struct chipset c;
 
 static uint64_t deadline(void *dev)
 {
-    return chipset_deadline(dev);
+    return chipset_deadline(dev, 0);
 }
 
 static void expire(void *dev, uint64_t now)
 {
-    chipset_expire(dev, now);
+    chipset_expire(dev, 0, now);
 }
 
 static size_t save(void *dev, void *buf, size_t size)

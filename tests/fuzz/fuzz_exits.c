@@ -75,7 +75,7 @@ static void change_state(void)
     case 9: {
         uint8_t typed[3] = {(uint8_t)take(1), (uint8_t)take(1), 0};
         ring_write(&console_in, typed, sizeof(typed));
-        vm.bits |= 1;
+        CPU->bits |= 1;
         break;
     }
     case 10: // the processor's share, or what it would never do
@@ -105,12 +105,12 @@ static void one_exit(void)
     page.event = (uint32_t)take(4);
     page.vectoring = take(1) % 8 == 0 ? (uint32_t)take(2) | EVENT_VALID : 0;
     if (page.vectoring)
-        vm.event = page.vectoring;
+        CPU->event = page.vectoring;
     fake_exit(exit);
-    if (vm.bits)
-        vm_serve(&vm);
-    inject_prepare(&vm);
-    page.deadline = chipset_deadline(&vm.chipset);
+    if (CPU->bits)
+        vcpu_serve(CPU);
+    inject_prepare(CPU);
+    page.deadline = chipset_deadline(&vm.chipset, 0);
     check(!(page.dirty & ~(uint32_t)GROUP_ALL));
     check(!(page.window & ~(WINDOW_INTERRUPT | WINDOW_NMI)));
     check(memchr(vm.reason, 0, sizeof(vm.reason)));
@@ -120,7 +120,7 @@ static void one_exit(void)
     page.dirty = 0;
     if (vm.end) { // it would be over: go on with the next one
         vm.end = 0;
-        vm.event = 0;
+        CPU->event = 0;
     }
 }
 

@@ -80,9 +80,9 @@ static void ioapic_entry(unsigned pin, uint32_t value)
 
 static void run_until(uint64_t end)
 {
-    while (chipset_deadline(&c) <= end) {
-        test_time = chipset_deadline(&c);
-        chipset_expire(&c, test_time);
+    while (chipset_deadline(&c, 0) <= end) {
+        test_time = chipset_deadline(&c, 0);
+        chipset_expire(&c, 0, test_time);
     }
     test_time = end;
 }
@@ -183,7 +183,7 @@ static void test_serial(void **state)
     assert_false(chipset_interrupt_pending(&c, 0));
     outb(0x3f8, 'x');
     outb(0x2f8, 'y');
-    assert_true(chipset_deadline(&c) == test_time + TEST_HZ / 1000);
+    assert_true(chipset_deadline(&c, 0) == test_time + TEST_HZ / 1000);
     run_until(test_time + test_us(2000));
     assert_int_equal(sent, 2);
     outb(0x3f8, 'x');
@@ -329,7 +329,7 @@ static void test_added(void **state)
     assert_true(chipset_add_device(&c, &bare_ops, NULL));
     assert_true(chipset_add_device(&c, &extra_ops, &e));
     assert_true(chipset_add_timer(&c, &e.deadline, extra_expire, &e));
-    assert_int_equal(chipset_deadline(&c), test_time + 500);
+    assert_int_equal(chipset_deadline(&c, 0), test_time + 500);
     run_until(test_time + 10000);
     assert_int_equal(e.expired, 3);
     outb(0x21, 0xdf);

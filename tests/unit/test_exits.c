@@ -39,7 +39,7 @@ static void test_missing_groups_are_fetched_by_a_second_exit(void **state)
     fake_exit(EXIT_CPUID);
     assert_int_equal(page.rip, FAKE_ENTRY + 2);
     assert_int_equal(page.want[EXIT_CPUID], 0);
-    assert_int_equal(vm.cpu.cr4, 1 << 18);
+    assert_int_equal(CPU->cpu.cr4, 1 << 18);
 }
 
 static void test_single_step_traps_after_emulation(void **state)
@@ -48,7 +48,7 @@ static void test_single_step_traps_after_emulation(void **state)
     page.rflags |= RFLAGS_TF | RFLAGS_RF;
     page.shadow = SHADOW_STI;
     fake_exit(EXIT_CPUID);
-    assert_int_equal(vm.event, FAKE_EXCEPTION(1));
+    assert_int_equal(CPU->event, FAKE_EXCEPTION(1));
     assert_true(page.dr6 & 1 << 14);
     assert_false(page.rflags & RFLAGS_RF);
     assert_int_equal(page.shadow, 0);
@@ -60,13 +60,13 @@ static void test_unknown_msr_faults(void **state)
     page.gpr[RCX] = 0xc0011fff;
     fake_exit(EXIT_RDMSR);
     fake_exit(EXIT_RDMSR);
-    assert_int_equal(vm.event, FAKE_GP);
+    assert_int_equal(CPU->event, FAKE_GP);
     assert_int_equal(page.rip, FAKE_ENTRY);
-    vm.event = 0;
+    CPU->event = 0;
     page.cr0 &= ~CR0_PE; // real mode pushes no error code
     fake_exit(EXIT_WRMSR);
     fake_exit(EXIT_WRMSR);
-    assert_int_equal(vm.event, FAKE_EXCEPTION(13));
+    assert_int_equal(CPU->event, FAKE_EXCEPTION(13));
 }
 
 static void test_msr_in_page(void **state)
@@ -141,11 +141,11 @@ static void test_cr0(void **state)
     fake_code(get, sizeof(get)); // mov edi, cr0
     fake_exit(EXIT_CR);
     assert_int_equal(page.gpr[RDI], page.cr0);
-    assert_int_equal(vm.event, 0);
+    assert_int_equal(CPU->event, 0);
     fake_code(move, sizeof(move));
     page.gpr[RBX] = 1u << 31; // PG without PE
     fake_exit(EXIT_CR);
-    assert_int_equal(vm.event, FAKE_GP);
+    assert_int_equal(CPU->event, FAKE_GP);
     assert_int_equal(page.rip, FAKE_ENTRY);
 }
 
@@ -163,7 +163,7 @@ static void test_cr_decoded_by_processor(void **state)
     page.qualification = CR_DECODED | 4 | R9 << 8;
     page.gpr[R9] = 1 << 13; // VMXE
     fake_exit(EXIT_CR);
-    assert_int_equal(vm.event, FAKE_GP);
+    assert_int_equal(CPU->event, FAKE_GP);
 }
 
 static void test_pae_entries_are_loaded(void **state)
@@ -198,21 +198,21 @@ static void test_debug_registers(void **state)
     page.cr4 |= 1 << 3; // DE
     fake_code(alias, sizeof(alias));
     fake_exit(EXIT_DR);
-    assert_int_equal(vm.event, FAKE_EXCEPTION(6));
-    vm.event = 0;
+    assert_int_equal(CPU->event, FAKE_EXCEPTION(6));
+    CPU->event = 0;
     fake_code(set, sizeof(set)); // mov dr7, ebx
     page.gpr[RBX] = 1 << 13 | 0x55;
     fake_exit(EXIT_DR);
     assert_int_equal(page.dr7, 1 << 13 | 0x55 | DR7_RESET);
     fake_code(get, sizeof(get));
     fake_exit(EXIT_DR); // GD
-    assert_int_equal(vm.event, FAKE_EXCEPTION(1));
+    assert_int_equal(CPU->event, FAKE_EXCEPTION(1));
     assert_true(page.dr6 & 1 << 13);
     assert_false(page.dr7 & 1 << 13);
-    vm.event = 0;
+    CPU->event = 0;
     page.seg[SEG_SS].attributes |= 3 << 5;
     fake_exit(EXIT_DR);
-    assert_int_equal(vm.event, FAKE_GP);
+    assert_int_equal(CPU->event, FAKE_GP);
 }
 
 static void test_xsetbv(void **state)
@@ -220,13 +220,13 @@ static void test_xsetbv(void **state)
     (void)state;
     page.gpr[RAX] = 0x2; // without x87
     fake_exit(EXIT_XSETBV);
-    assert_int_equal(vm.event, FAKE_GP);
-    if (!vm.cpu.xcr0_supported)
+    assert_int_equal(CPU->event, FAKE_GP);
+    if (!CPU->cpu.xcr0_supported)
         return;
-    vm.event = 0;
+    CPU->event = 0;
     page.gpr[RAX] = 3;
     fake_exit(EXIT_XSETBV);
-    assert_int_equal(vm.event, 0);
+    assert_int_equal(CPU->event, 0);
     assert_int_equal(page.xcr0, 3);
     assert_true(page.dirty & GROUP_XSTATE);
     assert_int_equal(page.rip, FAKE_ENTRY + 3);
@@ -267,7 +267,7 @@ static void test_unanswerable_exits_end_the_vm(void **state)
     }
     vm.end = 0;
     fake_exit(EXIT_UNDEFINED);
-    assert_int_equal(vm.event, FAKE_EXCEPTION(6));
+    assert_int_equal(CPU->event, FAKE_EXCEPTION(6));
     assert_int_equal(vm.end, 0);
 }
 
@@ -312,7 +312,7 @@ static void test_string_input_faults_before_it_reads(void **state)
     fake_exit(EXIT_IO);
     fake_exit(EXIT_IO);
     assert_int_equal(page.gpr[RCX], 1);
-    assert_int_equal(vm.event, FAKE_GP);
+    assert_int_equal(CPU->event, FAKE_GP);
     assert_int_equal(page.rip, FAKE_ENTRY);
     assert_int_equal(ram[top], 0xff);
     assert_int_equal(ram[top + 1], 0);

@@ -50,7 +50,7 @@ static void user(void)
 
 static void run(const char *code, size_t n)
 {
-    vm.event = 0;
+    CPU->event = 0;
     fake_code(code, n);
     fake_exit(EXIT_CR);
 }
@@ -77,7 +77,7 @@ static void test_smsw_register(void **state)
     page.gpr[R9] = ~0ull;
     RUN("\x66\x41\x0f\x01\xe1"); // smsw r9w
     assert_int_equal(page.gpr[R9], 0xffffffffffff0011);
-    assert_int_equal(vm.event, 0);
+    assert_int_equal(CPU->event, 0);
     assert_int_equal(vm.end, 0);
 }
 
@@ -96,8 +96,8 @@ static void test_smsw_memory(void **state)
     assert_int_equal(page.rip, FAKE_ENTRY + 4);
     page.gpr[RAX] = UNMAPPED;
     RUN("\x0f\x01\x20");
-    assert_int_equal(vm.event, EXCEPTION(14) | EVENT_HAS_ERROR);
-    assert_int_equal(vm.event_error, 2);
+    assert_int_equal(CPU->event, EXCEPTION(14) | EVENT_HAS_ERROR);
+    assert_int_equal(CPU->event_error, 2);
     assert_int_equal(page.cr2, UNMAPPED);
     assert_int_equal(page.rip, FAKE_ENTRY);
     assert_int_equal(vm.end, 0);
@@ -110,10 +110,10 @@ static void test_smsw_of_the_user(void **state)
     user();
     RUN("\x0f\x01\xe1");
     assert_int_equal(page.gpr[RCX], CR0_VALUE);
-    assert_int_equal(vm.event, 0);
+    assert_int_equal(CPU->event, 0);
     page.cr4 |= CR4_UMIP;
     RUN("\x0f\x01\xe1");
-    assert_int_equal(vm.event, EXCEPTION(13) | EVENT_HAS_ERROR);
+    assert_int_equal(CPU->event, EXCEPTION(13) | EVENT_HAS_ERROR);
     assert_int_equal(page.rip, FAKE_ENTRY);
 }
 
@@ -128,7 +128,7 @@ static void test_lmsw_faults_in_memory(void **state)
     assert_int_equal(page.cr0, CR0_VALUE | 0x0f);
     page.gpr[RAX] = UNMAPPED;
     RUN("\x0f\x01\x30");
-    assert_int_equal(vm.event, EXCEPTION(14) | EVENT_HAS_ERROR);
+    assert_int_equal(CPU->event, EXCEPTION(14) | EVENT_HAS_ERROR);
     assert_int_equal(page.cr2, UNMAPPED);
     assert_int_equal(page.rip, FAKE_ENTRY);
 }

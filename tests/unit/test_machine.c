@@ -24,8 +24,8 @@ static void build(uint64_t seconds, uint64_t tsc)
 
 static void expect(uint64_t from, uint64_t to)
 {
-    assert_in_range(vm.pvclock.wall_ns, from, to);
-    assert_int_equal(vm.pvclock.tsc_base, 0);
+    assert_in_range(CPU->pvclock.wall_ns, from, to);
+    assert_int_equal(CPU->pvclock.tsc_base, 0);
     assert_in_range(vm.chipset.rtc.s.seconds, from / S, to / S);
 }
 
@@ -35,10 +35,10 @@ static void test_date(void **state)
     uint64_t tsc = task_tsc();
 
     build(0, 0);
-    assert_int_equal(vm.pvclock.wall_ns, UNKNOWN * S);
+    assert_int_equal(CPU->pvclock.wall_ns, UNKNOWN * S);
     assert_int_equal(vm.chipset.rtc.s.seconds, UNKNOWN);
     build(UINT64_MAX, UINT64_MAX); // the TSC is not there yet: root's mistake
-    assert_int_equal(vm.pvclock.wall_ns, UNKNOWN * S);
+    assert_int_equal(CPU->pvclock.wall_ns, UNKNOWN * S);
     tsc = task_tsc();
     build(1795358408, tsc); // half a second of rounding
     expect(1795358408 * S, 1795358408 * S + S / 2 + (task_tsc() - tsc));

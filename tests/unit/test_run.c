@@ -29,16 +29,16 @@ static void test_interrupt_waits_for_window(void **state)
 {
     (void)state;
     fake_irq(0x41);
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.inject, 0);
     assert_int_equal(page.window, WINDOW_INTERRUPT);
     assert_true(page.dirty & GROUP_INJECT);
     page.rflags |= RFLAGS_IF;
     page.shadow = SHADOW_MOV_SS;
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.inject, 0);
     page.shadow = 0;
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.inject, EVENT_VALID | 0x41);
     assert_int_equal(page.window, 0);
     assert_int_equal(status.irqs_injected, 1);
@@ -49,18 +49,18 @@ static void test_broken_off_event_goes_first(void **state)
     (void)state;
     fake_irq(0x41);
     page.rflags |= RFLAGS_IF;
-    vm.event = EVENT_VALID | 0x30;
-    vm.nmi = true;
-    inject_prepare(&vm);
+    CPU->event = EVENT_VALID | 0x30;
+    CPU->nmi = true;
+    inject_prepare(CPU);
     assert_int_equal(page.inject, EVENT_VALID | 0x30);
     assert_int_equal(page.window, WINDOW_INTERRUPT | WINDOW_NMI);
     page.inject = 0;
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.inject, EVENT_VALID | EVENT_NMI << 8 | 2);
     assert_int_equal(page.window, WINDOW_INTERRUPT);
-    vm.nmi = true;
+    CPU->nmi = true;
     page.shadow = SHADOW_NMI;
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.inject, EVENT_VALID | 0x41);
     assert_int_equal(page.window, WINDOW_NMI);
 }
@@ -68,15 +68,15 @@ static void test_broken_off_event_goes_first(void **state)
 static void test_virtual_apic_delivers(void **state)
 {
     (void)state;
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.control, CONTROL_APIC);
     assert_int_equal(page.dirty, GROUP_CONTROL | GROUP_APIC);
     page.rflags |= RFLAGS_IF;
     page.dirty = 0;
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.dirty, 0); // nothing new
     lapic_set_irr(&vm.chipset.lapic[0], 0x41, false);
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.dirty, GROUP_APIC);
     assert_int_equal(page.apic_status, 0x41);
     assert_int_equal(apic_page[0x220 / 4], 1 << 1);
@@ -98,7 +98,7 @@ static void test_virtual_apic_exits(void **state)
     (void)state;
     vm.chipset.ioapic.s.entry[16] = IOAPIC_LEVEL | 0x61;
     chipset_irq(&vm.chipset, 16, true);
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.eoi_exit[1], 1ull << 33);
     assert_true(page.dirty & GROUP_CONTROL);
     apic_page[0x230 / 4] = 0; // delivered and finished
@@ -119,7 +119,7 @@ static void test_virtual_apic_exits(void **state)
     page.gpr[RAX] = LAPIC_BASE | APIC_BASE_BSP;
     page.gpr[RDX] = 0;
     fake_exit(EXIT_WRMSR);
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.control, 0);
     assert_true(page.dirty & GROUP_CONTROL);
 }
@@ -130,15 +130,15 @@ static void test_virtual_apic_and_pic(void **state)
     (void)state;
     fake_out(0x21, 1, 0xfe);
     chipset_irq(&vm.chipset, 0, true);
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.window, WINDOW_INTERRUPT);
     page.rflags |= RFLAGS_IF;
     lapic_set_irr(&vm.chipset.lapic[0], 0x41, false);
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.inject, EVENT_VALID | 8);
     assert_int_equal(page.window, 0);
     page.inject = 0;
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.inject, 0);
     assert_int_equal(apic_page[0x220 / 4], 1 << 1);
 }
@@ -162,10 +162,10 @@ static void test_double_and_triple_fault(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         vm.end = 0;
-        vm.event = FAKE_EXCEPTION(cases[i].first);
-        inject_exception(&vm, cases[i].second, cases[i].second > 7, 0);
+        CPU->event = FAKE_EXCEPTION(cases[i].first);
+        inject_exception(CPU, cases[i].second, cases[i].second > 7, 0);
         if (cases[i].result)
-            assert_int_equal(vm.event, cases[i].result);
+            assert_int_equal(CPU->event, cases[i].result);
         assert_int_equal(vm.end, cases[i].result ? 0 : TASK_CRASHED);
     }
 }
@@ -177,13 +177,13 @@ static void test_reflected_debug_exception(void **state)
     page.event = FAKE_EXCEPTION(1);
     page.qualification = 1 << 13;
     fake_exit(EXIT_EXCEPTION);
-    assert_int_equal(vm.event, FAKE_EXCEPTION(1));
+    assert_int_equal(CPU->event, FAKE_EXCEPTION(1));
     assert_int_equal(page.dr6, DR6_RESET | 1 << 13);
     assert_int_equal(page.dr7, DR7_RESET);
     page.event = FAKE_EXCEPTION(17) | EVENT_HAS_ERROR;
-    vm.event = 0;
+    CPU->event = 0;
     fake_exit(EXIT_EXCEPTION);
-    assert_int_equal(vm.event, FAKE_EXCEPTION(17) | EVENT_HAS_ERROR);
+    assert_int_equal(CPU->event, FAKE_EXCEPTION(17) | EVENT_HAS_ERROR);
 }
 
 static void test_hlt(void **state)
@@ -211,11 +211,11 @@ static void test_hlt_until_timer(void **state)
     lapic_register_write(lapic, 0x3e0, 0xb);
     lapic_register_write(lapic, 0x380, 30000); // 30 us
     page.rflags |= RFLAGS_IF;
-    while (chipset_deadline(&vm.chipset) > task_tsc())
+    while (chipset_deadline(&vm.chipset, 0) > task_tsc())
         ;
     fake_exit(EXIT_HLT);
     assert_int_equal(vm.end, 0);
-    inject_prepare(&vm);
+    inject_prepare(CPU);
     assert_int_equal(page.inject, EVENT_VALID | 0x55);
 }
 
@@ -260,8 +260,8 @@ static void test_full_ring_holds_the_guest(void **state)
     line_send(&vm, text, sizeof(text));
     assert_int_equal(vm.line.dropped, 0);
     assert_true(fake_waits >= 6);
-    assert_int_equal(vm.bits, 2); // not lost
-    fake_call = NULL;             // nobody reads: a time-out
+    assert_int_equal(CPU->bits, 2); // not lost
+    fake_call = NULL;               // nobody reads: a time-out
     line_send(&vm, text, sizeof(text));
     assert_true(vm.line.dropped > 0 && vm.line.stalled);
     unsigned waits = fake_waits;
@@ -280,8 +280,8 @@ static void test_typing(void **state)
     memset(text, 'x', sizeof(text));
     fake_out(0x3fa, 1, 1); // FIFO
     assert_int_equal(ring_write(&console_in, text, sizeof(text)), sizeof(text));
-    vm.bits = 1;
-    vm_serve(&vm);
+    CPU->bits = 1;
+    vcpu_serve(CPU);
     for (unsigned i = 0; i < sizeof(text); i++) {
         fake_in(0x3fd, 1);
         assert_true(page.gpr[RAX] & 1);

@@ -16,11 +16,13 @@
 #define FAKE_ENTRY 0x100000u
 #define FAKE_RING  4096u
 
-// What vm.event holds when an exception is due; FAKE_GP: with its error code, as in protected mode.
+// What CPU->event holds when an exception is due; FAKE_GP: with its error code, as in protected
+// mode.
 #define FAKE_EXCEPTION(vector) (EVENT_VALID | EVENT_EXCEPTION << 8 | (vector))
 #define FAKE_GP                (FAKE_EXCEPTION(13) | EVENT_HAS_ERROR)
 
 static struct vm vm;
+#define CPU (&vm.vcpu[0])
 static struct vcpu_page page;
 static struct task_status status;
 static struct task_info info;
@@ -54,8 +56,9 @@ enum status sys_invoke(uint64_t operation, struct message *message, uint64_t *ba
     return op == SYS_WAIT ? ERR_TIMEOUT : OK;
 }
 
-void task_end(enum task_state state, const char *reason)
+void task_end_at(unsigned signal, enum task_state state, const char *reason)
 {
+    (void)signal;
     fake_state = state;
     snprintf(fake_reason, sizeof(fake_reason), "%s", reason);
     longjmp(fake_end, 1);
@@ -63,7 +66,7 @@ void task_end(enum task_state state, const char *reason)
 
 void task_fail(const char *reason)
 {
-    task_end(TASK_FAILED, reason);
+    task_end_at(TASK_SLOT_SIGNAL, TASK_FAILED, reason);
 }
 
 void task_log(const char *format, ...)
@@ -101,8 +104,11 @@ static void fake_machine(void)
     ring_open(&console_in, (struct ring *)rings[0], ring_capacity(FAKE_RING), RING_PRODUCER);
     ring_open(&console_out, (struct ring *)rings[1], ring_capacity(FAKE_RING), RING_CONSUMER);
     vm.info = &info;
-    vm.page = &page;
-    vm.apic_page = fake_has_apic ? apic_page : NULL;
+    vm.vcpus = 1;
+    CPU->vm = &vm;
+    CPU->signal = TASK_SLOT_SIGNAL;
+    CPU->page = &page;
+    CPU->apic_page = fake_has_apic ? apic_page : NULL;
     vm.status = &status;
     vm.ram = (struct guest_ram){ram, sizeof(ram)};
     line_open(&vm);
@@ -119,7 +125,7 @@ static inline void fake_exit(enum vcpu_exit exit)
 {
     page.exit = exit;
     page.have = page.want[exit];
-    vm_exit(&vm, exit);
+    vcpu_handle(CPU, exit);
 }
 
 static inline void fake_code(const void *code, size_t n)

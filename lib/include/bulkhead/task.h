@@ -15,11 +15,14 @@
 // ---- Addresses in a task
 #define TASK_STACK_TOP      0x10000000ull // grows down; the page below it is not mapped
 #define TASK_STACK_SIZE     0x10000ull    // 64 KiB
+#define TASK_STACK_STEP     0x20000ull    // the stack of vCPU n's thread ends n steps below; a page below each is not mapped
+#define TASK_VCPU_STACK     0x8000ull     // bytes of each of these, but for vCPU 0, whose is the task's
 #define TASK_INFO_ADDRESS   0x20000000ull // struct task_info, read-only
 #define TASK_STATUS_ADDRESS 0x20010000ull // struct task_status, read-write
-#define VCPU_PAGE_ADDRESS   0x20020000ull // struct vcpu_page of the main thread (kind "vm")
+#define VCPU_PAGE_ADDRESS   0x20020000ull // struct vcpu_page of vCPU n at + n * VCPU_PAGE_STEP (kind "vm")
 #define VCPU_APIC_ADDRESS   (VCPU_PAGE_ADDRESS + 0x1000) // its virtual-APIC page, with info->virtual_apic
 #define VCPU_FPU_ADDRESS    (VCPU_PAGE_ADDRESS + 0x2000) // its FPU page (vcpu.h)
+#define VCPU_PAGE_STEP      0x4000ull
 #define STATUS_TABLE_ADDRESS 0x21000000ull // a manager's view of its peers' status pages, read-only, STATUS_TABLE_STEP apart
 #define STATUS_TABLE_STEP    0x1000ull
 #define RING_ADDRESS        0x30000000ull // channel n: rx ring at + n * RING_STEP, tx ring RING_STEP / 2 behind it
@@ -181,6 +184,9 @@ void task_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // Ends the task: stores the state and the reason, tells root, never returns.
 _Noreturn void task_end(enum task_state state, const char *reason);
+
+// The same in a task of several threads: `signal` is the slot of the caller's own.
+_Noreturn void task_end_at(unsigned signal, enum task_state state, const char *reason);
 
 // The same as TASK_FAILED, with a line in the log.
 _Noreturn void task_fail(const char *reason);
