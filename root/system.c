@@ -106,6 +106,10 @@ static void read_task(struct reader *r, struct task_config *task)
     task->pool_size = reader_number(r, "pool-size", 8, 64 * 1024, GIB);
     if (task->pool_size % PAGE)
         reader_refuse(r, "pool-size", "is not a multiple of 4096");
+    if (reader_has(r, "arena-size"))
+        task->arena_size = reader_number(r, "arena-size", 8, PAGE, 16 * MIB);
+    if (task->arena_size % PAGE)
+        reader_refuse(r, "arena-size", "is not a multiple of 4096");
     if (task->kind == MANAGE_KIND_VM)
         read_vm(r, task);
     else

@@ -36,6 +36,7 @@ struct task_config {
     unsigned priority, weight;
     unsigned budget_us, period_us; // 0, 0: no limit
     uint64_t pool_size;
+    uint64_t arena_size; // bytes for the models of devices
     bool manager; // it gets the management channel
     bool restart; // when it crashes
     bool autostart;

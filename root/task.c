@@ -167,14 +167,15 @@ static bool map_stacks(struct task *task, uint64_t at)
     return true;
 }
 
-// One block of RAM holds the copies of the image's segments, then the stacks, then the information
-// page.
+// One block of RAM holds the copies of the image's segments, then the stacks, the information page
+// and the arena.
 static bool load(struct task *task, struct task_info *info, uint64_t *entry)
 {
     struct image image;
     const void *file;
     uint64_t size, at = 0;
     uint64_t stacks = TASK_STACK_SIZE + more_vcpus(task->config) * TASK_VCPU_STACK;
+    uint64_t arena = task->config->arena_size;
     const char *error = "the archive has no such file";
     char *to;
 
@@ -186,10 +187,12 @@ static bool load(struct task *task, struct task_info *info, uint64_t *entry)
         return false;
     }
     *entry = image.entry;
-    if (!task_check(task,
-                    ram_alloc_zeroed(&task->pages, image.size + stacks + TASK_INFO_SIZE, PAGE),
-                    "image"))
+    if (!task_check(
+            task,
+            ram_alloc_zeroed(&task->pages, image.size + stacks + TASK_INFO_SIZE + arena, PAGE),
+            "image"))
         return false;
+    info->arena_size = (uint32_t)arena;
     info->ram_free = ram_free_bytes();
     to = ram_open(&task->pages);
     if (!to)
@@ -206,8 +209,13 @@ static bool load(struct task *task, struct task_info *info, uint64_t *entry)
         if (!task_map(task, task->pages.mem, at, image.segments[i].address, image.segments[i].size,
                       image.segments[i].rights, "image"))
             return false;
-    return map_stacks(task, at) && task_map(task, task->pages.mem, at + stacks, TASK_INFO_ADDRESS,
-                                            TASK_INFO_SIZE, MAP_READ, "info page");
+    if (!map_stacks(task, at))
+        return false;
+    at += stacks;
+    return task_map(task, task->pages.mem, at, TASK_INFO_ADDRESS, TASK_INFO_SIZE, MAP_READ,
+                    "info page") &&
+           (!arena || task_map(task, task->pages.mem, at + TASK_INFO_SIZE, ARENA_ADDRESS, arena,
+                               READ_WRITE, "arena"));
 }
 
 static bool set_time(struct task *task, unsigned thread)

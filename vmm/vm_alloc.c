@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The arena that the devices of one VM are built in. It is linked, and so takes memory, only when
-// the VM has such devices.
+// The arena that the devices of one VM are built in: root gives as much as the entry's devices take
+// (tools/config/devices.c lists it by kind), so that a VM without them pays nothing.
 #include "vm_alloc.h"
 
-#include <stdint.h>
+#include "bulkhead/task.h"
 
-#define ARENA (384u * 1024)
 #define ALIGN 64u
-
-static _Alignas(ALIGN) uint8_t arena[ARENA]; // zeroed, as nothing is given back
-static size_t used;
 
 void *vm_alloc(size_t size)
 {
-    void *memory = arena + used;
+    static size_t used; // a multiple of ALIGN
+    size_t all = task_info()->arena_size;
 
-    if (size > ARENA - used)
+    if (used > all || size > all - used)
         return NULL;
-    used += (size + ALIGN - 1) & ~(size_t)(ALIGN - 1); // ARENA is a multiple of ALIGN
+    void *memory = (void *)(ARENA_ADDRESS + used);
+    used += (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     return memory;
 }

@@ -47,7 +47,7 @@ static void test_defaults(void **state)
     assert_int_equal(vm->memory, 64 * MIB);
     assert_int_equal(vm->cpus, 1);
     assert_int_equal(vm->priority, PRIORITY_VM_DEFAULT);
-    assert_int_equal(vm->pool, 520 * KIB);
+    assert_int_equal(vm->pool, 264 * KIB);
     assert_true(vm->autostart);
     assert_false(vm->restart);
     assert_int_equal(vm->clock, CLOCK_PVCLOCK);

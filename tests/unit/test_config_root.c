@@ -92,7 +92,7 @@ static void test_what_is_written_is_read(void **state)
     assert_int_equal(secure->host_cpu[0], 0);
     assert_int_equal(secure->budget_us, 0);
     assert_int_equal(secure->memory, 32 * GIB);
-    assert_int_equal(secure->pool_size, 768 * KIB);
+    assert_int_equal(secure->pool_size, 512 * KIB);
     assert_string_equal(secure->kernel, "open/kernel");
     assert_null(secure->initrd);
     assert_string_equal(secure->cmdline, "");

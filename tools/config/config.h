@@ -86,6 +86,7 @@ struct device_kind {
     const char *needs; // one of these keys, for the message; NULL: none
     uint64_t video;    // default of the memory that the guest sees; 0: none
     unsigned sector;   // of its image; 0: it has none
+    unsigned arena;    // memory of its model in the vmm, KiB, with some to spare
     bool read_only, cdrom;
 };
 
@@ -123,6 +124,7 @@ struct vm {
     unsigned device_count;
     const char *cmdline;
     uint64_t memory, pool;
+    bool pool_given;
     unsigned cpus, priority;
     unsigned host_cpu[MAX_VM_CPUS], host_cpus; // as many as were written
     unsigned weight;                           // in the band; 0: not given
@@ -241,6 +243,8 @@ void vm_devices(struct config *config, struct node *value, void *into);
 void devices_check(struct config *config);
 // The name of the vmm with the VM's kinds of devices: "vmm", "vmm-KIND+KIND".
 const char *vmm_name(struct config *config, const struct vm *vm);
+// Bytes that the models of its devices take in its vmm.
+uint64_t vmm_arena(const struct vm *vm);
 
 // ---- folder.c ----
 // The content of a folder as a cpio archive ("newc"), in the arena; NULL with a report.

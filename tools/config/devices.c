@@ -128,25 +128,30 @@ static const struct field vsock_fields[] = {NAME, {"cid", device_cid, true}, {"l
 static const struct field video_fields[] = {NAME, {"memory", device_video, false}, {0}};
 
 static const struct device_kind kinds[] = {
-    {.name = "virtio-blk", .fields = disk_fields, .max = 24, .needs = "'image' or 'size'", .sector = 512},
-    {.name = "ahci-disk", .fields = disk_fields, .max = 6, .needs = "'image' or 'size'", .sector = 512},
-    {.name = "ahci-cd", .fields = cd_fields, .max = 6, .needs = "'image'", .sector = 2048, .read_only = true, .cdrom = true},
-    {.name = "virtio-net", .fields = net_fields, .max = 16, .needs = "'network'"},
-    {.name = "e1000", .fields = net_fields, .max = 16, .needs = "'network'"},
-    {.name = "virtio-console", .fields = console_fields, .max = 1},
-    {.name = "virtio-rng", .fields = plain_fields, .max = 1},
-    {.name = "virtio-balloon", .fields = plain_fields, .max = 1},
-    {.name = "virtio-9p", .fields = share_fields, .max = 8, .needs = "'folder'", .read_only = true},
-    {.name = "virtio-vsock", .fields = vsock_fields, .max = 1, .needs = "'link'"},
-    {.name = "vga", .fields = video_fields, .max = 1, .video = 4 * MIB},
-    {.name = "keyboard", .fields = plain_fields, .max = 1},
-    {.name = "debug-port", .fields = plain_fields, .max = 1},
-    {.name = "debug-exit", .fields = plain_fields, .max = 1},
-    {.name = "pvpanic", .fields = plain_fields, .max = 1},
-    {.name = "watchdog", .fields = plain_fields, .max = 1},
+    {.name = "virtio-blk", .arena = 40, .fields = disk_fields, .max = 24, .needs = "'image' or 'size'", .sector = 512},
+    {.name = "ahci-disk", .arena = 4, .fields = disk_fields, .max = 6, .needs = "'image' or 'size'", .sector = 512},
+    {.name = "ahci-cd", .arena = 4, .fields = cd_fields, .max = 6, .needs = "'image'", .sector = 2048, .read_only = true, .cdrom = true},
+    {.name = "virtio-net", .arena = 24, .fields = net_fields, .max = 16, .needs = "'network'"},
+    {.name = "e1000", .arena = 20, .fields = net_fields, .max = 16, .needs = "'network'"},
+    {.name = "virtio-console", .arena = 24, .fields = console_fields, .max = 1},
+    {.name = "virtio-rng", .arena = 12, .fields = plain_fields, .max = 1},
+    {.name = "virtio-balloon", .arena = 16, .fields = plain_fields, .max = 1},
+    {.name = "virtio-9p", .arena = 64, .fields = share_fields, .max = 8, .needs = "'folder'", .read_only = true},
+    {.name = "virtio-vsock", .arena = 24, .fields = vsock_fields, .max = 1, .needs = "'link'"},
+    {.name = "vga", .arena = 12, .fields = video_fields, .max = 1, .video = 4 * MIB},
+    {.name = "keyboard", .arena = 4, .fields = plain_fields, .max = 1},
+    {.name = "debug-port", .arena = 4, .fields = plain_fields, .max = 1},
+    {.name = "debug-exit", .arena = 4, .fields = plain_fields, .max = 1},
+    {.name = "pvpanic", .arena = 4, .fields = plain_fields, .max = 1},
+    {.name = "watchdog", .arena = 12, .fields = plain_fields, .max = 1},
 };
 // clang-format on
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), AHCI_PORTS = 6 };
+enum {
+    KINDS = sizeof(kinds) / sizeof(kinds[0]),
+    AHCI_PORTS = 6,
+    AHCI_ARENA = 100, // of the controller, KiB
+    FIRMWARE_ARENA = 64,
+};
 
 static const struct device_kind *find_kind(struct config *config, const struct node *node,
                                            const char *name)
@@ -341,4 +346,16 @@ const char *vmm_name(struct config *config, const struct vm *vm)
                 break;
             }
     return name;
+}
+
+uint64_t vmm_arena(const struct vm *vm)
+{
+    uint64_t kib = vm->firmware ? FIRMWARE_ARENA : 0;
+    bool ahci = false;
+
+    for (unsigned i = 0; i < vm->device_count; i++) {
+        kib += vm->devices[i].kind->arena;
+        ahci |= !strncmp(vm->devices[i].kind->name, "ahci-", 5);
+    }
+    return (kib + (ahci ? AHCI_ARENA : 0)) * KIB;
 }

@@ -162,6 +162,8 @@ static void write_vm(struct writer *w, const struct vm *vm)
         cell(w, "period-us", vm->period);
     }
     wide(w, "pool-size", vm->pool);
+    if (vmm_arena(vm))
+        wide(w, "arena-size", vmm_arena(vm));
     wide(w, "memory", vm->memory);
     cell(w, "cpus", vm->cpus);
     if (vm->kernel_image) {

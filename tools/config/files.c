@@ -245,6 +245,33 @@ static void check_device(struct config *config, const struct vm *vm, struct devi
                printable(config, device->file->path), sector);
 }
 
+// Tables that map a file or memory by 4 KiB pages at an address of its own.
+static uint64_t tables(uint64_t size)
+{
+    return size ? 2 * 4 * KIB + (size / 512 + 4 * KIB - 1) / (4 * KIB) * (4 * KIB) : 0;
+}
+
+static void add_tables(struct vm *vm)
+{
+    const struct image *images[] = {vm->kernel_image, vm->initrd_image};
+
+    if (vm->pool_given)
+        return;
+    for (unsigned i = 0; i < 2; i++)
+        vm->pool += images[i] ? tables(images[i]->size) : 0;
+    for (unsigned i = 0; i < vm->module_count; i++)
+        vm->pool += vm->modules[i].image ? tables(vm->modules[i].image->size) : 0;
+    for (unsigned i = 0; i < vm->device_count; i++) {
+        const struct device *device = &vm->devices[i];
+
+        vm->pool += tables(device->file ? device->file->size : device->size);
+        if (device->kind->video)
+            vm->pool += tables(device->size); // in the guest, too
+        if (device->link)
+            vm->pool += tables(512 * KIB);
+    }
+}
+
 static void check_vm(struct config *config, struct vm *vm)
 {
     uint64_t needs = vm->kernel ? check_kernel(config, vm) : 0;
@@ -269,6 +296,7 @@ static void check_vm(struct config *config, struct vm *vm)
     }
     for (unsigned i = 0; i < vm->device_count; i++)
         check_device(config, vm, &vm->devices[i]);
+    add_tables(vm);
     if (vm->memory && needs > vm->memory)
         report(config, vm->memory_node, "%s is too little: kernel and initrd need %lluM",
                size_text(config, vm->memory), (unsigned long long)((needs + MIB - 1) / MIB));
@@ -313,7 +341,7 @@ static void check_memory(struct config *config)
         rest += image->size;
     for (unsigned i = 0; i < system->vm_count; i++) {
         vms += system->vms[i].memory;
-        rest += system->vms[i].pool + device_memory(&system->vms[i]);
+        rest += system->vms[i].pool + vmm_arena(&system->vms[i]) + device_memory(&system->vms[i]);
     }
     if (vms + rest > system->memory)
         report(config, system->memory_node,

@@ -163,6 +163,7 @@ static void vm_memory(struct config *config, struct node *value, void *into)
 static void vm_pool(struct config *config, struct node *value, void *into)
 {
     value_size(config, value, 256 * KIB, 64 * MIB, 4 * KIB, &((struct vm *)into)->pool);
+    ((struct vm *)into)->pool_given = true;
 }
 
 static void vm_cpus(struct config *config, struct node *value, void *into)
@@ -392,9 +393,10 @@ static void read_vm(struct config *config, struct node *node, struct vm *vm)
     check_boot(config, vm);
     vm->program = vmm_name(config, vm);
     // Kernel objects and the vmm's own tables; then, per GiB of guest memory, a page of table
-    // entries for 2 MiB pages, once for the guest and once for its vmm.
+    // entries for 2 MiB pages, once for the guest and once for its vmm. files.c adds what its files
+    // take.
     if (!vm->pool)
-        vm->pool = 512 * KIB + 2 * 4 * KIB * ((vm->memory + GIB - 1) / GIB);
+        vm->pool = 256 * KIB + 2 * 4 * KIB * ((vm->memory + GIB - 1) / GIB);
 }
 
 static void system_vms(struct config *config, struct node *value, void *into)

@@ -25,6 +25,7 @@
 #define VCPU_PAGE_STEP      0x4000ull
 #define STATUS_TABLE_ADDRESS 0x21000000ull // a manager's view of its peers' status pages, read-only, STATUS_TABLE_STEP apart
 #define STATUS_TABLE_STEP    0x1000ull
+#define ARENA_ADDRESS       0x28000000ull // info->arena_size bytes for models of devices, zeroed (kind "vm")
 #define RING_ADDRESS        0x30000000ull // channel n: rx ring at + n * RING_STEP, tx ring RING_STEP / 2 behind it
 #define RING_STEP           0x100000ull
 #define RAM_ADDRESS      0x10000000000ull // guest RAM, read-write, without a hole: guest-physical g lies at RAM_ADDRESS + g below
@@ -121,7 +122,8 @@ struct task_info {
     char cpu_name[48];
     uint32_t priority, restarts; // of this task; how often it was started again
 
-    uint32_t channel_count, irq_count, port_count, reserved;
+    uint32_t channel_count, irq_count, port_count;
+    uint32_t arena_size; // bytes at ARENA_ADDRESS
     struct task_channel channels[TASK_CHANNEL_MAX];
     struct {
         uint32_t gsi, slot, bit, reserved;
