@@ -182,6 +182,50 @@ static bool screenshot(void *dev, const char *arguments, struct monitor *monitor
     return true;
 }
 
+static void reset(void *dev)
+{
+    struct video *video = dev;
+
+    vga_ops.reset(&video->vga);
+}
+
+/* The registers, then the PCI function. The framebuffer is saved with the machine's memory. */
+static size_t save(void *dev, void *buf, size_t size)
+{
+    struct video *video = dev;
+    size_t n = vga_ops.save(&video->vga, buf, size);
+    size_t more = n ? pci_save(&video->pci, (uint8_t *)buf + n, size - n) : 0;
+
+    return more ? n + more : 0;
+}
+
+static bool restore(void *dev, const void *buf, size_t size)
+{
+    struct video *video = dev;
+    const size_t n = 8 + sizeof(struct vga_state);
+
+    if (size < n || !vga_ops.restore(&video->vga, buf, n) ||
+        !pci_restore(&video->pci, (const uint8_t *)buf + n, size - n))
+        return false;
+    vga_text_forget(&video->text);
+    return true;
+}
+
+static size_t info(void *dev, char *buf, size_t size)
+{
+    struct video *video = dev;
+
+    return vga_ops.info(&video->vga, buf, size);
+}
+
+static const struct device_ops video_ops = {
+    .name = "vga",
+    .reset = reset,
+    .save = save,
+    .restore = restore,
+    .info = info,
+};
+
 static bool create(const struct device_env *env, const struct task_device *config, char *error,
                    size_t size)
 {
@@ -203,7 +247,7 @@ static bool create(const struct device_env *env, const struct task_device *confi
     if (!bus_add(&c->ports, VGA_PORT, VGA_PORTS, &vga_ops, vga) ||
         !bus_add(&c->ports, VGA_PORT_MONO, VGA_PORTS_MONO, &vga_mono_ops, vga) ||
         !bus_add(&c->ports, VGA_DISPI_PORT, VGA_DISPI_PORTS, &vga_dispi_ops, vga) ||
-        !chipset_add_device(c, &vga_ops, vga) ||
+        !chipset_add_device(c, &video_ops, video) ||
         !chipset_add_timer(c, &video->deadline, expire, video) || !add_pci(video)) {
         snprintf(error, size, "its ports or its place on the PCI bus are taken");
         return false;
