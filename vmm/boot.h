@@ -2,6 +2,7 @@
 // What the loaders of kernel images (linux.c, multiboot.c) have in common.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ enum load_status {
 
 struct boot_layout { // where the vmm has put things before it loads a kernel
     uint64_t rsdp;   // ACPI root pointer, 0: none
+    bool vga;        // there is a screen, in text mode 3
 };
 
 // A range of guest memory as an OS is told of it.

@@ -151,6 +151,13 @@ static bool write_zero_page(const struct guest_ram *ram, const struct kernel *k,
     zero->hdr.cmd_line_ptr = PLATFORM_BOOT_CMDLINE;
     zero->hdr.setup_data = 0;
     zero->acpi_rsdp_addr = layout->rsdp;
+    if (layout->vga) {
+        zero->screen_info.orig_video_mode = 3;
+        zero->screen_info.orig_video_cols = 80;
+        zero->screen_info.orig_video_lines = 25;
+        zero->screen_info.orig_video_points = 16;
+        zero->screen_info.orig_video_isVGA = VIDEO_TYPE_VGAC;
+    }
     struct boot_range map[BOOT_RANGES];
     zero->e820_entries = (uint8_t)boot_memory_map(ram, map);
     for (unsigned i = 0; i < zero->e820_entries; i++) {

@@ -202,7 +202,7 @@ static bool build_chipset(struct vm *vm)
 
 static enum load_status load(struct vm *vm, struct cpu_start *start, char *error, size_t size)
 {
-    struct boot_layout layout = {0};
+    struct boot_layout layout = {.vga = vm->acpi.vga};
 
     if (vm->info->kernel_kind != KERNEL_FIRMWARE) // which gets them by fw_cfg
         layout.rsdp = acpi_build(&vm->ram, &vm->acpi);

@@ -225,31 +225,34 @@ static void work(struct ps2 *ps2, uint64_t now)
     fill(ps2);
 }
 
-void ps2_expire(void *dev, uint64_t now)
-{
-    struct ps2 *ps2 = dev;
-    if (now >= ps2->deadline)
-        work(ps2, now);
-}
-
 size_t ps2_type(struct ps2 *ps2, const uint8_t *bytes, size_t n)
 {
     struct ps2_state *s = &ps2->s;
     size_t taken = 0;
     while (taken < n && s->typed_count < PS2_TYPED)
         s->typed[(s->typed_at + s->typed_count++) % PS2_TYPED] = bytes[taken++];
+    ps2->starved = taken < n;
     if (taken > 0)
         work(ps2, clock_now(ps2->clock));
     return taken;
 }
 
-/* Asks for more when there is room again. */
-static void progress(struct ps2 *ps2)
+/* As far as it goes; then asks for more when there is room again. */
+static void progress(struct ps2 *ps2, uint64_t now)
 {
-    bool full = ps2->s.typed_count == PS2_TYPED;
-    work(ps2, clock_now(ps2->clock));
-    if (full && ps2->s.typed_count < PS2_TYPED && ps2->room != NULL)
-        ps2->room(ps2->ctx);
+    work(ps2, now);
+    if (ps2->starved && ps2->s.typed_count <= PS2_TYPED / 2) {
+        ps2->starved = false;
+        if (ps2->room != NULL)
+            ps2->room(ps2->ctx);
+    }
+}
+
+void ps2_expire(void *dev, uint64_t now)
+{
+    struct ps2 *ps2 = dev;
+    if (now >= ps2->deadline)
+        progress(ps2, now);
 }
 
 static void keyboard_defaults(struct ps2 *ps2)
@@ -379,7 +382,7 @@ static void data_write(void *dev, uint64_t offset, unsigned size, uint64_t value
         ps2->s.config &= (uint8_t)~CONFIG_OFF; /* to talk to the keyboard, its clock must run */
         keyboard_write(ps2, (uint8_t)value);
     }
-    progress(ps2);
+    progress(ps2, clock_now(ps2->clock));
     drive(ps2);
 }
 
@@ -391,7 +394,7 @@ static uint64_t data_read(void *dev, uint64_t offset, unsigned size)
     uint8_t value = ps2->s.out;
     ps2->s.status &= (uint8_t) ~(STATUS_OUT | STATUS_AUX | STATUS_TIMEOUT);
     drive(ps2); /* down before the next byte drives it up: the guest needs an edge for each */
-    progress(ps2);
+    progress(ps2, clock_now(ps2->clock));
     return value;
 }
 
@@ -454,7 +457,7 @@ static void command_write(void *dev, uint64_t offset, unsigned size, uint64_t va
     default: /* second port on and off, A20: nothing to do */
         break;
     }
-    progress(ps2);
+    progress(ps2, clock_now(ps2->clock));
     drive(ps2);
 }
 

@@ -50,6 +50,7 @@ struct ps2 {
     struct ps2_state s;
     uint64_t deadline; /* for chipset_add_timer() */
     bool irq_level;
+    bool starved; /* it did not take all that was typed */
     const struct clock *clock;
     struct irq_line irq;
     void (*request_reset)(void *ctx); /* may be NULL */

@@ -182,7 +182,7 @@ static uint64_t check_kernel(struct config *config, struct vm *vm)
     munmap(data, vm->kernel_image->size);
     if (info.error)
         report(config, vm->kernel_node, "%s %s", printable(config, path), info.error);
-    else if (vm->kernel_image->size < info.file_size)
+    else if (vm->kernel_image->size + 15 < info.file_size) // told in units of 16 bytes
         report(config, vm->kernel_node,
                "%s is cut off: it has %llu bytes, its header tells of %llu; copy it again, or "
                "reinstall the package that it came from",
