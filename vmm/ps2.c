@@ -35,11 +35,10 @@
 #define KEY_LCTRL  0x14
 #define KEY_LALT   0x11
 
-/* Milliseconds: how long a key stays down when nothing follows it, or another key, or itself; how
- * long an Escape may be the beginning of a sequence. */
+/* Milliseconds: how long a key stays down when nothing follows it, or another key; how long an
+ * Escape may be the beginning of a sequence. */
 #define HOLD_LAST   100
 #define HOLD_NEXT   15
-#define HOLD_REPEAT 10
 #define HOLD_ESCAPE 40
 
 #define STROKE_BYTES 12 /* at most: three modifiers, and a key with prefixes */
@@ -150,8 +149,7 @@ static void modifiers(struct ps2 *ps2, uint8_t flags, bool up)
 static void key_down(struct ps2 *ps2, uint64_t now)
 {
     struct ps2_state *s = &ps2->s;
-    if (s->down.code == 0)
-        modifiers(ps2, s->next.flags, false);
+    modifiers(ps2, s->next.flags, false);
     key(ps2, s->next.code, s->next.flags & KEY_EXTENDED, false);
     s->down = s->next;
     s->next.code = 0;
@@ -208,17 +206,13 @@ static void work(struct ps2 *ps2, uint64_t now)
         if (s->down.code == 0 && s->next.code == 0)
             break;
         if (s->down.code != 0) {
-            bool repeat = s->next.code == s->down.code && s->next.flags == s->down.flags;
-            unsigned hold = s->next.code == 0 ? HOLD_LAST : repeat ? HOLD_REPEAT : HOLD_NEXT;
-            uint64_t end = after(ps2, s->pressed, hold);
+            uint64_t end = after(ps2, s->pressed, s->next.code == 0 ? HOLD_LAST : HOLD_NEXT);
             if (now < end) {
                 ps2->deadline = end < ps2->deadline ? end : ps2->deadline;
                 break;
             }
-            if (!repeat) {
-                key_up(ps2);
-                continue;
-            }
+            key_up(ps2); /* also when it is typed again: Linux ignores a quick repetition */
+            continue;
         }
         key_down(ps2, now);
     }
