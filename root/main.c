@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bulkhead/cpio.h"
 #include "bulkhead/log.h"
 #include "bulkhead/syscall.h"
 #include "caps.h"
-#include "cpio.h"
 #include "rtc.h"
 #include "task.h"
 

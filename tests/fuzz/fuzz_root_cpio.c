@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The archive reader on any bytes: no entry may lie outside of them.
 
-// links: root/cpio.c
+// links: lib/cpio.c
 #include <stdlib.h>
 
-#include "root/cpio.h"
+#include "bulkhead/cpio.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

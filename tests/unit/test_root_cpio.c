@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The archive reader: what it finds, and what it refuses.
 
-// links: root/cpio.c
+// links: lib/cpio.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "root/cpio.h"
+#include "bulkhead/cpio.h"
 
 static char archive[4096];
 static size_t used;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Reader of the system archive: cpio "newc" (Linux
+// Reader of archives: cpio "newc" (Linux
 // Documentation/driver-api/early-userspace/buffer-format.rst).
 #pragma once
 
@@ -11,6 +11,7 @@ struct cpio_file {
     const char *name; // NUL-terminated, in the archive
     const void *data;
     uint64_t offset, size; // of the data in the archive; bytes
+    uint32_t mode, time;   // as in struct stat: type and permissions; seconds since 1970
 };
 
 // Reads the entry at *at and moves *at behind it. False at the end of the archive, and where it is

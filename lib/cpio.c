@@ -3,11 +3,11 @@
 // hexadecimal digits; the name follows, then the data, each padded so that the next begins at a
 // multiple of 4 in the archive. HAZARD: the archive comes from a boot medium; every size in it is
 // checked against what is left before it is used.
-#include "cpio.h"
+#include "bulkhead/cpio.h"
 
 #include <string.h>
 
-enum { HEADER = 110, FIELD_SIZE = 6, FIELD_NAME = 11 };
+enum { HEADER = 110, FIELD_MODE = 1, FIELD_TIME = 5, FIELD_SIZE = 6, FIELD_NAME = 11 };
 
 static bool hex8(const char *text, uint32_t *value)
 {
@@ -32,7 +32,7 @@ static bool hex8(const char *text, uint32_t *value)
 bool cpio_next(const void *archive, size_t size, size_t *at, struct cpio_file *file, bool *damaged)
 {
     const char *bytes = archive;
-    uint32_t data_size, name_size;
+    uint32_t mode, time, data_size, name_size;
     bool ignored;
     uint64_t name, data, end;
 
@@ -40,6 +40,8 @@ bool cpio_next(const void *archive, size_t size, size_t *at, struct cpio_file *f
         damaged = &ignored;
     *damaged = true; // until shown otherwise
     if (*at > size || size - *at < HEADER || memcmp(bytes + *at, "070701", 6) != 0 ||
+        !hex8(bytes + *at + 6 + 8 * FIELD_MODE, &mode) ||
+        !hex8(bytes + *at + 6 + 8 * FIELD_TIME, &time) ||
         !hex8(bytes + *at + 6 + 8 * FIELD_SIZE, &data_size) ||
         !hex8(bytes + *at + 6 + 8 * FIELD_NAME, &name_size))
         return false;
@@ -51,7 +53,7 @@ bool cpio_next(const void *archive, size_t size, size_t *at, struct cpio_file *f
     *damaged = false;
     if (strcmp(bytes + name, "TRAILER!!!") == 0)
         return false;
-    *file = (struct cpio_file){bytes + name, bytes + data, data, data_size};
+    *file = (struct cpio_file){bytes + name, bytes + data, data, data_size, mode, time};
     *at = ((end + 3) & ~3ull) < size ? ((end + 3) & ~3ull) : size;
     return true;
 }
