@@ -164,6 +164,7 @@ void virtio_set_status(struct virtio_device *v, uint8_t value)
     v->status |= VIRTIO_CONFIG_S_DRIVER_OK;
     if (v->ops->start)
         v->ops->start(v);
+    virtio_later(v, v->again);
 }
 
 void virtio_enable_queue(struct virtio_device *v, unsigned queue)
@@ -188,10 +189,14 @@ void virtio_reset_queue(struct virtio_device *v, unsigned queue)
         v->ops->queue_reset(v, queue);
 }
 
+// HAZARD: Linux's balloon notifies before DRIVER_OK, against 3.1.1: that is made up for then.
 void virtio_kick(struct virtio_device *v, unsigned queue)
 {
-    if (queue < v->queues && virtio_running(v) && v->queue[queue].enabled &&
-        !v->queue[queue].broken)
+    if (queue >= v->queues || !v->queue[queue].enabled || v->queue[queue].broken)
+        return;
+    if (!(v->status & VIRTIO_CONFIG_S_DRIVER_OK))
+        v->again |= 1u << queue;
+    else if (virtio_running(v))
         v->ops->notify(v, queue);
 }
 

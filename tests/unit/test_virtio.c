@@ -371,8 +371,13 @@ static void test_kicks(void **state)
     assert_int_equal(echo.notifies, 2);
     assert_true(driver_negotiate(v, ALL));
     driver_queue(v, &q, 1, 8);
-    request(); /* before DRIVER_OK */
+    request(); /* before DRIVER_OK: not now, but then */
     assert_int_equal(echo.notifies, 2);
+    assert_int_equal(v->again_at, UINT64_MAX);
+    driver_ok(v);
+    assert_int_equal(v->again_at, 0);
+    virtio_expire(v, 1);
+    assert_int_equal(echo.notifies, 3);
 }
 
 static void test_broken(void **state)
