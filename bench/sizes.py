@@ -21,6 +21,19 @@ def lines(*folders):
                           "--include-lang=C,C/C++ Header,Assembly", *folders))["SUM"]["code"]
 
 
+def vmm_sources(program="vmm"):
+    """The files of vmm/ that a vmm is made of: its linker map names the objects, their dependencies the headers."""
+    with open(f"{OUT}/{program}.elf.map", encoding="ascii", errors="replace") as file:
+        names = {"main"} | set(re.findall(r"^\S*vmm\.a\((\w+)\.o\)", file.read(), re.M))
+    sources = set()
+    for name in names:
+        depends = f"{OUT}/u/vmm/{name}.d"
+        if os.path.exists(depends):  # else it is of lib/
+            with open(depends, encoding="utf-8") as file:
+                sources.update(word.rstrip(":") for word in file.read().split() if word.startswith("vmm/"))
+    return sorted(sources)
+
+
 def longest():
     """The source file with the most lines, all lines counted."""
     files = run("git", "ls-files", "*.c", "*.h", "*.S", "*.def", "*.py", "*.sh", "bulkhead", "Makefile").split()
