@@ -156,6 +156,23 @@ def measure_linux():
     row("exits to init's first instruction", first.exits)
 
 
+def measure_virtio():
+    spent = part("virtio block device of a Linux (QEMU)", guests.virtio_blk)
+    if not spent:
+        return
+    requests, boot = spent
+    causes = guests.by_cause(requests)
+    causes.pop("host", None)
+    heading(f"virtio block device, SVM: {guests.REQUESTS:,} requests of 4 KiB, one after the other, by Linux")
+    exits = round(sum(causes.values()) / guests.REQUESTS, 2)
+    row("exits for one request", exits, 1.2, "", "virtio_blk_exits", f"{exits:.2f}")
+    for name, number in causes.items():
+        row(f"  {name}", round(number / guests.REQUESTS, 2), text=f"{number / guests.REQUESTS:.2f}")
+    row("host instructions for one request", round(requests.host / guests.REQUESTS), None, "", "virtio_blk_host")
+    row("exits of the boot with its modules", boot.exits, 4000)
+    FIGURES.setdefault("guests", {})["virtio-blk"] = {"exits_a_request": exits, "causes": causes, "boot_exits": guests.by_cause(boot)}
+
+
 def measure_sizes():
     lines = part("lines of code", lambda: [sizes.lines("kernel"), sizes.lines("root"),
                                            sizes.lines(*sizes.vmm_sources())])
@@ -193,6 +210,7 @@ def main():
     measure_irqs_off()
     measure_exits()
     measure_linux()
+    measure_virtio()
     measure_sizes()
     if sys.argv[1:]:
         print(json.dumps(FIGURES, indent=4))

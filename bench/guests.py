@@ -9,7 +9,8 @@ from emulate import ROOT, WORK, count
 # What bench/guest/exits.S does between which markers. The counted turn has ROUNDS rounds.
 LOOPS = {"cpuid": 4, "in": 6, "in_absent": 8, "lapic_read": 10, "lapic_write": 12, "rdmsr": 14}
 MARK_END = 1
-MARK_INIT, MARK_MESSAGE = 2, 3
+MARK_INIT, MARK_MESSAGE, MARK_REQUESTS, MARK_REQUESTS_END = 2, 3, 4, 5
+REQUESTS = 2000  # of bench/guest/blk.sh
 
 
 def rounds():
@@ -39,6 +40,12 @@ def linux():
     """What was spent from the guest's first instruction to the first of its first process, and to /init's message."""
     marks, _ = count("linux", f"{WORK}/linux.iso", MARK_MESSAGE, timeout=600)
     return marks[MARK_INIT] - marks["vmrun"], marks[MARK_MESSAGE] - marks["vmrun"]
+
+
+def virtio_blk():
+    """What was spent for the requests to a virtio block device, and to /init's message of a Linux that has one."""
+    marks, _ = count("virtio", f"{WORK}/virtio.iso", MARK_REQUESTS_END, timeout=600)
+    return marks[MARK_REQUESTS_END] - marks[MARK_REQUESTS], marks[MARK_MESSAGE] - marks["vmrun"]
 
 
 def by_cause(counts):

@@ -24,13 +24,16 @@ prepare() {
     cp "$work/overlay/bench-mark" "$work/overlay/bench-init"
     # The same /init, with a marker behind its message. A later archive of an initramfs replaces files of an earlier one.
     # shellcheck disable=SC2094 # the "init" that cpio reads is in the archive
-    (cd "$work/overlay" && cpio --quiet --to-stdout --extract init <"$O/initrd" | sed '/BULKHEAD-INIT-OK/a /bench-mark mark' >init)
+    (cd "$work/overlay" && cpio --quiet --to-stdout --extract init <"$O/initrd" | sed '/BULKHEAD-INIT-OK/a /bench-mark mark; [ "$bench" != blk ] || /bench-blk' >init)
     grep -q bench-mark "$work/overlay/init"
-    chmod 755 "$work/overlay/init"
-    (cd "$work/overlay" && printf '%s\n' bench-init bench-mark init | cpio --quiet --create --format=newc --owner=0:0) >"$work/overlay.cpio"
+    cp bench/guest/blk.sh "$work/overlay/bench-blk"
+    chmod 755 "$work/overlay/init" "$work/overlay/bench-blk"
+    (cd "$work/overlay" && printf '%s\n' bench-blk bench-init bench-mark init | cpio --quiet --create --format=newc --owner=0:0) >"$work/overlay.cpio"
     cat "$O/initrd" "$work/overlay.cpio" >"$work/initrd"
+    cat "$O/initrd-virtio" "$work/overlay.cpio" >"$work/initrd-virtio"
     O=$O ./bulkhead image bench/exits.yaml -o "$work/exits.iso"
     O=$O ./bulkhead image bench/linux.yaml -o "$work/linux.iso"
+    O=$O ./bulkhead image bench/virtio.yaml -o "$work/virtio.iso"
 }
 
 echo "bench: building" >&2

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A program for the measured Linux. As its first process (rdinit=/bench-init) it marks that this begins, then becomes /init; with any
-// argument, as /init calls it behind its message, it marks that, and ends.
+// A program for the measured Linux. As its first process (rdinit=/bench-init) it marks that this begins, then becomes /init; with one
+// argument, as /init calls it behind its message, it marks that, and ends; with two and three it marks begin and end of what is
+// measured then.
 #include "../marker.h"
 
 #define NR_EXECVE 59
@@ -17,8 +18,15 @@ _start:
         mov     $init, %edi
         mov     $NR_EXECVE, %eax
         syscall
-1:      MARKER(3)
-        xor     %edi, %edi
+1:      cmpl    $3, (%rsp)
+        je      2f
+        ja      3f
+        MARKER(3)
+        jmp     4f
+2:      MARKER(4)
+        jmp     4f
+3:      MARKER(5)
+4:      xor     %edi, %edi
         mov     $NR_EXIT, %eax
         syscall
 init:   .asciz  "/init"
