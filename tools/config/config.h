@@ -95,6 +95,7 @@ struct device {
     const struct node *node, *image_node, *link_node;
     const char *name;
     const char *image, *folder, *tag, *link; // as written; NULL: not given
+    unsigned entries;                        // of the packed folder
     uint64_t size;                           // memory of its own
     unsigned number;                         // ports or CID
     bool read_only, has_mac;
@@ -249,7 +250,7 @@ uint64_t vmm_arena(const struct vm *vm);
 // ---- folder.c ----
 // The content of a folder as a cpio archive ("newc"), in the arena; NULL with a report.
 const void *folder_pack(struct config *config, const struct node *node, const char *path,
-                        uint64_t *size);
+                        uint64_t *size, unsigned *entries);
 
 // ---- graph.c: who can reach whom ----
 enum { GRAPH_MAX_NODES = MAX_VMS + 1 };

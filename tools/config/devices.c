@@ -136,7 +136,7 @@ static const struct device_kind kinds[] = {
     {.name = "virtio-console", .arena = 24, .fields = console_fields, .max = 1},
     {.name = "virtio-rng", .arena = 12, .fields = plain_fields, .max = 1},
     {.name = "virtio-balloon", .arena = 16, .fields = plain_fields, .max = 1},
-    {.name = "virtio-9p", .arena = 64, .fields = share_fields, .max = 8, .needs = "'folder'", .read_only = true},
+    {.name = "virtio-9p", .arena = 44, .fields = share_fields, .max = 8, .needs = "'folder'", .read_only = true},
     {.name = "virtio-vsock", .arena = 24, .fields = vsock_fields, .max = 1, .needs = "'link'"},
     {.name = "vga", .arena = 12, .fields = video_fields, .max = 1, .video = 4 * MIB},
     {.name = "keyboard", .arena = 4, .fields = plain_fields, .max = 1},
@@ -151,6 +151,7 @@ enum {
     AHCI_PORTS = 6,
     AHCI_ARENA = 100, // of the controller, KiB
     FIRMWARE_ARENA = 64,
+    FILE_ARENA = 20, // bytes for each file of a shared folder
 };
 
 static const struct device_kind *find_kind(struct config *config, const struct node *node,
@@ -354,7 +355,7 @@ uint64_t vmm_arena(const struct vm *vm)
     bool ahci = false;
 
     for (unsigned i = 0; i < vm->device_count; i++) {
-        kib += vm->devices[i].kind->arena;
+        kib += vm->devices[i].kind->arena + (vm->devices[i].entries * FILE_ARENA + 4095) / 4096 * 4;
         ahci |= !strncmp(vm->devices[i].kind->name, "ahci-", 5);
     }
     return (kib + (ahci ? AHCI_ARENA : 0)) * KIB;

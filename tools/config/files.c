@@ -221,7 +221,7 @@ static void check_folder(struct config *config, const struct vm *vm, struct devi
 
     if (!path || (from_build && config->check_only && access(path, F_OK)))
         return;
-    data = folder_pack(config, device->image_node, path, &size);
+    data = folder_pack(config, device->image_node, path, &size, &device->entries);
     if (!data)
         return;
     device->file =

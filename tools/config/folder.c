@@ -130,7 +130,7 @@ static bool put_folder(struct pack *p, const char *path, const char *name, unsig
 }
 
 const void *folder_pack(struct config *config, const struct node *node, const char *path,
-                        uint64_t *size)
+                        uint64_t *size, unsigned *entries)
 {
     struct pack pack = {.config = config, .node = node, .good = true};
     char *bytes = NULL;
@@ -152,6 +152,7 @@ const void *folder_pack(struct config *config, const struct node *node, const ch
     if (good)
         result = config_strdup(config, bytes, length);
     *size = length;
+    *entries = pack.entries;
     free(bytes);
     return result;
 }
