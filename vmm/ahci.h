@@ -12,7 +12,7 @@
 
 #define AHCI_PORTS    6
 #define AHCI_SIZE     0x1000u /* of the registers, BAR 5 */
-#define AHCI_SEGMENTS 512u /* PRD entries of one command at most */
+#define AHCI_SEGMENTS 512u    /* PRD entries of one command at most */
 #define AHCI_SLOTS    32u
 
 struct ahci_port_state {

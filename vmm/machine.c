@@ -320,13 +320,18 @@ bool machine_build(struct vm *vm, char *error, size_t size)
         return false;
     if (vm->info->kernel_kind != KERNEL_FIRMWARE)
         pci_assign(&vm->chipset.pci);
-    if (load(vm, &start, error, size) != LOAD_OK)
+    save_init(vm);
+    bool restored = vm->info->snapshot_size != 0;
+    if (!restored && load(vm, &start, error, size) != LOAD_OK)
         return false;
     uint64_t now = task_tsc();
     for (unsigned i = 0; i < vm->vcpus; i++) {
         reset_state(&vm->vcpu[i], now);
         choose_groups(&vm->vcpu[i]);
+        vm->vcpu[i].waits = i != 0; // for a SIPI
     }
+    if (restored)
+        return save_restore(vm, error, size);
     start_state(&vm->vcpu[0], &start);
     return true;
 }

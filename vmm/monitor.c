@@ -52,7 +52,7 @@ static void send(struct monitor *monitor, const void *bytes, size_t n)
 {
     const uint8_t *at = bytes;
 
-    while (n > 0 && !monitor->deaf) { // bound: each round moves bytes, or the peer is given up
+    while (n > 0 && monitor->channel && !monitor->deaf) { // bound: each round moves bytes, or the peer is given up
         uint32_t done = ring_write(&monitor->tx, at, (uint32_t)n);
         at += done;
         n -= done;
@@ -140,7 +140,9 @@ static void execute(struct monitor *monitor)
     while (*line == ' ')
         line++;
     monitor->deaf = false;
+    monitor->busy = true;
     uint8_t end[2] = {0, run(monitor, line) ? MONITOR_DONE : MONITOR_REFUSED};
+    monitor->busy = false;
     send(monitor, end, sizeof(end));
 }
 
@@ -148,7 +150,7 @@ void monitor_serve(struct monitor *monitor)
 {
     uint8_t byte;
 
-    if (!monitor->channel)
+    if (!monitor->channel || monitor->busy) // a command that waits lets the loop serve others
         return;
     for (unsigned lines = 0; lines < LINES_MAX && ring_read(&monitor->rx, &byte, 1) == 1;) {
         if (byte == '\n') {

@@ -47,6 +47,7 @@ struct monitor {
     unsigned commands;
     char line[MONITOR_LINE];
     unsigned length;
+    bool busy; /* a command runs */
     bool deaf; /* the peer stopped reading: the rest of the answer is dropped */
 };
 

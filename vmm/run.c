@@ -112,8 +112,14 @@ void vcpu_idle(struct vcpu *vcpu)
         vcpu_dead(vcpu, "halted with interrupts off");
     if (!vm->end && !vm->status->tsc_ready && line_prompts(vm))
         vm_ready(vm);
-    while (!vcpu->nmi && !vcpu->init && !vm->end &&
-           !(enabled && chipset_interrupt_pending(chipset, vcpu->index))) {
+    vcpu->halted = true;
+    while (!vm->end &&
+           (vm->save.paused || (!vcpu->nmi && !vcpu->init &&
+                                !(enabled && chipset_interrupt_pending(chipset, vcpu->index))))) {
+        if (unlikely(vm->save.paused)) {
+            save_park(vcpu);
+            continue;
+        }
         uint64_t deadline = chipset_deadline(chipset, vcpu->index), now = task_tsc();
 
         if (deadline > now) {
@@ -123,6 +129,7 @@ void vcpu_idle(struct vcpu *vcpu)
             chipset_flush(chipset);
         }
     }
+    vcpu->halted = false;
     vm->dead &= ~(1u << vcpu->index);
 }
 
@@ -173,9 +180,13 @@ _Noreturn void vcpu_run(struct vcpu *vcpu)
 
     if (smp)
         smp_lock(vcpu);
+    if (vcpu->halted) // when it was saved
+        vcpu_idle(vcpu);
     for (;;) {
         if (unlikely(smp))
             smp_settle(vcpu);
+        if (unlikely(vm->save.paused))
+            save_park(vcpu);
         if (unlikely(vm->end))
             end(vcpu);
         inject_prepare(vcpu);
@@ -198,6 +209,8 @@ _Noreturn void vm_run(struct vm *vm)
     status->no_ready = vm->info->kernel_kind == KERNEL_MULTIBOOT; // anything, mostly without shell
     status->state = TASK_RUNNING;
     status->tsc_first_entry = task_tsc();
+    if (vm->save.ready)
+        vm_ready(vm);
     smp_start(vm);
     vcpu_run(&vm->vcpu[0]);
 }

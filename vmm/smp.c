@@ -106,7 +106,6 @@ void smp_start(struct vm *vm)
         struct vcpu *vcpu = &vm->vcpu[i];
         uint64_t stack = TASK_STACK_TOP - i * TASK_STACK_STEP - 8; // as after a call
 
-        vcpu->waits = true;
         if (sys_vcpu_bind(TASK_SLOT_VCPU_THREAD + i, vcpu->signal) != OK ||
             sys_thread_start(TASK_SLOT_VCPU_THREAD + i, (uintptr_t)thread, stack, i) != OK)
             task_fail("a virtual CPU's thread cannot be started");

@@ -23,6 +23,7 @@
 #include "guest_memory.h"
 #include "msr.h"
 #include "pvclock.h"
+#include "save.h"
 #include "vm_lock.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -70,6 +71,7 @@ struct vcpu {
     bool nmi;       // an NMI is pending
     bool init;      // INIT has come: it is to wait for a SIPI
     bool waits;     // it waits for a SIPI
+    bool halted;    // it executed HLT and nothing has woken it yet
     uint16_t start; // a SIPI has come: SIPI_VALID | its vector
 
     struct cpu_model cpu;
@@ -77,6 +79,7 @@ struct vcpu {
     struct pvclock pvclock;
     struct mmio mmio;
     void *apic_page; // the virtual-APIC page; NULL: the software APIC is all there is
+    void *fpu_page;  // see vcpu.h
 };
 
 #define SIPI_VALID 0x100u
@@ -97,6 +100,7 @@ struct vm {
     struct acpi_options acpi;
     struct line line;
     struct vm_devices devices;
+    struct vm_save save;
     enum task_state end; // set: the VM ends once this exit is handled
     char reason[112];
     struct chipset chipset;

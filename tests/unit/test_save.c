@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A whole VM saved and restored on the host: the second image is the first, bit for bit.
+// links: @vmm lib/ring.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "snapshot.h"
+#include "tests/unit/vm_fake.h"
+
+#define IMAGE_SIZE (4u << 20)
+
+static uint8_t fpu[4096], first[IMAGE_SIZE];
+static _Alignas(8) uint8_t image[IMAGE_SIZE];
+static uint64_t fixed_time = 77777777777;
+
+static uint64_t fixed(void *context)
+{
+    (void)context;
+    return fixed_time;
+}
+
+// The kernel: the guest is left at once for the signal.
+static enum status kernel(enum sys_op op, struct message *message)
+{
+    memset(message, 0, sizeof(*message));
+    message->label = op == SYS_VCPU_RUN ? EXIT_KICK : 0;
+    return op == SYS_WAIT ? ERR_TIMEOUT : OK;
+}
+
+static bool run(const char *name)
+{
+    struct monitor *monitor = &vm.devices.monitor;
+
+    for (unsigned i = 0; i < monitor->commands; i++)
+        if (strcmp(monitor->command[i].name, name) == 0)
+            return monitor->command[i].run(monitor->command[i].dev, "", monitor);
+    fail_msg("no command %s", name);
+    return false;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_machine();
+    CPU->fpu_page = fpu;
+    fake_call = kernel;
+    vm.chipset.clock.now = fixed;
+    vm.save.image = image;
+    return 0;
+}
+
+static void out8(uint16_t port, uint8_t value)
+{
+    bus_write(&vm.chipset.ports, port, 1, value);
+}
+
+// As much as possible is not as after power on.
+static void work(void)
+{
+    for (unsigned i = 0; i < sizeof(fpu); i++)
+        fpu[i] = (uint8_t)(i * 3);
+    for (unsigned i = 0; i < 16; i++)
+        page.gpr[i] = i * 0x1111111111111111ull;
+    page.rip = 0x12345;
+    page.cr3 = 0x5000;
+    page.lstar = 0xffffffff81000000;
+    page.tsc_offset = -fixed_time + 1000;
+    ram[5000] = 5;
+    memset(ram + 0x40000, 0xcd, 0x3000);
+    out8(0x43, 0x34); // PIT, RTC, PIC, UART, PM, PCI, HPET
+    out8(0x40, 0x12);
+    out8(0x40, 0x34);
+    out8(0x70, 0x0b);
+    out8(0x71, 0x42);
+    out8(0x21, 0xa5);
+    out8(0x3f9, 0x05);
+    bus_write(&vm.chipset.ports, 0xcf8, 4, 0x80000060);
+    bus_write(&vm.chipset.mmio, 0xfed00010, 8, 1);
+    bus_write(&vm.chipset.mmio, 0xfee00320, 4, 0x200ef);
+    bus_write(&vm.chipset.mmio, 0xfee00380, 4, 100000);
+    CPU->event = EVENT_VALID | EVENT_EXCEPTION << 8 | 6;
+    CPU->nmi = true;
+    CPU->halted = true;
+    CPU->cpu.xcr0 = 7;
+    CPU->msr.stored[1] = 0xabcdef;
+    CPU->pvclock.system_time = 0x9001;
+}
+
+static uint64_t save(void)
+{
+    assert_true(run("snapshot-size"));
+    assert_int_equal(vm.save.paused, PAUSED_TO_SAVE);
+    assert_true(run("snapshot-save"));
+    assert_int_equal(vm.save.paused, 0);
+    const struct snapshot_header *header = (void *)image;
+    return header->size;
+}
+
+static void bit_for_bit(void **state)
+{
+    char error[112];
+
+    (void)state;
+    work();
+    uint64_t size = save();
+    assert_true(size > 0x4000 && size < IMAGE_SIZE);
+    assert_null(snapshot_check(image, size));
+    memcpy(first, image, size);
+    // Another machine, another time.
+    setup(NULL);
+    memcpy(image, first, size);
+    memset(ram, 0, sizeof(ram));
+    memset(fpu, 0, sizeof(fpu));
+    fixed_time += 123456789;
+    info.snapshot_address = (uintptr_t)image;
+    info.snapshot_size = size;
+    if (!save_restore(&vm, error, sizeof(error)))
+        fail_msg("%s", error);
+    assert_int_equal(page.gpr[3], 0x3333333333333333);
+    assert_int_equal(page.dirty, GROUP_ALL);
+    assert_int_equal(fixed_time + page.tsc_offset, 1000);
+    assert_int_equal(fpu[100], 44);
+    assert_true(CPU->halted && CPU->nmi);
+    page.dirty = 0; // the kernel has loaded all of it
+    memset(image, 0, size);
+    assert_int_equal(save(), size);
+    const uint8_t *again = image;
+    for (uint64_t i = sizeof(struct snapshot_header); i < size; i++)
+        if (again[i] != first[i])
+            fail_msg("byte 0x%llx of 0x%llx: %02x, was %02x", (unsigned long long)i,
+                     (unsigned long long)size, again[i], first[i]);
+}
+
+static void refuses(void **state)
+{
+    char error[112];
+
+    (void)state;
+    work();
+    uint64_t size = save();
+    memcpy(first, image, size);
+    for (uint64_t at = 40; at < size; at += 4093) {
+        setup(NULL);
+        memcpy(image, first, size);
+        image[at] ^= 4;
+        info.snapshot_address = (uintptr_t)image;
+        info.snapshot_size = size;
+        assert_false(save_restore(&vm, error, sizeof(error)));
+        assert_non_null(strstr(error, "snapshot: its checksum is wrong"));
+        image[at] ^= 4;
+        info.snapshot_size = at & ~7ull;
+        assert_false(save_restore(&vm, error, sizeof(error)));
+        info.snapshot_size = size;
+        vm.ram.size /= 2; // a smaller VM
+        assert_false(save_restore(&vm, error, sizeof(error)));
+        assert_non_null(strstr(error, "other memory"));
+    }
+}
+
+static void paused(void **state)
+{
+    (void)state;
+    assert_false(run("resume"));
+    assert_true(run("pause"));
+    assert_false(run("pause"));
+    assert_true(run("snapshot-size"));
+    assert_true(run("snapshot-cancel"));
+    assert_int_equal(vm.save.paused, PAUSED_BY_OPERATOR);
+    assert_true(run("resume"));
+    assert_int_equal(vm.save.paused, 0);
+    assert_false(run("snapshot-save")); // nobody asked for the size
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(bit_for_bit, setup),
+        cmocka_unit_test_setup(refuses, setup),
+        cmocka_unit_test_setup(paused, setup),
+    };
+    return cmocka_run_group_tests_name("save", tests, NULL, NULL);
+}
