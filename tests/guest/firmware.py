@@ -81,12 +81,14 @@ def boot(m, vm):
 
 
 def machine(m, vm):
-    """What Linux found: ACPI tables that the firmware placed, EFI or not."""
+    """What Linux found: ACPI tables that the firmware placed, PCI, EFI or not."""
     m.attach(vm)
     tables = m.shell("ls /sys/firmware/acpi/tables")
+    devices = m.shell("cut -f2 /proc/bus/pci/devices")
     efi = m.shell("ls /sys/firmware/efi 2>/dev/null || true")
     m.detach()
-    expect_in(tables, "APIC", "DSDT", "FACP", "HPET")
+    expect_in(tables, "APIC", "DSDT", "FACP", "HPET", "MCFG")
+    expect_in(devices, "808629c0", "80862918", "1af41042")
     expect_true(("systab" in efi) == (vm == "efi"), f"/sys/firmware/efi holds {efi!r}")
 
 
