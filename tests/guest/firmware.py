@@ -8,12 +8,20 @@ import subprocess
 import sys
 
 import guest
-from guest import OUT, WORK, Checks, System, expect_in, expect_true
+from guest import LONG, OUT, WORK, Checks, System, expect_in, expect_true
 
 EMULATOR = sys.argv[1]
 GROUP = "firmware-" + EMULATOR
-# Name of the VM and its guest (GRUB's name of the platform), firmware, file.
-FIRMWARE = (("pc", "seabios", "/usr/share/seabios/bios-256k.bin"), ("efi", "ovmf", "/usr/share/ovmf/OVMF.fd"))
+IMAGE = {"seabios": "/usr/share/seabios/bios-256k.bin", "ovmf": "/usr/share/ovmf/OVMF.fd"}
+PLATFORM = {"seabios": "pc", "ovmf": "efi"}  # as GRUB names it
+# Name of the VM, firmware, vCPUs, device with the ISO.
+DISK, CDROM = "virtio-blk: {{image: {0}, readonly: true}}", "ahci-cd: {{image: {0}}}"
+VMS = (("pc-disk", "seabios", 1, DISK), ("efi-disk", "ovmf", 1, DISK),
+       ("pc-cd", "seabios", 2, CDROM), ("efi-cd", "ovmf", 2, CDROM))
+if EMULATOR == "bochs":
+    VMS = VMS[:2]
+elif not LONG:
+    VMS = VMS[::3]
 GRUB = """\
 serial --unit=0 --speed=115200
 terminal_input serial
@@ -21,23 +29,25 @@ terminal_output serial
 set timeout=1
 menuentry "Linux from the disk" {{
     echo "GRUB runs on $grub_platform"
-    linux /boot/vmlinuz console=ttyS0 quiet loglevel=3 hostname=$grub_platform
+    linux /boot/vmlinuz console=ttyS0 quiet loglevel=3 hostname=guest
     initrd /boot/initrd
 }}
 """
 YAML = """\
 system: firmware
-machine: {memory: 1G, cpus: 1}
+machine: {{memory: {1}M, cpus: {0}}}
 vms:
 """
 VM = """\
     {0}:
         firmware: {1}
         memory: 256M
+        cpus: {2}
+        host-cpu: {3}
         autostart: false
         cpu: {{hide: [cx16]}}
         devices:
-            - virtio-blk: {{image: {2}, readonly: true}}
+            - {4}
             - debug-port
 """
 
@@ -66,39 +76,57 @@ def prompt(m):
     m.prompt()
 
 
-def boot(m, vm):
+def boot(m, vm, firmware):
     """Firmware, GRUB's menu, GRUB's entry, Linux."""
     m.command(f"start {vm}")
     m.fresh()
     m.send(f"console {vm}\r")
     m.expect(f"attached to {vm}")
     m.expect("GNU GRUB", 120)
-    m.expect(f"GRUB runs on {vm}", 60)
-    m.expect(f"BULKHEAD-INIT-OK {vm}", 180)
-    m.expect(f"{vm}:~# ")
+    m.expect(f"GRUB runs on {PLATFORM[firmware]}", 60)
+    m.expect("BULKHEAD-INIT-OK guest", 180)
+    m.expect("guest:~# ")
     m.quiet(0.2)
     m.detach()
 
 
-def machine(m, vm):
-    """What Linux found: ACPI tables that the firmware placed, PCI, EFI or not."""
-    m.attach(vm)
+def enter(m, vm):
+    m.fresh()
+    m.send(f"console {vm}\r")
+    m.expect(f"attached to {vm}")
+    m.send("\r")
+    m.expect(r"guest:\S*# ")
+    m.quiet(0.2)
+
+
+def machine(m, vm, firmware, cpus):
+    """What Linux found: ACPI tables that the firmware placed, PCI, CPUs, EFI or not."""
+    enter(m, vm)
     tables = m.shell("ls /sys/firmware/acpi/tables")
     devices = m.shell("cut -f2 /proc/bus/pci/devices")
     efi = m.shell("ls /sys/firmware/efi 2>/dev/null || true")
+    count = m.shell("nproc")
     m.detach()
     expect_in(tables, "APIC", "DSDT", "FACP", "HPET", "MCFG")
-    expect_in(devices, "808629c0", "80862918", "1af41042")
-    expect_true(("systab" in efi) == (vm == "efi"), f"/sys/firmware/efi holds {efi!r}")
+    expect_in(devices, "808629c0", "80862918", "1af41042" if "disk" in vm else "80862922")
+    expect_true(("systab" in efi) == (firmware == "ovmf"), f"/sys/firmware/efi holds {efi!r}")
+    expect_true(count.strip() == str(cpus), f"{count.strip()} CPUs, not {cpus}")
+    exits = int(re.search(r"exits (\d+)", m.command(f"info {vm}")).group(1))
+    print(f"  {vm}: {exits} exits from reset to the shell", flush=True)
 
 
-def exits(m, vm):
-    count = int(re.search(r"exits (\d+)", m.command(f"info {vm}")).group(1))
-    print(f"  {vm}: {count} exits from reset to the shell", flush=True)
+def reboot(m, vm):
+    """The guest's own reset brings the firmware back."""
+    enter(m, vm)
+    m.send("reboot -f\r")
+    m.expect("GNU GRUB", 120)
+    m.expect("BULKHEAD-INIT-OK guest", 180)
+    m.expect("guest:~# ")
+    m.detach()
 
 
 def power_off(m, vm):
-    m.attach(vm)
+    enter(m, vm)
     m.send("poweroff -f\r")
     m.expect("switched itself off|stopped|detached", 30)
     m.recover()
@@ -107,20 +135,24 @@ def power_off(m, vm):
 
 def main():
     iso = grub_iso()
-    here = [(vm, firmware) for vm, firmware, path in FIRMWARE if os.path.exists(path)]
-    for vm, firmware, path in FIRMWARE:
-        if (vm, firmware) not in here:
-            print(f"SKIP {GROUP}/{vm} (no {path})")
-    yaml = YAML + "".join(VM.format(vm, firmware, iso) for vm, firmware in here)
-    with System(EMULATOR, guest.image(yaml, GROUP), GROUP) as m:
+    here = [vm for vm in VMS if os.path.exists(IMAGE[vm[1]])]
+    for firmware, path in IMAGE.items():
+        if not os.path.exists(path):
+            print(f"SKIP {GROUP}/{firmware} (no {path})")
+    most = max(vm[2] for vm in here)
+    memory = 200 + 256 * len(here)
+    yaml = YAML.format(most, memory) + "".join(
+        VM.format(name, firmware, cpus, list(range(cpus)), device.format(iso)) for name, firmware, cpus, device in here)
+    with System(EMULATOR, guest.image(yaml, GROUP), GROUP, memory=memory, cpus=most) as m:
         check = Checks(GROUP, m)
         if not check("prompt", prompt, m):
             return
-        for vm, _ in here:
-            if check(vm, boot, m, vm):
-                check(vm + "-machine", machine, m, vm)
-                check(vm + "-exits", exits, m, vm)
-                check(vm + "-off", power_off, m, vm)
+        for name, firmware, cpus, _ in here:
+            if check(name, boot, m, name, firmware):
+                check(name + "-machine", machine, m, name, firmware, cpus)
+                if name == "pc-disk" and EMULATOR == "qemu":
+                    check(name + "-reboot", reboot, m, name)
+                check(name + "-off", power_off, m, name)
 
 
 main()
