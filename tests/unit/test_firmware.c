@@ -8,6 +8,7 @@
 #include "firmware.h"
 #include "firmware_acpi.h"
 #include "rom.h"
+#include "vm_alloc.h"
 
 #define IMAGE  (256u * 1024)
 #define TABLES 0x200000u // where this firmware places things
@@ -23,6 +24,15 @@ static const struct rom *rom;
 static uint64_t mapped_at, mapped_size;
 static bool map_fails;
 static char error[160];
+
+extern const struct device_kind device_kind_firmware;
+
+void *vm_alloc(size_t size)
+{
+    static uint8_t arena[1 << 17] __attribute__((aligned(64)));
+    assert_true(size <= sizeof(arena));
+    return memset(arena, 0, sizeof(arena));
+}
 
 static bool env_map(void *vm, unsigned slot, uint64_t offset, uint64_t gpa, uint64_t size,
                     unsigned rights)
@@ -56,7 +66,7 @@ static bool create(void)
     const struct chipset_config config = {.tsc_hz = TEST_HZ, .now = test_now, .cpus = 3};
     assert_true(chipset_init(&chipset, &config));
     error[0] = 0;
-    return devices_create(&env, error, sizeof(error));
+    return device_kind_firmware.create(&env, NULL, error, sizeof(error));
 }
 
 static int setup(void **state)
@@ -106,17 +116,17 @@ static void test_refusals(void **state)
 {
     (void)state;
     info.kernel_file_size = IMAGE - 1;
-    refused("firmware: an image of 262143 bytes; 64 KiB to 16 MiB, whole pages, are possible");
+    refused("an image of 262143 bytes; 64 KiB to 16 MiB, whole pages, are possible");
     info.kernel_file_size = 4096;
-    refused("firmware: an image of 4096 bytes; 64 KiB to 16 MiB, whole pages, are possible");
+    refused("an image of 4096 bytes; 64 KiB to 16 MiB, whole pages, are possible");
     info.kernel_file_size = 0;
-    refused("firmware: an image of 0 bytes; 64 KiB to 16 MiB, whole pages, are possible");
+    refused("an image of 0 bytes; 64 KiB to 16 MiB, whole pages, are possible");
     info.kernel_file_size = IMAGE;
     ram.size = 0xff000;
-    refused("firmware: needs more than 1 MiB of memory");
+    refused("needs more than 1 MiB of memory");
     ram.size = sizeof(memory);
     map_fails = true;
-    refused("firmware: the image cannot be mapped below 4 GiB");
+    refused("the image cannot be mapped below 4 GiB");
 }
 
 static void read_item(uint16_t key, void *to, uint32_t size)
