@@ -49,6 +49,7 @@ bool virtio_init(struct virtio_device *v, const struct virtio_ops *ops, struct p
     if (!virtio_pci_init(v, bus))
         return false;
     reset(v);
+    v->pci.removed = reset; // a function that is gone uses none of the guest's memory
     return true;
 }
 

@@ -422,9 +422,22 @@ static void test_state(void **state)
         buf[i] ^= 0xff;
         pci_restore(&a.f, buf, n);
         buf[i] ^= 0xff;
+        if (a.f.bus == NULL)
+            assert_true(pci_add(&bus, &a.f, 1, 0));
         assert_int_equal(get(8, 8, 4), 0x02000003);
     }
     assert_true(pci_restore(&a.f, buf, n));
+    uint8_t gone[8192];
+    unsigned before = a.removed;
+    pci_remove(&bus, &a.f);
+    assert_int_equal(pci_save(&a.f, gone, sizeof(gone)), n);
+    assert_false(pci_restore(&a.f, buf, n)); /* it cannot come back */
+    assert_true(pci_restore(&a.f, gone, n));
+    assert_true(pci_add(&bus, &a.f, 1, 0));
+    assert_true(pci_restore(&a.f, gone, n)); /* it was removed when the snapshot was taken */
+    assert_null(a.f.bus);
+    assert_int_equal(a.removed, before + 2);
+    assert_true(pci_add(&bus, &a.f, 1, 0));
     buf[8] ^= 1; /* another vendor's device */
     assert_false(pci_restore(&a.f, buf, n));
 }
