@@ -85,7 +85,7 @@ def there_and_back(m):
         expect_in(m.command("restore kept"), "kept: started from its snapshot")
         m.wait_state("kept", ("ready",), 60)
         m.attach("kept")
-        expect_true(m.shell("cat /tmp/file; head -c 7 /dev/vda; ls /tmp") in ("before\nbefore\nfile\nn\n",), "not what was saved")
+        expect_true(m.shell("cat /tmp/file; head -c 7 /dev/vda; ls -1 /tmp") in ("before\nbefore\nfile\nn\n",), "not what was saved")
         expect_true(counted(m) < later + 2000 * turn or turn, "the loop did not begin where it was saved")
         first = counted(m)
         m.shell("sleep 1")
