@@ -23,7 +23,7 @@ prepare() {
     gcc -nostdlib -static -no-pie -Wl,--build-id=none -s -o "$work/overlay/bench-mark" bench/guest/mark.S
     cp "$work/overlay/bench-mark" "$work/overlay/bench-init"
     # The same /init, with a marker behind its message. A later archive of an initramfs replaces files of an earlier one.
-    # shellcheck disable=SC2094 # the "init" that cpio reads is in the archive
+    # shellcheck disable=SC2094,SC2016 # the "init" that cpio reads is in the archive; what is expanded is expanded there
     (cd "$work/overlay" && cpio --quiet --to-stdout --extract init <"$O/initrd" | sed '/BULKHEAD-INIT-OK/a /bench-mark mark; [ "$bench" != blk ] || /bench-blk' >init)
     grep -q bench-mark "$work/overlay/init"
     cp bench/guest/blk.sh "$work/overlay/bench-blk"
