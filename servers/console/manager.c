@@ -48,6 +48,8 @@ bool manager_receive(struct manager *manager, struct manage_reply *reply)
         return false;
     manager->received = 0;
     *reply = manager->reply;
+    if (reply->more) // root waits for room for a whole answer, not only when the ring is full
+        manager->rx.raise = true;
     reply->name[sizeof(reply->name) - 1] = '\0';
     reply->message[sizeof(reply->message) - 1] = '\0';
     return true;

@@ -257,9 +257,9 @@ static void check_boot(struct config *config, const struct vm *vm)
         report_key(config, vm->firmware_node,
                    "boots from a disk, and there is a kernel; remove one of the two");
     if (vm->firmware_node && !vm->kernel_node) {
-        const struct node *useless[] = {vm->initrd_node, vm->modules_node, vm->kind_node};
+        const struct node *useless[] = {vm->initrd_node, vm->kind_node};
 
-        for (unsigned i = 0; i < 3; i++)
+        for (unsigned i = 0; i < 2; i++)
             if (useless[i])
                 report_key(config, useless[i], "does nothing without a kernel; remove it");
     }
