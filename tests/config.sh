@@ -23,7 +23,7 @@ image[0x1f1], image[0x1f5] = 7, 1  # setup_sects; syssize, in 16 bytes
 image[0x1fe:0x208] = b"\x55\xaa\0\0HdrS\x0f\2"
 image[0x211] = image[0x236] = 1
 open(sys.argv[1] + "/linux.bin", "wb").write(image)
-open(sys.argv[1] + "/linux-cut.bin", "wb").write(image[:-1])
+open(sys.argv[1] + "/linux-cut.bin", "wb").write(image[:-16])
 PYTHON
 # A disk of two sectors, and one sector.
 head -c 4096 /dev/zero >"$work/disk.bin"

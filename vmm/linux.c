@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Linux 64-bit boot protocol. Documentation/x86/boot.rst, sections "The Real-Mode Kernel Header"
+// Linux boot protocol, entered in 64-bit mode, or in 32-bit mode when the kernel has no 64-bit
+// entry. Documentation/x86/boot.rst, sections "The Real-Mode Kernel Header", "32-bit Boot Protocol"
 // and "64-bit Boot Protocol". HAZARD: every number in the image's header is hostile; each is
 // checked before it is used in a sum.
 #include "linux.h"
@@ -17,6 +18,7 @@
 #define PAGE           4096ull
 
 #define CR0_START 0x80000031u // PG, NE, ET, PE
+#define CR0_32    0x00000031u // without paging
 #define CR4_PAE   0x20u
 #define EFER_LME  0x100u
 #define EFER_LMA  0x400u
@@ -58,8 +60,8 @@ static enum load_status parse(const uint8_t *image, size_t size, struct kernel *
     if (h->version < VERSION_MIN)
         return FAIL(LOAD_BAD_IMAGE, "boot protocol %u.%02u is too old, 2.12 is needed",
                     h->version >> 8u, h->version & 0xffu);
-    if (!(h->xloadflags & XLF_KERNEL_64) || !(h->loadflags & LOADED_HIGH))
-        return FAIL(LOAD_BAD_IMAGE, "has no 64-bit entry point");
+    if (!(h->loadflags & LOADED_HIGH))
+        return FAIL(LOAD_BAD_IMAGE, "is to be loaded below 1 MiB (a zImage)");
 
     size_t setup = ((h->setup_sects ? h->setup_sects : 4u) + 1u) * SECTOR;
     uint64_t code = (uint64_t)h->syssize * 16;
@@ -208,10 +210,14 @@ enum load_status linux_load(const struct guest_ram *ram, const void *image, size
         .cr4 = CR4_PAE,
         .efer = EFER_LME | EFER_LMA,
     };
+    bool is_64 = k.header.xloadflags & XLF_KERNEL_64;
+    if (!is_64)
+        *start = (struct cpu_start){.rip = k.load, .cr0 = CR0_32};
     start->gpr[RSI] = PLATFORM_BOOT_INFO;
     start->gpr[RSP] = PLATFORM_BOOT_GDT; // grows down from there; the protocol asks for none
     if (!write_page_tables(ram) || !write_zero_page(ram, &k, layout) ||
-        !boot_segments(ram, start, 0x10, SEGMENT_CODE64, 0x18)) // __BOOT_CS, __BOOT_DS
+        !boot_segments(ram, start, 0x10, is_64 ? SEGMENT_CODE64 : SEGMENT_CODE32,
+                       0x18)) // __BOOT_CS, __BOOT_DS
         return FAIL(LOAD_NO_MEMORY, "needs 1 MiB of memory at least");
     return LOAD_OK;
 }

@@ -135,6 +135,22 @@ static void test_good(void **state)
     assert_string_equal((char *)ram.base + PLATFORM_BOOT_CMDLINE, "");
 }
 
+// A kernel without a 64-bit entry: flat protected mode, no paging, its first byte.
+static void test_32_bit(void **state)
+{
+    (void)state;
+    header->xloadflags = 0;
+    assert_int_equal(load(0, "quiet"), LOAD_OK);
+    assert_int_equal(start.rip, 0x1000000);
+    assert_int_equal(start.gpr[RSI], PLATFORM_BOOT_INFO);
+    assert_int_equal(start.gpr[RBP] | start.gpr[RDI] | start.gpr[RBX], 0);
+    assert_int_equal(start.cr0, 0x31);
+    assert_int_equal(start.cr3 | start.cr4 | start.efer, 0);
+    assert_int_equal(start.seg[SEG_CS].attributes, 0xc09b);
+    assert_int_equal(start.seg[SEG_CS].selector, 0x10);
+    assert_int_equal(start.seg[SEG_DS].selector, 0x18);
+}
+
 static void test_big_memory(void **state)
 {
     (void)state;
@@ -172,8 +188,8 @@ static void test_refusals(void **state)
     header->version = 0x207;
     refused(LOAD_BAD_IMAGE, load(0, ""), "kernel: boot protocol 2.07 is too old, 2.12 is needed");
     setup(state);
-    header->xloadflags = 0;
-    refused(LOAD_BAD_IMAGE, load(0, ""), "kernel: has no 64-bit entry point");
+    header->loadflags = 0;
+    refused(LOAD_BAD_IMAGE, load(0, ""), "kernel: is to be loaded below 1 MiB (a zImage)");
     setup(state);
     header->syssize = 0x10000;
     refused(LOAD_BAD_IMAGE, load(0, ""),
@@ -246,7 +262,7 @@ static void test_debian(void **state)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_good), TEST(test_big_memory), TEST(test_refusals),
-                                       TEST(test_debian)};
+    const struct CMUnitTest tests[] = {TEST(test_good), TEST(test_32_bit), TEST(test_big_memory),
+                                       TEST(test_refusals), TEST(test_debian)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,12 +14,10 @@ enum {
     HEADER_MAGIC = 0x202,
     VERSION = 0x206,
     LOADFLAGS = 0x211,
-    XLOADFLAGS = 0x236,
     PREF_ADDRESS = 0x258,
     INIT_SIZE = 0x260,
     HEADER_END = 0x264,
     LOADED_HIGH = 1, // of LOADFLAGS
-    KERNEL_64 = 1,   // of XLOADFLAGS
     VERSION_INIT_SIZE = 0x20C,
 };
 
@@ -114,8 +112,9 @@ static struct kernel_info identify_linux(const uint8_t *head)
 {
     if (read_le(head + VERSION, 2) < VERSION_INIT_SIZE)
         return (struct kernel_info){.error = "is a Linux kernel older than boot protocol 2.12"};
-    if (!(head[LOADFLAGS] & LOADED_HIGH) || !(read_le(head + XLOADFLAGS, 2) & KERNEL_64))
-        return (struct kernel_info){.error = "is a 32-bit Linux kernel; a 64-bit one is needed"};
+    if (!(head[LOADFLAGS] & LOADED_HIGH))
+        return (struct kernel_info){
+            .error = "is a zImage, which loads below 1 MiB; a bzImage is needed"};
     uint64_t needs, sectors = head[SETUP_SECTS] ? head[SETUP_SECTS] : 4;
     if (__builtin_add_overflow(read_le(head + PREF_ADDRESS, 8), read_le(head + INIT_SIZE, 4),
                                &needs))
