@@ -117,6 +117,12 @@ static void platform(FILE *f)
     ROW("RAM", "", "0 to at most 0x%llX, the rest from 0x%llX", PLATFORM_LOW_RAM_LIMIT,
         PLATFORM_HIGH_RAM);
     ROW("ACPI tables", "", "0x%X, %u KiB", PLATFORM_ACPI, PLATFORM_ACPI_SIZE >> 10);
+    ROW("PCI configuration space (ECAM)", "", "0x%llX, bus 0; ports 0xCF8 and 0xCFC",
+        PLATFORM_ECAM);
+    ROW("PCI memory", "", "0x%X to 0x%X; 0x%llX to 0x%llX unless RAM is there", PLATFORM_PCI32,
+        PLATFORM_PCI32_END - 1, PLATFORM_PCI64, PLATFORM_PCI64 + PLATFORM_PCI64_SIZE - 1);
+    ROW("PCI ports", "GSI 16 to 23 or ISA 10, 11", "0x%X to 0x%X", PLATFORM_PCI_IO,
+        PLATFORM_PCI_IO_END - 1);
     ROW("I/O APIC", "", "0x%X, %d pins", PLATFORM_IOAPIC, PLATFORM_IOAPIC_PINS);
     ROW("Local APIC", "", "0x%X", PLATFORM_LAPIC);
     ROW("8259", "", "0x%X and 0x%X, ELCR 0x%X", PLATFORM_PIC_MASTER, PLATFORM_PIC_SLAVE,
@@ -126,6 +132,9 @@ static void platform(FILE *f)
     ROW("16550 (COM1)", "ISA 4", "0x%X", PLATFORM_COM1);
     ROW("ACPI PM1a event, control, timer", "ISA 9, level", "0x%X, 0x%X, 0x%X", PLATFORM_PM1_EVENT,
         PLATFORM_PM1_CTL, PLATFORM_PM_TIMER);
+    ROW("ACPI general-purpose events", "ISA 9, level", "0x%X, 16 bytes", PLATFORM_GPE0);
+    ROW("PCI removal", "general-purpose event 1", "0x%X, 0x%X", PLATFORM_PCI_HOTPLUG,
+        PLATFORM_PCI_EJECT);
     ROW("reset", "", "0x%X, value %d", PLATFORM_RESET_PORT, PLATFORM_RESET_VALUE);
     fprintf(f, "\nAn absent port or address reads as all ones; writes to it are dropped.\n");
 }

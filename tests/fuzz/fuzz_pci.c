@@ -125,7 +125,8 @@ static unsigned offset(void)
 static uint64_t place(void)
 {
     uint8_t which = (uint8_t)fuzz_take(1);
-    uint64_t base = which & 0x40 ? bus.ecam : device[which % DEVICES].bar[(which >> 3) % 3 * 2].address;
+    uint64_t base =
+        which & 0x40 ? bus.ecam : device[which % DEVICES].bar[(which >> 3) % 3 * 2].address;
     return base + (which & 0x80 ? fuzz_take(2) : fuzz_take(1) % 64);
 }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The ACPI tables, walked as an operating system walks them: root pointer, lists, checksums,
 // contents.
+// iasl reads what is AML in them.
 // links: vmm/acpi.c vmm/ssdt.c vmm/guest_memory.c
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "acpi.h"
@@ -148,10 +151,113 @@ static void test_refusals(void **state)
     assert_int_equal(acpi_build(&tiny, &o), 0);
 }
 
+static const struct acpi_options full = {
+    .vcpus = 8,
+    .hpet = true,
+    .ps2 = true,
+    .com2 = true,
+    .window64 = PLATFORM_PCI64,
+    .window64_size = PLATFORM_PCI64_SIZE,
+    .removable_slots = 0x7ffffffe,
+};
+
+static void test_mcfg(void **state)
+{
+    (void)state;
+    uint64_t m = table(acpi_build(&ram, &full), "MCFG");
+    assert_int_equal(get(m + 4, 4), 60);
+    assert_int_equal(get(m + 44, 8), 0xb0000000);
+    assert_int_equal(get(m + 54, 2), 0); // from bus 0 to bus 0
+    struct acpi_options o = full;
+    o.ecam = 0xe0000000;
+    m = table(acpi_build(&ram, &o), "MCFG");
+    assert_int_equal(get(m + 44, 8), 0xe0000000);
+    o.ecam = 0xb1000000;
+    assert_int_equal(acpi_build(&ram, &o), 0);
+    o.ecam = 1ull << 32;
+    assert_int_equal(acpi_build(&ram, &o), 0);
+}
+
+// As firmware's script does it: addresses are added to fields, then sums are made. The result is
+// the same as what is built for that address.
+static void test_image(void **state)
+{
+    (void)state;
+    static uint8_t one[ACPI_IMAGE_SIZE], two[ACPI_IMAGE_SIZE];
+    const uint64_t base = 0x7fe00000;
+    struct acpi_image a = {.tables = one, .size = sizeof(one)},
+                      b = {.tables = two, .size = sizeof(two)};
+    assert_true(acpi_tables(&a, &full, ACPI_RELOCATABLE));
+    assert_true(acpi_tables(&b, &full, base));
+    assert_int_equal(a.length, b.length);
+    for (unsigned i = 0; i < a.pointers; i++) {
+        uint8_t *at = (a.pointer[i].in_rsdp ? a.rsdp : one) + a.pointer[i].offset;
+        uint64_t value = 0;
+        memcpy(&value, at, a.pointer[i].size);
+        assert_true(value < a.length);
+        value += base;
+        memcpy(at, &value, a.pointer[i].size);
+    }
+    for (unsigned i = 0; i < a.checksums; i++) {
+        uint8_t *bytes = a.checksum[i].in_rsdp ? a.rsdp : one, sum = 0;
+        assert_int_equal(bytes[a.checksum[i].offset], 0);
+        for (uint32_t n = 0; n < a.checksum[i].length; n++)
+            sum += bytes[a.checksum[i].start + n];
+        bytes[a.checksum[i].offset] = (uint8_t)-sum;
+    }
+    assert_memory_equal(a.rsdp, b.rsdp, sizeof(a.rsdp));
+    assert_memory_equal(one, two, a.length);
+    for (b.size = 0; b.size < a.length; b.size += 61)
+        assert_false(acpi_tables(&b, &full, base));
+}
+
+static void save(const char *name, uint64_t at)
+{
+    FILE *f = fopen(name, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(ram.base + at, 1, get(at + 4, 4), f), get(at + 4, 4));
+    fclose(f);
+}
+
+static void expect_text(const char *file, const char *text)
+{
+    static char content[1 << 20];
+    FILE *f = fopen(file, "r");
+    assert_non_null(f);
+    content[fread(content, 1, sizeof(content) - 1, f)] = 0;
+    fclose(f);
+    if (!strstr(content, text))
+        fail_msg("no %s", text);
+}
+
+static void test_aml(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/acpiXXXXXX", command[128];
+    uint64_t rsdp = acpi_build(&ram, &full), fadt = table(rsdp, "FACP");
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    save("dsdt.aml", get(fadt + 40, 4));
+    save("ssdt.aml", table(rsdp, "SSDT"));
+    assert_int_equal(system("iasl -e dsdt.aml -d ssdt.aml >log 2>&1 && "
+                            "iasl -e ssdt.aml -d dsdt.aml >>log 2>&1"),
+                     0);
+    expect_text("ssdt.dsl", "Name (PS2P, 0x0000000F)");
+    expect_text("ssdt.dsl", "Name (WE32, 0xFEBFFFFF)");
+    expect_text("ssdt.dsl", "Name (WL64, 0x0000000400000000)");
+    expect_text("ssdt.dsl", "Device (S1E)");
+    expect_text("ssdt.dsl", "Notify (S01, 0x03)");
+    expect_text("ssdt.dsl", "PEJT = 0x40000000");
+    expect_text("dsdt.dsl", "Method (_E01");
+    snprintf(command, sizeof(command), "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_roots), cmocka_unit_test(test_fadt),
-                                       cmocka_unit_test(test_madt),
-                                       cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_roots),    cmocka_unit_test(test_fadt), cmocka_unit_test(test_madt),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_mcfg), cmocka_unit_test(test_image),
+        cmocka_unit_test(test_aml)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
