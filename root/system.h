@@ -37,8 +37,8 @@ struct task_config {
     unsigned budget_us, period_us; // 0, 0: no limit
     uint64_t pool_size;
     uint64_t arena_size; // bytes for the models of devices
-    bool manager; // it gets the management channel
-    bool restart; // when it crashes
+    bool manager;        // it gets the management channel
+    bool restart;        // when it crashes
     bool autostart;
     unsigned port_count, irq_count;
     struct {

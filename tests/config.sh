@@ -49,6 +49,7 @@ expected() { sed -n 's/^# expect: //p' "$1.yaml" | sed -e "s|DIR/|$work/|g" -e "
 archive_names() { # NAME
     local names
     names=$(sed -n 's/^# archive: //p' "$1.yaml")
+    # shellcheck disable=SC2086 # a list
     printf '%s\n' system.dtb console ${names:-vmm a/kernel}
 }
 
