@@ -183,7 +183,7 @@ def console(m):
     m.command("restart disk")
     m.wait_state("disk", ("ready",), 60)
     m.attach("disk")
-    expect_in(m.shell("md5sum < /dev/vdb"), hashlib.md5(bytes(4 << 20)).hexdigest())  # a new disk
+    expect_in(m.shell("md5sum < /dev/vdb"), hashlib.md5(bytes(4 << 20)).hexdigest())  # it stays as it is
 
 
 def main():
