@@ -18,7 +18,9 @@ GROUP = "net-" + EMULATOR
 IPXE = "/usr/lib/ipxe/ipxe.iso"
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 CARDS = {"virtio-net": "using virtio-net", "e1000": "using 82540em"}  # what iPXE says of it
-DOWNLOAD = 8 << 20  # bytes
+PIECE = "".join(f"{i}\n" for i in range(1, 20001))
+MAKE = "seq 1 20000 > /tmp/piece; for i in $(seq 1 {}); do cat /tmp/piece; done"  # so many times PIECE
+DOWNLOAD, UPLOAD = 60, 30
 STREAM = 6000000
 YAML = """\
 system: net
@@ -57,7 +59,7 @@ BOOT = """\
             - {0}: {{network: boot-{0}}}
 """
 UDHCPD = r"""printf 'start 10.0.{0}.50\nend 10.0.{0}.60\ninterface eth{0}\nlease_file /tmp/leases{0}\npidfile /tmp/pid{0}\n
-option subnet 255.255.255.0\noption router 10.0.{0}.1\n' > /tmp/dhcp{0} && touch /tmp/leases{0} && ip addr add 10.0.{0}.1/24 dev eth{0} &&
+option subnet 255.255.255.0\noption router 10.0.{0}.1\nauto_time 1\n' > /tmp/dhcp{0} && touch /tmp/leases{0} && ip addr add 10.0.{0}.1/24 dev eth{0} &&
 ip link set eth{0} up && udhcpd -S /tmp/dhcp{0}""".replace("\n", "")
 SCRIPT = r"""printf '#!/bin/sh\n[ $1 = bound ] && ip addr add $ip/24 dev $interface; exit 0\n' > /tmp/bound && chmod +x /tmp/bound"""
 
@@ -119,13 +121,13 @@ def serve(m):
     m.attach("server")
     for number in range(3):
         m.shell(UDHCPD.format(number))
-    m.shell(f"mkdir /tmp/www && seq 1 2000000 | head -c {DOWNLOAD} > /tmp/www/file && httpd -h /tmp/www")
+    m.shell(f"mkdir /tmp/www; ({MAKE.format(DOWNLOAD)}) > /tmp/www/file; httpd -h /tmp/www")
     m.detach()
 
 
 def lease(m):
     m.attach("client")
-    m.shell(SCRIPT)
+    m.shell(SCRIPT + " && ip link set eth0 up")
     expect_in(m.shell("udhcpc -n -q -i eth0 -s /tmp/bound 2>&1", 60), r"lease of 10.0.0.5\d obtained")
     expect_in(m.shell("ip addr show eth0"), r"52:54:00:00:00:02", r"10\.0\.0\.5\d")
     m.detach()
@@ -141,23 +143,22 @@ def ping(m):
 
 def download(m):
     """By TCP, with all that the card's driver leaves to the card."""
-    text = "".join(f"{i}\n" for i in range(1, 2000001))[:DOWNLOAD]
     m.attach("client")
-    expect_in(m.shell("wget -q -O - http://10.0.0.1/file | md5sum", 180), hashlib.md5(text.encode()).hexdigest())
+    expect_in(m.shell("wget -q -O - http://10.0.0.1/file | md5sum", 180),
+              hashlib.md5((PIECE * DOWNLOAD).encode()).hexdigest())
     m.detach()
 
 
 def upload(m):
     """The other way: segmentation and checksums are the card's."""
-    text = "".join(f"{i}\n" for i in range(1, 300001))
     m.attach("server")
     m.shell("(nc -l -p 5000 < /dev/null | md5sum > /tmp/sum) & true")
     m.detach()
     m.attach("client")
-    m.shell("seq 1 300000 | nc -w 10 10.0.0.1 5000", 120)
+    m.shell(f"({MAKE.format(UPLOAD)}) | nc -w 10 10.0.0.1 5000", 120)
     m.detach()
     m.attach("server")
-    expect_in(m.shell("sleep 1; cat /tmp/sum", 60), hashlib.md5(text.encode()).hexdigest())
+    expect_in(m.shell("sleep 1; cat /tmp/sum", 60), hashlib.md5((PIECE * UPLOAD).encode()).hexdigest())
     m.detach()
 
 
@@ -179,7 +180,7 @@ def ipxe(m, card):
     m.expect(CARDS[card], 120)
     m.expect(rf"net0: 10\.0\.{number}\.\d+", 60)
     m.detach()
-    expect_in(m.in_vm("server", f"dumpleases -f /tmp/leases{number}"), rf"10\.0\.{number}\.5\d|10\.0\.{number}\.60")
+    expect_in(m.in_vm("server", f"sleep 2; dumpleases -f /tmp/leases{number}"), rf"10\.0\.{number}\.5\d|10\.0\.{number}\.60")
     m.command(f"stop ipxe-{card}")
 
 
@@ -202,7 +203,7 @@ def sockets_of_a_restarted_peer(m):
     m.shell("(vsock take 1001 > /tmp/taken 2>&1; echo over >> /tmp/taken) & true")
     m.detach()
     m.attach("server")
-    m.shell("(sleep 1000 | vsock send 4 1001 100000000 > /dev/null 2>&1) & true")
+    m.shell("(vsock send 4 1001 1000000000 > /dev/null 2>&1) & sleep 1")
     m.detach()
     m.command("restart server")
     m.wait_state("server", ("ready",), 120)
