@@ -152,7 +152,7 @@ def download(m):
 def upload(m):
     """The other way: segmentation and checksums are the card's."""
     m.attach("server")
-    m.shell("(nc -l -p 5000 < /dev/null | md5sum > /tmp/sum) & true")
+    m.shell("(sleep 1000 | nc -l -p 5000 | md5sum > /tmp/sum) & true")
     m.detach()
     m.attach("client")
     m.shell(f"({MAKE.format(UPLOAD)}) | nc -w 10 10.0.0.1 5000", 120)
