@@ -155,6 +155,8 @@ static void open_port(struct virtio_console *c, unsigned port, bool open)
     c->state[port].open = open;
     if (peer && peer->opened)
         peer->opened(peer->ctx, open);
+    if (open) // what came while it was closed
+        virtio_later(&c->v, 1u << rx_queue(port));
 }
 
 // What follows from one message of the guest's.

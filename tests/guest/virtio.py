@@ -34,7 +34,14 @@ vms:
             - virtio-blk: {{name: fixed, image: {WORK}/data.img, readonly: true}}
             - virtio-rng
             - virtio-balloon
-            - virtio-console: {{ports: 2}}
+            - virtio-console: {{ports: 3, link: pipe}}
+    peer:
+        kernel: /boot/vmlinuz-*-cloud-amd64
+        initrd: build:initrd-virtio
+        cmdline: "console=ttyS0 quiet hostname=peer modules=virtio_pci,virtio_console"
+        memory: 192M
+        devices:
+            - virtio-console: {{link: pipe}}
 """
 
 
@@ -156,10 +163,27 @@ def balloon(m):
 
 
 def ports(m):
-    """Port 1 is there, and nobody is at its other end."""
-    m.shell("i=0; until [ -e /dev/vport5p1 ] || [ $i = 20 ]; do sleep 0.2; i=$((i+1)); done")
-    m.shell("ls -l /dev/vport5p1")
-    m.shell("! dd if=/dev/vport5p1 of=/dev/null bs=1 count=1 iflag=nonblock 2>/dev/null")
+    """Nobody is at the other end of port 2."""
+    m.detach()
+    wait_answer(m, "vm disk devices virtio", r"port 1: connected to pipe\s+port 2: not connected")
+    m.attach("disk")
+    m.shell("until [ -e /dev/vport5p2 ]; do sleep 0.1; done")
+    m.shell("! dd if=/dev/vport5p2 of=/dev/null bs=1 count=1 iflag=nonblock 2>/dev/null")
+
+
+def link(m):
+    """Bytes from one VM to the other and back, more than the rings hold; the writer waits for the reader."""
+    want = hashlib.md5(TEXT.encode()).hexdigest()
+    m.shell("mount -o ro /dev/vda /tmp; [ $(cat /sys/class/virtio-ports/vport5p1/name) = pipe ]")
+    m.shell("cat /tmp/numbers > /dev/vport5p1 & true")
+    m.detach()
+    m.attach("peer")
+    m.shell(f"exec 5<>/dev/vport0p1; head -c {len(TEXT)} <&5 > /tmp/numbers")
+    expect_in(m.shell("md5sum /tmp/numbers"), want)
+    m.shell("cat /tmp/numbers >&5 & true")
+    m.detach()
+    m.attach("disk")
+    expect_in(m.shell(f"wait; head -c {len(TEXT)} /dev/vport5p1 | md5sum; umount /tmp"), want)
 
 
 def console(m):
@@ -205,6 +229,7 @@ def main():
         check("entropy", attached, m, entropy)
         check("balloon", attached, m, balloon)
         check("ports", attached, m, ports)
+        check("link", attached, m, link)
         check("console", attached, m, console)
 
 

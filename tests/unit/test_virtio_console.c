@@ -191,6 +191,9 @@ static void test_control(void **state)
     assert_int_equal(used(2), -1);
     say(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
     assert_int_equal(end[1].opened, 1);
+    unsigned rooms = end[1].rooms;
+    virtio_expire(v, 1); /* bytes that came before it was open are not forgotten */
+    assert_int_equal(end[1].rooms, rooms + 1);
     end[1].in_size = 2;
     add(4, DRIVER_DATA, 64, true);
     virtio_console_poll(&c, 1);

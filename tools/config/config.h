@@ -139,12 +139,12 @@ struct vm {
     unsigned hide_count;
 };
 
-// A network or a vsock link: it joins two devices.
+// A network, or a link of vsock devices or of consoles: it joins two devices.
 struct link {
     const char *name;
-    const char *text; // "network NAME", "link NAME"
-    bool vsock;
-    unsigned ends, vm[2]; // indices
+    const char *text;           // "network NAME", "link NAME"
+    const struct field *fields; // of the devices that it joins
+    unsigned ends, vm[2];       // indices
 };
 
 struct deny {

@@ -122,7 +122,7 @@ static const struct field disk_fields[] = {NAME, {"image", device_image, false},
                                            {"readonly", device_readonly, false}, {0}};
 static const struct field cd_fields[] = {NAME, {"image", device_image, false}, {0}};
 static const struct field net_fields[] = {NAME, {"network", device_link, false}, {"mac", device_mac, false}, {0}};
-static const struct field console_fields[] = {NAME, {"ports", device_ports, false}, {0}};
+static const struct field console_fields[] = {NAME, {"ports", device_ports, false}, {"link", device_link, false}, {0}};
 static const struct field share_fields[] = {NAME, {"tag", device_tag, false}, {"folder", device_folder, false}, {0}};
 static const struct field vsock_fields[] = {NAME, {"cid", device_cid, true}, {"link", device_link, false}, {0}};
 static const struct field video_fields[] = {NAME, {"memory", device_video, false}, {0}};
@@ -281,11 +281,18 @@ static void default_mac(struct device *device, unsigned vm, unsigned number)
         memcpy(device->mac, mac, sizeof(mac));
 }
 
+static const char *kind_of_link(const struct field *fields)
+{
+    if (fields == vsock_fields)
+        return "link of virtio-vsock";
+    return fields == console_fields ? "link of virtio-console" : "network";
+}
+
 static void join(struct config *config, unsigned vm, const struct device *device)
 {
     struct system *system = &config->system;
     struct link *link = system->links;
-    bool vsock = device->kind->fields == vsock_fields;
+    const struct field *fields = device->kind->fields;
 
     while (link < system->links + system->link_count && strcmp(link->name, device->link))
         link++;
@@ -296,12 +303,13 @@ static void join(struct config *config, unsigned vm, const struct device *device
     }
     if (link == system->links + system->link_count) {
         system->link_count++;
-        *link = (struct link){.name = device->link, .vsock = vsock};
-        link->text = config_printf(config, "%s %s", vsock ? "link" : "network", device->link);
+        *link = (struct link){.name = device->link, .fields = fields};
+        link->text =
+            config_printf(config, "%s %s", fields == net_fields ? "network" : "link", device->link);
     }
-    if (link->vsock != vsock)
+    if (link->fields != fields)
         report(config, device->link_node, "'%s' is a %s; choose another name", device->link,
-               link->vsock ? "link of virtio-vsock" : "network");
+               kind_of_link(link->fields));
     else if (link->ends == 2)
         report(config, device->link_node,
                "is the third in '%s', which joins %s and %s; name another, for only two fit",
@@ -324,6 +332,8 @@ void devices_check(struct config *config)
             default_mac(device, i, j);
             if (!device->link)
                 continue;
+            if (device->kind->fields == console_fields && device->number < 2)
+                device->number = 2; // port 1 leads there
             join(config, i, device);
             if (++linked == MAX_LINKED + 1)
                 report(config, device->link_node,
