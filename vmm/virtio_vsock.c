@@ -94,6 +94,10 @@ static bool flush(struct virtio_vsock *s)
         t->replies--;
         memmove(t->reply, t->reply + 1, t->replies * sizeof(t->reply[0]));
     }
+    if (t->stalled) {
+        t->stalled = 0;
+        want_again(s, VIRTIO_VSOCK_TX);
+    }
     while (t->held) {
         struct virtio_vsock_hdr header;
         memcpy(&header, t->frame, HEADER);
@@ -250,8 +254,10 @@ static bool transmit(struct virtio_device *v, unsigned queue, struct virtqueue_c
         if (t->hello || !forward(s, chain, h))
             return false; // link_room() goes on
     } else if (h.op != VIRTIO_VSOCK_OP_RST) {
-        if (t->replies == VIRTIO_VSOCK_REPLIES)
-            return false; // the next receive buffer goes on
+        if (t->replies == VIRTIO_VSOCK_REPLIES) {
+            t->stalled = 1; // flush() goes on
+            return false;
+        }
         t->reply[t->replies++] = refusal(&h);
         s->refused++;
     }
@@ -310,10 +316,9 @@ static void notify(struct virtio_device *v, unsigned queue)
         send_event(s);
         return;
     }
-    bool full = s->s.replies == VIRTIO_VSOCK_REPLIES;
     if (queue == VIRTIO_VSOCK_RX)
         receive(s);
-    if (queue == VIRTIO_VSOCK_TX || full)
+    else
         serve(s);
 }
 
@@ -340,7 +345,7 @@ static bool restore(struct virtio_device *v, const void *buf, size_t size)
 
     if (!snapshot_load(buf, size, VSOCK_SNAPSHOT, &t, sizeof(t)))
         return false;
-    t.held = t.offset = t.sent = t.replies = 0;
+    t.held = t.offset = t.sent = t.replies = t.stalled = 0;
     t.event = 1;
     t.hello = 2;
     t.started = t.started != 0;

@@ -28,7 +28,8 @@ struct virtio_vsock_state { /* beyond what virtio.c keeps */
     uint8_t event;          /* 1: a transport reset waits for a buffer */
     uint8_t hello;          /* 1: a hello is to be sent, 2: one that asks for an answer */
     uint8_t started;        /* the driver was at work since the last reset */
-    uint8_t reserved[5];
+    uint8_t stalled;        /* the transmit queue waits for a place in `reply` */
+    uint8_t reserved[4];
     struct virtio_vsock_hdr reply[VIRTIO_VSOCK_REPLIES];
     uint8_t frame[NET_FRAME_MAX];
 };
