@@ -115,6 +115,8 @@ static bool parse_vex(struct cursor *c, struct insn *insn, uint8_t escape, enum 
         if (p0 & 8 || !(p1 & 4))
             return false;
     }
+    insn->vvvv = ~p1 >> 3 & (mode == CPU_MODE_64 ? 15 : 7);
+    insn->wide = p1 & 4;
     if (mode != CPU_MODE_64)
         insn->rex &= ~REX_B;
     set_pp(insn, p1);

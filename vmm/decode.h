@@ -60,6 +60,8 @@ struct insn {
     uint8_t index;    // enum gpr or REG_NONE
     uint8_t scale;    // shift of the index, 0..3
     uint8_t imm_size; // bytes of immediate, 0..8
+    uint8_t vvvv;     // VEX: the additional register; 0 when the encoding names none
+    bool wide;        // VEX.L: 256 bits
     int64_t disp;     // sign-extended displacement, or the moffs address
     int64_t imm;      // sign-extended immediate; of ENTER and far pointers the raw bytes
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Instruction emulator: operands, addresses, and the one-byte opcodes. See emulate.h.
+// Instruction emulator: operands, addresses, and the one-byte opcodes but string and stack ones.
+// See emulate.h.
 //
 // Every instruction works on copies and commits registers and flags only after its last memory
 // access succeeded, so that a fault leaves the guest as it was.
@@ -104,22 +105,52 @@ bool segment_linear(const struct cpu_view *cpu, unsigned seg, uint64_t offset, u
     return true;
 }
 
-enum emulate_status emulate_load(struct emulation *e, unsigned size, enum walk_access intent,
-                                 uint64_t *value)
+enum emulate_status emulate_raise(struct emulation *e, enum x86_vector vector)
+{
+    *e->fault = (struct guest_fault){.vector = vector};
+    return EMULATE_FAULT;
+}
+
+// Finds e->linear.
+static enum emulate_status locate(struct emulation *e, unsigned size, bool write, bool aligned)
 {
     uint64_t offset = insn_effective_address(e->insn, e->cpu);
 
-    if (!segment_linear(e->cpu, e->insn->segment, offset, size, intent == WALK_WRITE, &e->linear,
-                        e->fault))
+    if (!segment_linear(e->cpu, e->insn->segment, offset, size, write, &e->linear, e->fault))
         return EMULATE_FAULT;
-    return e->ops->read(e->ctx, e->linear, size, intent, value, e->fault);
+    if (!aligned || e->linear % size == 0)
+        return EMULATE_OK;
+    *e->fault = (struct guest_fault){.vector = VECTOR_GP, .has_error = e->cpu->cr0 & CR0_PE};
+    return EMULATE_FAULT;
+}
+
+enum emulate_status emulate_load_wide(struct emulation *e, unsigned size, enum walk_access intent,
+                                      bool aligned, uint64_t *value)
+{
+    enum emulate_status status = locate(e, size, intent == WALK_WRITE, aligned);
+
+    return status == EMULATE_OK ? e->ops->read(e->ctx, e->linear, size, intent, value, e->fault)
+                                : status;
+}
+
+enum emulate_status emulate_store_wide(struct emulation *e, unsigned size, bool aligned,
+                                       const uint64_t *value)
+{
+    enum emulate_status status = locate(e, size, true, aligned);
+
+    return status == EMULATE_OK ? e->ops->write(e->ctx, e->linear, size, value, e->fault) : status;
+}
+
+enum emulate_status emulate_load(struct emulation *e, unsigned size, enum walk_access intent,
+                                 uint64_t *value)
+{
+    return emulate_load_wide(e, size, intent, false, value);
 }
 
 enum emulate_status emulate_store(struct emulation *e, unsigned size, uint64_t value)
 {
-    uint64_t offset = insn_effective_address(e->insn, e->cpu);
-
-    return emulate_write_at(e, e->insn->segment, offset, size, value);
+    value &= size_mask(size);
+    return emulate_store_wide(e, size, false, &value);
 }
 
 enum emulate_status emulate_read_at(struct emulation *e, unsigned seg, uint64_t offset,
@@ -139,7 +170,8 @@ enum emulate_status emulate_write_at(struct emulation *e, unsigned seg, uint64_t
 
     if (!segment_linear(e->cpu, seg, offset, size, true, &linear, e->fault))
         return EMULATE_FAULT;
-    return e->ops->write(e->ctx, linear, size, value & size_mask(size), e->fault);
+    value &= size_mask(size);
+    return e->ops->write(e->ctx, linear, size, &value, e->fault);
 }
 
 // op memory, operand.
@@ -213,7 +245,29 @@ static enum emulate_status shift(struct emulation *e, unsigned count)
     return emulate_store(e, e->size, value);
 }
 
-// F6 and F7: TEST, NOT, NEG, MUL, IMUL; not DIV and IDIV.
+// AX for bytes, else the pair of RDX and RAX.
+static void set_pair(struct emulation *e, uint64_t high, uint64_t low)
+{
+    if (e->size == 1) {
+        emulate_set_address(e, RAX, 2, high << 8 | low);
+        return;
+    }
+    emulate_set(e, RAX, e->size, low);
+    emulate_set(e, RDX, e->size, high);
+}
+
+static enum emulate_status divide(struct emulation *e, bool is_signed, uint64_t divisor)
+{
+    uint64_t high = e->size == 1 ? e->cpu->gpr[RAX] >> 8 : e->cpu->gpr[RDX];
+    uint64_t quotient, remainder;
+
+    if (!alu_divide(is_signed, high, e->cpu->gpr[RAX], divisor, e->size, &quotient, &remainder))
+        return emulate_raise(e, VECTOR_DE);
+    set_pair(e, remainder, quotient);
+    return EMULATE_OK;
+}
+
+// F6 and F7: TEST, NOT, NEG, MUL, IMUL, DIV, IDIV.
 static enum emulate_status group3(struct emulation *e)
 {
     unsigned op = e->insn->reg;
@@ -222,8 +276,6 @@ static enum emulate_status group3(struct emulation *e)
 
     if (op < 2)
         return test(e, e->insn->imm);
-    if (op > 5)
-        return EMULATE_UNSUPPORTED;
     status = emulate_load(e, e->size, op < 4 ? WALK_WRITE : WALK_READ, &value);
     if (status != EMULATE_OK)
         return status;
@@ -233,13 +285,10 @@ static enum emulate_status group3(struct emulation *e)
         value = alu_binary(ALU_SUB, 0, value, e->size, &e->flags);
         return emulate_store(e, e->size, value);
     }
+    if (op > 5)
+        return divide(e, op == 7, value);
     value = alu_multiply(op == 5, e->cpu->gpr[RAX], value, e->size, &high, &e->flags);
-    if (e->size == 1) {
-        emulate_set_address(e, RAX, 2, high << 8 | value);
-    } else {
-        emulate_set(e, RAX, e->size, value);
-        emulate_set(e, RDX, e->size, high);
-    }
+    set_pair(e, high, value);
     return EMULATE_OK;
 }
 
@@ -255,63 +304,27 @@ static enum emulate_status multiply_immediate(struct emulation *e)
     return EMULATE_OK;
 }
 
-static unsigned stack_size(const struct emulation *e)
-{
-    if (e->cpu->mode == CPU_MODE_64)
-        return 8;
-    return e->cpu->seg[SEG_SS].attributes & SEGMENT_BIG ? 4 : 2;
-}
-
-static enum emulate_status push(struct emulation *e)
-{
-    unsigned width = stack_size(e);
-    uint64_t value, rsp;
-    enum emulate_status status = emulate_load(e, e->size, WALK_READ, &value);
-
-    if (status != EMULATE_OK)
-        return status;
-    rsp = (emulate_get_address(e, RSP, width) - e->size) & size_mask(width);
-    status = emulate_write_at(e, SEG_SS, rsp, e->size, value);
-    if (status == EMULATE_OK) // not emulate_set_address(): a 4-byte stack pointer keeps nothing
-        emulate_set_address(e, RSP, width, rsp);
-    return status;
-}
-
-// POP's own address is computed with the stack pointer after the pop.
-static enum emulate_status pop(struct emulation *e)
-{
-    unsigned width = stack_size(e);
-    uint64_t old = e->cpu->gpr[RSP];
-    uint64_t rsp = emulate_get_address(e, RSP, width);
-    uint64_t value;
-    enum emulate_status status = emulate_read_at(e, SEG_SS, rsp, e->size, &value);
-
-    if (status != EMULATE_OK)
-        return status;
-    emulate_set_address(e, RSP, width, rsp + e->size);
-    status = emulate_store(e, e->size, value);
-    if (status != EMULATE_OK)
-        e->cpu->gpr[RSP] = old;
-    return status;
-}
-
-static enum emulate_status group5(struct emulation *e)
+static enum emulate_status step(struct emulation *e)
 {
     uint64_t value;
-    enum emulate_status status;
+    enum emulate_status status = emulate_load(e, e->size, WALK_WRITE, &value);
 
-    if (e->insn->reg == 6) {
-        if (e->cpu->mode == CPU_MODE_64 && e->size == 4)
-            e->size = 8;
-        return push(e);
-    }
-    if (e->insn->reg > 1)
-        return EMULATE_UNSUPPORTED;
-    status = emulate_load(e, e->size, WALK_WRITE, &value);
     if (status != EMULATE_OK)
         return status;
     value = alu_step(e->insn->reg == 1, value, e->size, &e->flags);
     return emulate_store(e, e->size, value);
+}
+
+// XLAT: its operand is not in a ModRM byte.
+static enum emulate_status translate(struct emulation *e)
+{
+    uint64_t offset = e->cpu->gpr[RBX] + (e->cpu->gpr[RAX] & 0xff), value;
+    enum emulate_status status =
+        emulate_read_at(e, e->insn->segment, offset & size_mask(e->insn->address_size), 1, &value);
+
+    if (status == EMULATE_OK)
+        emulate_set_address(e, RAX, 2, (e->cpu->gpr[RAX] & ~0xffull) | value);
+    return status;
 }
 
 // MOVSXD; the same opcode is ARPL outside 64-bit mode.
@@ -363,9 +376,6 @@ static enum emulate_status one_byte(struct emulation *e)
         return load_register(e, insn_reg(insn));
     case 0x8c:
         return emulate_store(e, 2, e->cpu->seg[insn->reg].selector);
-    case 0x8f:
-        e->size = insn->operand_size;
-        return pop(e);
     case 0xa0:
     case 0xa1:
         return load_register(e, RAX);
@@ -388,42 +398,51 @@ static enum emulate_status one_byte(struct emulation *e)
     case 0xf7:
         return group3(e);
     case 0xfe:
-    case 0xff:
-        return group5(e);
+    case 0xff: // the others are near branches and PUSH, or far
+        return insn->reg < 2 ? step(e) : EMULATE_UNSUPPORTED;
     default:
         return EMULATE_UNSUPPORTED;
     }
 }
 
-static bool is_string(const struct insn *insn)
+static enum emulate_status execute(struct emulation *e)
 {
-    return insn->map == MAP_ONE_BYTE && insn->opcode >= 0xa4 && insn->opcode <= 0xaf &&
-           (insn->opcode & ~1) != 0xa8;
+    const struct insn *insn = e->insn;
+    enum emulate_status status;
+
+    if (insn->encoding == ENCODING_EVEX)
+        return EMULATE_UNSUPPORTED;
+    if (insn->encoding == ENCODING_LEGACY && insn->map == MAP_ONE_BYTE) {
+        if (insn->opcode >= 0xa4 && insn->opcode <= 0xaf && (insn->opcode & ~1) != 0xa8)
+            return emulate_string(e);
+        if (insn->opcode == 0xd7)
+            return translate(e);
+        status = emulate_stack(e);
+        if (status != EMULATE_UNSUPPORTED)
+            return status;
+    }
+    if (!insn->has_memory)
+        return EMULATE_UNSUPPORTED;
+    if (insn->encoding == ENCODING_LEGACY) {
+        status = insn->map == MAP_ONE_BYTE ? one_byte(e) : emulate_two_byte(e);
+        if (status != EMULATE_UNSUPPORTED || insn->map == MAP_ONE_BYTE)
+            return status;
+    }
+    status = emulate_bits(e);
+    return status == EMULATE_UNSUPPORTED ? emulate_vector(e) : status;
 }
 
 enum emulate_status emulate(struct cpu_view *cpu, const struct insn *insn,
                             const struct emulate_ops *ops, void *ctx, struct guest_fault *fault)
 {
     struct emulation e = {.cpu = cpu, .insn = insn, .ops = ops, .ctx = ctx, .fault = fault};
-    enum emulate_status status = EMULATE_UNSUPPORTED;
 
     e.size = insn->opcode & 1 ? insn->operand_size : 1;
     e.flags = cpu->rflags & ~RFLAGS_RF;
-    if (insn->encoding != ENCODING_LEGACY)
-        return EMULATE_UNSUPPORTED;
-    if (is_string(insn))
-        status = emulate_string(&e);
-    else if (!insn->has_memory)
-        return EMULATE_UNSUPPORTED;
-    else if (insn->map == MAP_ONE_BYTE)
-        status = one_byte(&e);
-    else
-        status = emulate_two_byte(&e);
-
+    e.rip = cpu->rip + insn->length;
+    enum emulate_status status = execute(&e);
     if (status == EMULATE_OK) {
-        cpu->rip += insn->length;
-        if (cpu->mode != CPU_MODE_64)
-            cpu->rip = (uint32_t)cpu->rip;
+        cpu->rip = cpu->mode == CPU_MODE_64 ? e.rip : (uint32_t)e.rip;
         cpu->rflags = e.flags;
     }
     return status;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Executes one instruction of a guest that accesses memory, for accesses that hardware handed to
-// the vmm: integer instructions with a memory operand (SDM vol. 2), not the vector, far-transfer
-// and division ones. Memory is reached only through callbacks on linear addresses.
+// the vmm: integer instructions with a memory operand and near stack operations, and the moves of
+// MMX, SSE and AVX (SDM vol. 2). docs/virtual-machine.md lists them, and what is left out. Memory
+// is reached only through callbacks on linear addresses.
 #pragma once
 
 #include <stdbool.h>
@@ -18,33 +19,45 @@ enum emulate_status {
                          // progress, rip still points at it. Enter the guest or call again
     EMULATE_FAULT,       // inject *fault; rip points at the instruction
     EMULATE_RETRY,       // nothing was done: enter the guest again
+    EMULATE_FPU,         // cpu->fpu is needed and NULL. Nothing was done
     EMULATE_UNSUPPORTED, // not an instruction that this file knows
     EMULATE_NO_MEMORY,   // page tables or data where the machine has neither RAM nor a device
 };
 
-// What the emulator needs of a vCPU. Only gpr, rip and rflags are changed.
+// The guest's vector registers: an XSAVE area in standard format, or an FXSAVE area.
+struct emulate_fpu {
+    uint8_t *area;     // 4 KiB
+    bool xsave;        // it has the XSAVE header
+    uint16_t ymm, zmm; // offsets of the components AVX (2) and ZMM_Hi256 (6), CPUID 0xD; 0: none
+    bool changed;      // by the instruction
+};
+
+// What the emulator needs of a vCPU. Only gpr, rip, rflags and *fpu are changed.
 struct cpu_view {
     uint64_t *gpr; // 16, by enum gpr
     uint64_t rip, rflags;
     uint64_t cr0, cr3, cr4, efer;
     const struct vcpu_segment *seg; // six, by enum seg; see cpu_mode_of() and cpu_cpl_of()
     const uint64_t *pdpte;          // VMX with PAE paging: the four loaded ones; else NULL
+    struct emulate_fpu *fpu;        // NULL: not at hand, see EMULATE_FPU
     uint8_t mode;                   // enum cpu_mode
     uint8_t cpl;
 };
 
-// Memory, by linear address. Sizes are 1, 2, 4 or 8 bytes; an access may cross pages. `intent` of
-// a read is WALK_WRITE when a write to the same place follows: permission is then checked first.
+// Memory, by linear address. Sizes are 1, 2, 4, 8, 16 or 32 bytes, in size / 8 words; an access may
+// cross pages. `intent` of a read is WALK_WRITE when a write to the same place follows: permission
+// is then checked first. Of a value below 8 bytes the upper bits are 0.
 // On EMULATE_FAULT *fault is filled; any status but EMULATE_OK ends the instruction, and nothing
 // of a refused write may have happened.
 struct emulate_ops {
     enum emulate_status (*read)(void *ctx, uint64_t linear, unsigned size, enum walk_access intent,
                                 uint64_t *value, struct guest_fault *fault);
-    enum emulate_status (*write)(void *ctx, uint64_t linear, unsigned size, uint64_t value,
+    enum emulate_status (*write)(void *ctx, uint64_t linear, unsigned size, const uint64_t *value,
                                  struct guest_fault *fault);
 };
 
-// Iterations of a repeated string instruction in one call.
+// Iterations of a repeated string instruction in one call; with RFLAGS.TF set one, so that the trap
+// comes after each.
 #define EMULATE_STRING_MAX 128
 
 // Executes `insn`, decoded at cpu->rip in cpu->mode. Reads with `intent` and writes arrive in

@@ -101,27 +101,31 @@ static enum emulate_status compare_exchange(struct emulation *e)
     return status;
 }
 
-// CMPXCHG8B; CMPXCHG16B is left out. Only ZF changes.
-static enum emulate_status compare_exchange_8(struct emulation *e)
+// CMPXCHG8B and CMPXCHG16B, which must be aligned. Only ZF changes.
+static enum emulate_status compare_exchange_pair(struct emulation *e)
 {
     uint64_t *gpr = e->cpu->gpr;
-    uint64_t expected = (uint32_t)gpr[RAX] | gpr[RDX] << 32;
-    uint64_t value;
+    unsigned half = e->insn->rex & REX_W ? 8 : 4;
+    uint64_t old[2], new[2] = {gpr[RBX], gpr[RCX]};
     enum emulate_status status;
 
-    if (e->insn->reg != 1 || e->insn->rex & REX_W)
+    if (e->insn->reg != 1)
         return EMULATE_UNSUPPORTED;
-    status = emulate_load(e, 8, WALK_WRITE, &value);
+    status = emulate_load_wide(e, 2 * half, WALK_WRITE, half == 8, old);
     if (status != EMULATE_OK)
         return status;
-    bool equal = expected == value;
-    status = emulate_store(e, 8, equal ? (uint32_t)gpr[RBX] | gpr[RCX] << 32 : value);
+    uint64_t low = old[0] & size_mask(half), high = half == 8 ? old[1] : old[0] >> 32;
+    bool equal =
+        emulate_get_address(e, RAX, half) == low && emulate_get_address(e, RDX, half) == high;
+    if (half == 4)
+        new[0] = (uint32_t)gpr[RBX] | gpr[RCX] << 32;
+    status = emulate_store_wide(e, 2 * half, half == 8, equal ? new : old);
     if (status != EMULATE_OK)
         return status;
     e->flags = (e->flags & ~RFLAGS_ZF) | (equal ? RFLAGS_ZF : 0);
     if (!equal) {
-        emulate_set(e, RAX, 4, value);
-        emulate_set(e, RDX, 4, value >> 32);
+        emulate_set(e, RAX, half, low);
+        emulate_set(e, RDX, half, high);
     }
     return EMULATE_OK;
 }
@@ -159,7 +163,7 @@ static uint64_t swap_bytes(uint64_t value, unsigned size)
     return __builtin_bswap64(value) >> (64 - 8 * size);
 }
 
-// MOVBE. With F2 the opcodes are CRC32, which is left out.
+// MOVBE. With F2 the opcodes are CRC32.
 static enum emulate_status move_big_endian(struct emulation *e)
 {
     unsigned reg = insn_reg(e->insn);
@@ -227,9 +231,10 @@ enum emulate_status emulate_two_byte(struct emulation *e)
     case 0xc3: // MOVNTI
         if (repeat || insn->prefixes & PREFIX_OPERAND_SIZE)
             return EMULATE_UNSUPPORTED;
+        e->size = insn->rex & REX_W ? 8 : 4;
         return emulate_store(e, e->size, emulate_get(e, insn_reg(insn), e->size));
     case 0xc7:
-        return compare_exchange_8(e);
+        return compare_exchange_pair(e);
     default:
         return EMULATE_UNSUPPORTED;
     }

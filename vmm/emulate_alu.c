@@ -188,6 +188,36 @@ uint64_t alu_multiply(bool is_signed, uint64_t a, uint64_t b, unsigned size, uin
     return result;
 }
 
+bool alu_divide(bool is_signed, uint64_t high, uint64_t low, uint64_t divisor, unsigned size,
+                uint64_t *quotient, uint64_t *remainder)
+{
+    uint64_t mask = size_mask(size);
+    unsigned __int128 value = (unsigned __int128)(high & mask) << (8 * size) | (low & mask);
+    bool negative = is_signed && top_bit(high, size);
+    bool opposite = is_signed && negative != top_bit(divisor, size);
+    uint64_t limit = is_signed ? (mask >> 1) + opposite : mask; // of the quotient's magnitude
+    uint64_t q, r;
+
+    divisor &= mask;
+    if (is_signed && top_bit(divisor, size))
+        divisor = -divisor & mask;
+    if (negative) {
+        unsigned unused = 128 - 16 * size;
+        value = -(value << unused) >> unused;
+    }
+    if ((uint64_t)(value >> 64) >= divisor) // also a divisor of 0
+        return false;
+    __asm__("divq %4"
+            : "=a"(q), "=d"(r)
+            : "a"((uint64_t)value), "d"((uint64_t)(value >> 64)), "r"(divisor)
+            : "cc");
+    if (q > limit)
+        return false;
+    *quotient = (opposite ? -q : q) & mask;
+    *remainder = (negative ? -r : r) & mask;
+    return true;
+}
+
 bool alu_condition(unsigned code, uint64_t flags)
 {
     bool less = !(flags & RFLAGS_SF) != !(flags & RFLAGS_OF);

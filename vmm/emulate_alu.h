@@ -49,5 +49,9 @@ uint64_t alu_shift_double(bool right, uint64_t a, uint64_t b, unsigned count, un
 uint64_t alu_multiply(bool is_signed, uint64_t a, uint64_t b, unsigned size, uint64_t *high,
                       uint64_t *flags);
 
+// Quotient and remainder of high:low, whose halves have `size` bytes, by `divisor`. False: #DE.
+bool alu_divide(bool is_signed, uint64_t high, uint64_t low, uint64_t divisor, unsigned size,
+                uint64_t *quotient, uint64_t *remainder);
+
 // Condition code 0..15 of Jcc, SETcc and CMOVcc.
 bool alu_condition(unsigned code, uint64_t flags);

@@ -119,32 +119,37 @@ static void ram_write(uint8_t *ram, unsigned size, uint64_t value)
     memcpy(ram, &value, size);
 }
 
-// A device sees whole accesses; what is left of one that crosses a page reaches it by bytes.
-static uint64_t piece_read(const struct mmio *m, const struct piece *p, bool whole)
+// A device sees whole accesses, of more than 8 bytes in words of 8; what is left of one that
+// crosses a page reaches it by bytes.
+static unsigned unit_of(const struct piece *p, bool whole)
 {
-    uint64_t value = 0;
-
-    if (p->ram)
-        return ram_read(p->ram, p->size);
-    if (whole)
-        return m->ops->read(m->ctx, p->gpa, p->size) & size_mask(p->size);
-    for (unsigned i = 0; i < p->size; i++)
-        value |= (m->ops->read(m->ctx, p->gpa + i, 1) & 0xff) << (8 * i);
-    return value;
+    return !whole ? 1 : p->size < 8 ? p->size : 8;
 }
 
-static void piece_write(const struct mmio *m, const struct piece *p, bool whole, uint64_t value)
+static void piece_read(const struct mmio *m, const struct piece *p, bool whole, uint8_t *to)
 {
-    if (p->ram) {
-        ram_write(p->ram, p->size, value);
-        return;
+    unsigned unit = unit_of(p, whole);
+
+    for (unsigned i = 0; i < p->size; i += unit) {
+        uint64_t value =
+            p->ram ? ram_read(p->ram + i, unit) : m->ops->read(m->ctx, p->gpa + i, unit);
+        memcpy(to + i, &value, unit);
     }
-    if (whole) {
-        m->ops->write(m->ctx, p->gpa, p->size, value & size_mask(p->size));
-        return;
+}
+
+static void piece_write(const struct mmio *m, const struct piece *p, bool whole,
+                        const uint8_t *from)
+{
+    unsigned unit = unit_of(p, whole);
+
+    for (unsigned i = 0; i < p->size; i += unit) {
+        uint64_t value = 0;
+        memcpy(&value, from + i, unit);
+        if (p->ram)
+            ram_write(p->ram + i, unit, value);
+        else
+            m->ops->write(m->ctx, p->gpa + i, unit, value);
     }
-    for (unsigned i = 0; i < p->size; i++)
-        m->ops->write(m->ctx, p->gpa + i, 1, value >> (8 * i) & 0xff);
 }
 
 static enum emulate_status read_linear(void *ctx, uint64_t linear, unsigned size,
@@ -158,14 +163,14 @@ static enum emulate_status read_linear(void *ctx, uint64_t linear, unsigned size
     if (status != EMULATE_OK)
         return status;
     bool whole = pieces[1].size == 0;
-    *value = piece_read(a->mmio, &pieces[0], whole);
-    if (!whole)
-        *value |= piece_read(a->mmio, &pieces[1], false) << (8 * pieces[0].size);
+    value[0] = 0;
+    piece_read(a->mmio, &pieces[0], whole, (uint8_t *)value);
+    piece_read(a->mmio, &pieces[1], false, (uint8_t *)value + pieces[0].size);
     return EMULATE_OK;
 }
 
-static enum emulate_status write_linear(void *ctx, uint64_t linear, unsigned size, uint64_t value,
-                                        struct guest_fault *fault)
+static enum emulate_status write_linear(void *ctx, uint64_t linear, unsigned size,
+                                        const uint64_t *value, struct guest_fault *fault)
 {
     const struct access *a = ctx;
     struct piece pieces[2];
@@ -174,9 +179,8 @@ static enum emulate_status write_linear(void *ctx, uint64_t linear, unsigned siz
     if (status != EMULATE_OK)
         return status;
     bool whole = pieces[1].size == 0;
-    piece_write(a->mmio, &pieces[0], whole, value);
-    if (!whole)
-        piece_write(a->mmio, &pieces[1], false, value >> (8 * pieces[0].size));
+    piece_write(a->mmio, &pieces[0], whole, (const uint8_t *)value);
+    piece_write(a->mmio, &pieces[1], false, (const uint8_t *)value + pieces[0].size);
     return EMULATE_OK;
 }
 

@@ -55,10 +55,11 @@ enum emulate_status emulate_string(struct emulation *e)
     const struct insn *insn = e->insn;
     struct string s = {.width = insn->address_size};
     bool repeat = insn->prefixes & (PREFIX_REP | PREFIX_REPNE);
+    unsigned most = e->cpu->rflags & RFLAGS_TF ? 1 : EMULATE_STRING_MAX;
     bool compares = (insn->opcode & ~1) == 0xa6 || (insn->opcode & ~1) == 0xae;
 
     s.step = e->flags & RFLAGS_DF ? -(uint64_t)e->size : e->size;
-    for (unsigned i = 0; i < EMULATE_STRING_MAX; i++) {
+    for (unsigned i = 0; i < most; i++) {
         uint64_t count = emulate_get_address(e, RCX, s.width);
         if (repeat && count == 0)
             return EMULATE_OK;

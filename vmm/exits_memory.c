@@ -35,6 +35,7 @@ void vcpu_emulated(struct vcpu *vcpu, enum emulate_status status, const struct g
     case EMULATE_FAULT:
         inject_fault(vcpu, fault);
         break;
+    case EMULATE_FPU:
     case EMULATE_UNSUPPORTED:
         vm_stop(vcpu->vm, TASK_CRASHED, "%s: an instruction that cannot be emulated, at rip 0x%llx",
                 what, (unsigned long long)page->rip);

@@ -3,7 +3,7 @@
 // page tables and code included, come from the input. RAM also changes at device accesses, as if by
 // another CPU.
 // links: vmm/decode.c vmm/decode_tables.c vmm/paging.c vmm/emulate.c vmm/emulate_alu.c
-// links: vmm/emulate_string.c vmm/emulate_0f.c vmm/emulate_mmio.c vmm/emulate_fast.c
+// links: vmm/emulate_string.c vmm/emulate_0f.c vmm/emulate_stack.c vmm/emulate_bits.c vmm/emulate_vector.c vmm/emulate_mmio.c vmm/emulate_fast.c
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +54,7 @@ static const struct mmio_ops ops = {.ram = ram_at, .read = device_read, .write =
 // What decides most comes first: a short input leaves the rest at its defaults.
 struct input {
     uint8_t code[16];
-    uint8_t prepared, mode, write, reserved[5];
+    uint8_t prepared, mode, write, fpu, reserved[4];
     uint64_t gpr[16];
     uint64_t rip, rflags, gpa;
     uint64_t cr0, cr3, cr4, efer;
@@ -82,6 +82,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     accesses = 0;
     mmio_flush(&mmio);
 
+    static uint8_t area[4096] __attribute__((aligned(64)));
+    struct emulate_fpu fpu = {.area = area,
+                              .xsave = in.fpu & 2,
+                              .ymm = in.fpu & 4 ? 576 : 0,
+                              .zmm = in.fpu & 8 ? 1152 : 0};
     struct cpu_view cpu = {.gpr = in.gpr,
                            .rip = in.rip,
                            .rflags = in.rflags,
@@ -90,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                            .cr4 = in.cr4,
                            .efer = in.efer,
                            .seg = in.seg,
+                           .fpu = in.fpu & 1 ? &fpu : NULL,
                            .mode = modes[in.mode & 3],
                            .cpl = in.mode >> 2 & 3};
     if (in.prepared & 1) { // tables that work, so that the emulator is reached: one 512 GiB entry,
@@ -98,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         cpu.cpl = 0;
         cpu.cr0 = CR0_PE | CR0_PG;
         cpu.cr3 = 0x1000;
-        cpu.cr4 = CR4_PAE;
+        cpu.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXSAVE;
         cpu.efer = EFER_LMA;
         cpu.rip = 0xffff800000003000ull | (in.rip & 0xfff);
         for (unsigned i = 0; i < 512; i += 256)
@@ -124,6 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         accesses = 0;
         enum emulate_status status = mmio_emulate(&mmio, &cpu, in.gpa, in.write & 1, &fault);
+        if (status == EMULATE_FPU && cpu.fpu)
+            abort();
         if (status != EMULATE_OK && cpu.rip != rip)
             abort();
         if (status == EMULATE_FAULT && fault.vector > 31)

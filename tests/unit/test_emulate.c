@@ -2,7 +2,7 @@
 // Emulator on hand-written cases: what a comparison with a 64-bit processor cannot show, that is
 // 16- and 32-bit modes, segmentation, faults, and what stays unchanged by them.
 // links: vmm/decode.c vmm/decode_tables.c vmm/emulate.c vmm/emulate_alu.c vmm/emulate_string.c
-// links: vmm/emulate_0f.c
+// links: vmm/emulate_0f.c vmm/emulate_stack.c vmm/emulate_bits.c vmm/emulate_vector.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,8 +49,8 @@ static enum emulate_status memory_read(void *ctx, uint64_t linear, unsigned size
     return EMULATE_OK;
 }
 
-static enum emulate_status memory_write(void *ctx, uint64_t linear, unsigned size, uint64_t value,
-                                        struct guest_fault *f)
+static enum emulate_status memory_write(void *ctx, uint64_t linear, unsigned size,
+                                        const uint64_t *value, struct guest_fault *f)
 {
     enum emulate_status status = check(linear, size, true);
 
@@ -58,7 +58,7 @@ static enum emulate_status memory_write(void *ctx, uint64_t linear, unsigned siz
     if (status != EMULATE_OK)
         return status;
     writes++;
-    memcpy(memory + linear, &value, size);
+    memcpy(memory + linear, value, size);
     return EMULATE_OK;
 }
 
@@ -390,19 +390,163 @@ static void segment_store(void **unused)
 
 static void unsupported(void **unused)
 {
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } refused[] = {
+        {"\xd9\x03", 2},                 // FLD
+        {"\xff\x1b", 2},                 // CALL far
+        {"\xff\x2b", 2},                 // JMP far
+        {"\x8e\x03", 2},                 // MOV to ES
+        {"\x66\x0f\xef\x03", 4},         // PXOR
+        {"\xc5\xf9\xef\x03", 4},         // VPXOR
+        {"\x62\xf1\xfe\x48\x6f\x03", 6}, // VMOVDQU64
+        {"\x0f\x01\x13", 3},             // LGDT
+        {"\x89\xc3", 2},                 // no memory operand
+        {"\x90", 1},
+    };
+
+    (void)unused;
+    for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        start(CPU_MODE_64);
+        gpr[RBX] = 0x1000;
+        assert_int_equal(run(refused[i].bytes, refused[i].n), EMULATE_UNSUPPORTED);
+        assert_int_equal(cpu.rip, 0x1000);
+        assert_int_equal(reads + writes, 0);
+    }
+}
+
+static void division(void **unused)
+{
     (void)unused;
     start(CPU_MODE_64);
     gpr[RBX] = 0x1000;
-    assert_int_equal(RUN("\x0f\x10\x03"), EMULATE_UNSUPPORTED);         // MOVUPS
-    assert_int_equal(RUN("\xc5\xfa\x6f\x03"), EMULATE_UNSUPPORTED);     // VMOVDQU
-    assert_int_equal(RUN("\xf7\x33"), EMULATE_UNSUPPORTED);             // DIV
-    assert_int_equal(RUN("\xff\x13"), EMULATE_UNSUPPORTED);             // CALL
-    assert_int_equal(RUN("\xd9\x03"), EMULATE_UNSUPPORTED);             // FLD
-    assert_int_equal(RUN("\x48\x0f\xc7\x0b"), EMULATE_UNSUPPORTED);     // CMPXCHG16B
-    assert_int_equal(RUN("\xf2\x0f\x38\xf0\x03"), EMULATE_UNSUPPORTED); // CRC32
-    assert_int_equal(RUN("\x89\xc3"), EMULATE_UNSUPPORTED);             // no memory operand
-    assert_int_equal(RUN("\x90"), EMULATE_UNSUPPORTED);
-    assert_int_equal(cpu.rip, 0x1000);
+    gpr[RAX] = 0xff80; // -128
+    memory[0x1000] = 1;
+    assert_int_equal(RUN("\xf6\x3b"), EMULATE_OK); // idivb: the smallest quotient that there is
+    assert_int_equal(gpr[RAX], 0x0080);
+    memory[0x1000] = 0xff;
+    gpr[RAX] = 0xff80;
+    assert_int_equal(RUN("\xf6\x3b"), EMULATE_FAULT); // 128
+    assert_int_equal(fault.vector, 0);
+    assert_false(fault.has_error);
+    assert_int_equal(gpr[RAX], 0xff80);
+    memory[0x1000] = 0;
+    assert_int_equal(RUN("\xf6\x33"), EMULATE_FAULT); // divb by 0
+    gpr[RAX] = 0x100;
+    memory[0x1000] = 1;
+    assert_int_equal(RUN("\xf6\x33"), EMULATE_FAULT); // 256
+    gpr[RAX] = 1ull << 63;
+    gpr[RDX] = ~0ull;
+    memory[0x1000] = 0xff;
+    memset(memory + 0x1001, 0xff, 7);
+    assert_int_equal(RUN("\x48\xf7\x3b"), EMULATE_FAULT); // idivq: 2^63
+}
+
+static uint8_t area[4096] __attribute__((aligned(64)));
+
+static void vector_moves(void **unused)
+{
+    struct emulate_fpu fpu = {.area = area, .xsave = true, .ymm = 576};
+
+    (void)unused;
+    start(CPU_MODE_64);
+    memset(area, 0xee, sizeof(area));
+    memset(area + 512, 0, 64); // all components in their initial state
+    gpr[RBX] = 0x1000;
+    memset(memory + 0x1000, 0xff, 32);
+    assert_int_equal(RUN("\x0f\x11\x03"), EMULATE_FAULT); // without CR4.OSFXSR: #UD
+    assert_int_equal(fault.vector, 6);
+    cpu.cr4 = CR4_OSFXSR;
+    assert_int_equal(RUN("\xc5\xf8\x11\x03"), EMULATE_FAULT); // AVX wants OSXSAVE
+    assert_int_equal(fault.vector, 6);
+    cpu.cr4 |= CR4_OSXSAVE;
+    cpu.cr0 |= CR0_TS;
+    assert_int_equal(RUN("\x0f\x11\x03"), EMULATE_FAULT);
+    assert_int_equal(fault.vector, 7);
+    cpu.cr0 &= ~CR0_TS;
+    assert_int_equal(RUN("\x0f\x11\x03"), EMULATE_FPU); // the registers are not at hand
+    assert_int_equal(reads + writes, 0);
+    cpu.fpu = &fpu;
+    assert_int_equal(RUN("\x0f\x11\x03"), EMULATE_OK); // movups: zeroes, whatever the area says
+    assert_int_equal(at(0x1000, 8) | at(0x1008, 8), 0);
+    assert_int_equal(writes, 1);
+    assert_false(fpu.changed);
+    memcpy(memory + 0x1000, "0123456789abcdefghijklmnopqrstuv", 32);
+    assert_int_equal(RUN("\xc5\xfe\x6f\x03"), EMULATE_OK); // vmovdqu ymm0
+    assert_true(fpu.changed);
+    assert_int_equal(area[512], 6);
+    assert_memory_equal(area + 160, "0123456789abcdef", 16);
+    assert_memory_equal(area + 576, "ghijklmnopqrstuv", 16);
+    assert_int_equal(area[176], 0); // the component's other registers came to be zero
+    assert_int_equal(RUN("\x66\x0f\x6f\x03"), EMULATE_OK); // movdqa keeps the upper half
+    assert_memory_equal(area + 576, "ghijklmnopqrstuv", 16);
+    assert_int_equal(RUN("\xc5\xf9\x6f\x03"), EMULATE_OK); // vmovdqa clears it
+    assert_int_equal(area[576], 0);
+
+    gpr[RBX] = 0x1008;
+    assert_int_equal(RUN("\x66\x0f\x7f\x03"), EMULATE_FAULT); // movdqa: not aligned
+    assert_int_equal(fault.vector, 13);
+    assert_true(fault.has_error);
+    gpr[RBX] = 0x1010;
+    assert_int_equal(RUN("\xc5\xfd\x7f\x03"), EMULATE_FAULT); // vmovdqa, 32 bytes
+    gpr[RBX] = 0x1008;
+    assert_int_equal(RUN("\x48\x0f\xc7\x0b"), EMULATE_FAULT); // cmpxchg16b
+    assert_int_equal(fault.vector, 13);
+    assert_int_equal(RUN("\x0f\xc7\x0b"), EMULATE_OK); // cmpxchg8b need not be
+
+    fpu.xsave = false; // FXSAVE's format has no header
+    fpu.ymm = 0;
+    memset(area, 0x55, 512);
+    memset(area + 512, 0, 64);
+    assert_int_equal(RUN("\x0f\x11\x03"), EMULATE_OK);
+    assert_int_equal(at(0x1008, 8), 0x5555555555555555);
+    assert_int_equal(RUN("\xc5\xf8\x11\x03"), EMULATE_UNSUPPORTED);
+}
+
+// A single step of the guest's stops after each iteration.
+static void repeats_and_single_steps(void **unused)
+{
+    (void)unused;
+    start(CPU_MODE_64);
+    gpr[RDI] = 0x1000;
+    gpr[RCX] = 3;
+    cpu.rflags |= RFLAGS_TF;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(RUN("\xf3\xaa"), EMULATE_AGAIN);
+        assert_int_equal(gpr[RCX], 2 - i);
+        assert_int_equal(cpu.rip, 0x1000);
+    }
+    assert_int_equal(RUN("\xf3\xaa"), EMULATE_OK);
+    assert_int_equal(cpu.rip, 0x1002);
+}
+
+static void branches(void **unused)
+{
+    (void)unused;
+    start(CPU_MODE_64);
+    gpr[RBX] = 0x1000;
+    gpr[RSP] = 0x2000;
+    memset(memory + 0x1000, 0x80, 8);
+    assert_int_equal(RUN("\xff\x13"), EMULATE_FAULT); // call to where no code can be
+    assert_int_equal(fault.vector, 13);
+    assert_int_equal(gpr[RSP], 0x2000);
+    assert_int_equal(writes, 0);
+    memcpy(memory + 0x1000, "\x78\x56\x34\x12\x34\x12\0\0", 8);
+    assert_int_equal(RUN("\x66\xff\x13"), EMULATE_OK); // 66 does not count
+    assert_int_equal(cpu.rip, 0x123412345678);
+    assert_int_equal(at(0x1ff8, 8), 0x1003);
+    start(CPU_MODE_16);
+    gpr[RSP] = 0xaaaa2000;
+    cpu.rip = 0xfffe;
+    assert_int_equal(RUN("\xe8\x10\x00"), EMULATE_OK); // call: IP wraps
+    assert_int_equal(cpu.rip, 0x11);
+    assert_int_equal(gpr[RSP], 0xaaaa1ffe);
+    seg[SEG_CS].limit = 0xfff;
+    memcpy(memory + 0x1ffe, "\x00\x10", 2);
+    assert_int_equal(RUN("\xc3"), EMULATE_FAULT); // behind the segment's end
+    assert_int_equal(fault.vector, 13);
+    assert_int_equal(gpr[RSP], 0xaaaa1ffe);
 }
 
 static void modes(void **unused)
@@ -432,6 +576,10 @@ int main(void)
         cmocka_unit_test(flags_and_rip),
         cmocka_unit_test(segment_store),
         cmocka_unit_test(unsupported),
+        cmocka_unit_test(division),
+        cmocka_unit_test(vector_moves),
+        cmocka_unit_test(repeats_and_single_steps),
+        cmocka_unit_test(branches),
         cmocka_unit_test(modes),
     };
 

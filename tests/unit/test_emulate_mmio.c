@@ -2,7 +2,7 @@
 // Device accesses from end to end: fetch through page tables, decode, execute, and the fast path,
 // which must do exactly what the slow path does and must notice every change of code or tables.
 // links: vmm/decode.c vmm/decode_tables.c vmm/paging.c vmm/emulate.c vmm/emulate_alu.c
-// links: vmm/emulate_string.c vmm/emulate_0f.c vmm/emulate_mmio.c vmm/emulate_fast.c
+// links: vmm/emulate_string.c vmm/emulate_0f.c vmm/emulate_stack.c vmm/emulate_bits.c vmm/emulate_vector.c vmm/emulate_mmio.c vmm/emulate_fast.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -334,6 +334,54 @@ static void access_across_pages(void **unused)
     assert_int_equal(cpu.rip, CODE);
 }
 
+// 16 bytes reach a device in two halves, and across pages by bytes; nothing of an access happens
+// when a part of it faults.
+static void wide_accesses(void **unused)
+{
+    static uint8_t area[4096] __attribute__((aligned(64)));
+    struct emulate_fpu fpu = {.area = area, .xsave = true, .ymm = 576};
+
+    (void)unused;
+    start();
+    cpu.cr4 |= CR4_OSFXSR | CR4_OSXSAVE;
+    CODE_IS("\x0f\x11\x03"); // movups %xmm0,(%rbx)
+    gpr[RBX] = APIC + 0x310;
+    assert_int_equal(run(DEVICE + 0x310, true), EMULATE_FPU);
+    assert_int_equal(cpu.rip, CODE);
+    cpu.fpu = &fpu;
+    area[512] = 2;
+    memcpy(area + 160, "0123456789abcdef", 16);
+    assert_int_equal(run(DEVICE + 0x310, true), EMULATE_OK);
+    assert_int_equal(device.writes, 2);
+    assert_int_equal(device.gpa, DEVICE + 0x318);
+    assert_int_equal(device.size, 8);
+    assert_memory_equal(&device.value, "89abcdef", 8);
+
+    cpu.rip = CODE;
+    gpr[RBX] = APIC - 5; // five bytes to RAM at 0x7ffb, eleven to the device
+    assert_int_equal(run(DEVICE, true), EMULATE_OK);
+    assert_memory_equal(ram + 0x7ffb, "01234", 5);
+    assert_int_equal(device.writes, 13);
+    assert_int_equal(device.gpa, DEVICE + 10);
+    assert_int_equal(device.size, 1);
+    assert_int_equal(device.value, 'f');
+
+    cpu.rip = CODE;
+    gpr[RBX] = APIC + 0xff8; // the next page is absent
+    assert_int_equal(run(DEVICE + 0xff8, true), EMULATE_FAULT);
+    assert_int_equal(fault.vector, 14);
+    assert_int_equal(fault.cr2, APIC + 0x1000);
+    assert_int_equal(fault.error, 2);
+    assert_int_equal(device.writes, 13);
+
+    CODE_IS("\xc5\xfe\x6f\x0b"); // vmovdqu (%rbx),%ymm1
+    device.answer = 0x1122334455667788;
+    gpr[RBX] = APIC + 0x100;
+    assert_int_equal(run(DEVICE + 0x100, false), EMULATE_OK);
+    assert_int_equal(device.reads, 4);
+    assert_memory_equal(area + 576 + 24, &device.answer, 8);
+}
+
 static void code_across_pages(void **unused)
 {
     (void)unused;
@@ -479,6 +527,7 @@ int main(void)
         cmocka_unit_test(code_in_a_large_page),
         cmocka_unit_test(wrong_direction_or_address),
         cmocka_unit_test(access_across_pages),
+        cmocka_unit_test(wide_accesses),
         cmocka_unit_test(code_across_pages),
         cmocka_unit_test(bad_code),
         cmocka_unit_test(string_from_ram_to_device),

@@ -4,7 +4,7 @@
 // natively in a small generated function and by the emulator, and all results compared.
 // Flags that the SDM calls undefined are masked.
 // links: vmm/decode.c vmm/decode_tables.c vmm/emulate.c vmm/emulate_alu.c vmm/emulate_string.c
-// links: vmm/emulate_0f.c
+// links: vmm/emulate_0f.c vmm/emulate_stack.c vmm/emulate_bits.c vmm/emulate_vector.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -197,15 +197,15 @@ static enum emulate_status shadow_read(void *ctx, uint64_t linear, unsigned size
     return EMULATE_OK;
 }
 
-static enum emulate_status shadow_write(void *ctx, uint64_t linear, unsigned size, uint64_t value,
+static enum emulate_status shadow_write(void *ctx, uint64_t linear, unsigned size, const uint64_t *value,
                                         struct guest_fault *fault)
 {
     uint64_t offset = linear - (uintptr_t)buffer;
 
     (void)ctx, (void)fault;
-    if (offset > BUFFER - size || (size < 8 && value >> (8 * size)))
+    if (offset > BUFFER - size || (size < 8 && *value >> (8 * size)))
         return EMULATE_NO_MEMORY;
-    memcpy(shadow + offset, &value, size);
+    memcpy(shadow + offset, value, size);
     return EMULATE_OK;
 }
 
