@@ -121,6 +121,7 @@ group_config() {
 group_unit() {
     local source name program output status
     make -k --no-print-directory -j"$(nproc)" O="$O" unit-build
+    [ -z "$LONG" ] || export TEST_TIMES=10 # the differential tests of decoder and emulator
     for source in tests/unit/test_*.c; do
         name=$(basename "$source" .c)
         program=$O/unit/$name

@@ -113,9 +113,10 @@ void exit_io_string(struct vcpu *vcpu)
     unsigned index = q & IO_IN ? RDI : RSI, seg = q & IO_IN ? SEG_ES : insn.segment;
     bool repeat = insn.prefixes & (PREFIX_REP | PREFIX_REPNE);
     uint64_t step = page->rflags & RFLAGS_DF ? -(uint64_t)IO_SIZE(q) : IO_SIZE(q);
-    unsigned done = 0;
+    bool step_by_step = page->rflags & RFLAGS_TF; // then the trap comes after each element
+    unsigned done = 0, most = step_by_step ? 1 : STRING_MAX;
 
-    while (done < STRING_MAX && !vcpu->vm->end && !(repeat && (page->gpr[RCX] & mask) == 0)) {
+    while (done < most && !vcpu->vm->end && !(repeat && (page->gpr[RCX] & mask) == 0)) {
         enum emulate_status status = element(vcpu, &view, seg, page->gpr[index] & mask, &fault);
         if (status != EMULATE_OK) {
             vcpu_emulated(vcpu, status, &fault, "string port access");
@@ -129,4 +130,6 @@ void exit_io_string(struct vcpu *vcpu)
     }
     if (!repeat || (page->gpr[RCX] & mask) == 0)
         vcpu_done(vcpu, page->rip + insn.length);
+    else if (step_by_step)
+        vcpu_done(vcpu, page->rip);
 }

@@ -17,9 +17,32 @@ void vcpu_view(struct vcpu *vcpu, struct cpu_view *view)
         .cr4 = page->cr4,
         .efer = page->efer,
         .seg = page->seg,
+        .fpu = page->have & GROUP_FPU && vcpu->fpu.area ? &vcpu->fpu : NULL,
         .mode = (uint8_t)cpu_mode_of(&page->seg[SEG_CS], page->efer),
         .cpl = cpu_cpl_of(&page->seg[SEG_SS]),
     };
+}
+
+static void host_cpuid(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
+{
+    __asm__ volatile("cpuid"
+                     : "=a"(r->eax), "=b"(r->ebx), "=c"(r->ecx), "=d"(r->edx)
+                     : "a"(leaf), "c"(subleaf));
+}
+
+void vcpu_find_fpu(struct vcpu *vcpu, void *area)
+{
+    struct cpuid_regs features, avx, zmm;
+
+    vcpu->fpu = (struct emulate_fpu){.area = area};
+    host_cpuid(1, 0, &features);
+    if (!(features.ecx & 1u << 26))
+        return;
+    host_cpuid(0xd, 2, &avx);
+    host_cpuid(0xd, 6, &zmm);
+    vcpu->fpu.xsave = true;
+    vcpu->fpu.ymm = avx.ebx + 256 <= 4096 ? (uint16_t)avx.ebx : 0;
+    vcpu->fpu.zmm = zmm.ebx + 512 <= 4096 ? (uint16_t)zmm.ebx : 0;
 }
 
 void vcpu_emulated(struct vcpu *vcpu, enum emulate_status status, const struct guest_fault *fault,
@@ -96,7 +119,14 @@ void exit_memory(struct vcpu *vcpu)
             return;
         vcpu_view(vcpu, &view);
         enum emulate_status status = mmio_emulate(&vcpu->mmio, &view, gpa, write, &fault);
-        if (status != EMULATE_OK) {
+        page->dirty |= vcpu->fpu.changed ? GROUP_FPU : 0;
+        vcpu->fpu.changed = false;
+        page->rflags = view.rflags;
+        if (status == EMULATE_FPU && vcpu->fpu.area) {
+            vcpu_has(vcpu, GROUPS_CODE | GROUP_FPU);
+            return;
+        }
+        if (status != EMULATE_OK && !(status == EMULATE_AGAIN && view.rflags & RFLAGS_TF)) {
             vcpu_emulated(vcpu, status, &fault, "device access");
             return;
         }

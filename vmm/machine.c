@@ -283,7 +283,7 @@ void machine_sipi(struct vcpu *vcpu, uint8_t vector)
     page->dr7 = DR7_RESET;
     page->shadow = page->window = 0;
     page->inject = 0;
-    page->dirty = GROUP_ALL;
+    page->dirty = GROUP_ALL & ~GROUP_FPU; // INIT leaves those registers as they were
     mmio_flush(&vcpu->mmio);
 }
 

@@ -22,7 +22,7 @@ int main(const struct task_info *info)
         vcpu->index = i;
         vcpu->signal = i ? TASK_SLOT_VCPU_SIGNAL + i : TASK_SLOT_SIGNAL;
         vcpu->page = (struct vcpu_page *)(VCPU_PAGE_ADDRESS + i * VCPU_PAGE_STEP);
-        vcpu->fpu_page = (void *)(VCPU_FPU_ADDRESS + i * VCPU_PAGE_STEP);
+        vcpu_find_fpu(vcpu, (void *)(VCPU_FPU_ADDRESS + i * VCPU_PAGE_STEP));
         vcpu->apic_page =
             info->virtual_apic ? (void *)(VCPU_APIC_ADDRESS + i * VCPU_PAGE_STEP) : NULL;
     }

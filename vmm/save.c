@@ -162,7 +162,7 @@ static void put_cpu(struct snapshot_writer *w, struct vcpu *vcpu)
 
     memset(&image, 0, sizeof(image));
     memcpy(&image.page, vcpu->page, sizeof(image.page));
-    memcpy(image.fpu, vcpu->fpu_page, sizeof(image.fpu));
+    memcpy(image.fpu, vcpu->fpu.area, sizeof(image.fpu));
     image.page.entries = image.page.deadline = 0;
     image.page.tsc_offset = 0; // it is `tsc` that stays
     image.page.have = image.page.dirty = 0;
@@ -303,7 +303,7 @@ static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
     uint32_t control = page->control;
 
     memcpy(page, &image->page, sizeof(*page));
-    memcpy(vcpu->fpu_page, image->fpu, sizeof(image->fpu));
+    memcpy(vcpu->fpu.area, image->fpu, sizeof(image->fpu));
     memcpy(page->want, vcpu->want, sizeof(vcpu->want));
     page->control = control;
     page->exceptions = 0;

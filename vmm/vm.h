@@ -78,8 +78,8 @@ struct vcpu {
     struct msr_state msr;
     struct pvclock pvclock;
     struct mmio mmio;
-    void *apic_page; // the virtual-APIC page; NULL: the software APIC is all there is
-    void *fpu_page;  // see vcpu.h
+    void *apic_page;        // the virtual-APIC page; NULL: the software APIC is all there is
+    struct emulate_fpu fpu; // the FPU page (vcpu.h), up to date while GROUP_FPU is there
 };
 
 #define SIPI_VALID 0x100u
@@ -209,6 +209,9 @@ void exit_dr(struct vcpu *vcpu);
 
 // A view of the processor for decoder and emulator. GROUPS_CODE must be there.
 void vcpu_view(struct vcpu *vcpu, struct cpu_view *view);
+
+// How the host's processor lays out the FPU page at `area`.
+void vcpu_find_fpu(struct vcpu *vcpu, void *area);
 
 // Decodes the instruction at RIP. GROUPS_CODE must be there. False: the guest is to be entered
 // again (a fault may be pending, or the VM stops).

@@ -19,12 +19,12 @@ static inline uint64_t random64(void)
     return x * 2685821657736338717ull;
 }
 
-// How often a differential test shall try: `rounds`, or TEST_ROUNDS of the environment.
+// How often a differential test shall try: `rounds`, times TEST_TIMES of the environment.
 static inline unsigned long random_rounds(unsigned long rounds)
 {
-    const char *text = getenv("TEST_ROUNDS");
+    const char *times = getenv("TEST_TIMES");
 
-    return text ? strtoul(text, NULL, 0) : rounds;
+    return times ? rounds * strtoul(times, NULL, 0) : rounds;
 }
 
 // Random bytes; often with prefixes, an escape to one of the larger maps, or VEX in front.

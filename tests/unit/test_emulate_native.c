@@ -197,8 +197,8 @@ static enum emulate_status shadow_read(void *ctx, uint64_t linear, unsigned size
     return EMULATE_OK;
 }
 
-static enum emulate_status shadow_write(void *ctx, uint64_t linear, unsigned size, const uint64_t *value,
-                                        struct guest_fault *fault)
+static enum emulate_status shadow_write(void *ctx, uint64_t linear, unsigned size,
+                                        const uint64_t *value, struct guest_fault *fault)
 {
     uint64_t offset = linear - (uintptr_t)buffer;
 
@@ -500,7 +500,9 @@ static void same_results_as_the_processor(void **unused)
         skip();
     state = (struct state *)(code + 4096);
     uint8_t *at = emit_prologue();
-    for (unsigned i = 0; i < ROUNDS; i++)
+    const char *times = getenv("TEST_TIMES");
+    unsigned long count = times ? ROUNDS * strtoul(times, NULL, 0) : ROUNDS;
+    for (unsigned long i = 0; i < count; i++)
         run_one(at);
 }
 

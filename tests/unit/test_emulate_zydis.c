@@ -20,7 +20,7 @@
 #include "emulate.h"
 #include "random_code.h"
 
-#define ROUNDS 1000000 // for each of three modes; TEST_ROUNDS in the environment: others
+#define ROUNDS 1000000 // for each of three modes
 
 struct access {
     uint64_t linear;

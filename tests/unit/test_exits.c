@@ -252,6 +252,50 @@ static void test_device_memory(void **state)
     assert_int_equal(vm.end, TASK_CRASHED);
 }
 
+// The registers come with the second exit, and go back with the next entry.
+static void test_vector_move_from_device_memory(void **state)
+{
+    static const uint8_t load[] = {0x66, 0x0f, 0x6e, 0x0d, 0x30, 0x00, 0xe0, 0xfe}; // movd xmm1
+    static const uint8_t loop[] = {0xf3, 0xad};                                     // rep lodsd
+
+    (void)state;
+    fake_code(load, sizeof(load));
+    page.cr4 |= CR4_OSFXSR;
+    page.gpa = 0xfee00030;
+    page.qualification = 0;
+    for (unsigned i = 0; i < 2; i++) { // it wants segments, then the registers, too
+        fake_exit(EXIT_MEMORY);
+        assert_int_equal(page.rip, FAKE_ENTRY);
+        assert_int_equal(!(page.want[EXIT_MEMORY] & GROUP_FPU), i == 0);
+        assert_false(page.dirty & GROUP_FPU);
+    }
+    memset(fpu_page + 160, 0xff, 256);
+    fpu_page[512] = 2;
+    fake_exit(EXIT_MEMORY);
+    assert_int_equal(page.rip, FAKE_ENTRY + sizeof(load));
+    assert_true(page.dirty & GROUP_FPU);
+    assert_int_equal(fpu_page[176] & 0xf0, 0x10);
+    assert_int_equal(fpu_page[184], 0);
+    assert_int_equal(page.want[EXIT_MEMORY], GROUP_CR);
+    CPU->fpu.area = NULL; // without an FPU page it is not emulated
+    fake_code(load, sizeof(load));
+    for (unsigned i = 0; i < 3; i++)
+        fake_exit(EXIT_MEMORY);
+    assert_int_equal(vm.end, TASK_CRASHED);
+
+    vm.end = 0; // single steps through a string instruction
+    fake_code(loop, sizeof(loop));
+    page.gpr[RSI] = 0xfee00030;
+    page.gpr[RCX] = 2;
+    page.rflags |= RFLAGS_TF;
+    CPU->event = 0;
+    for (unsigned i = 0; i < 3 && !CPU->event; i++)
+        fake_exit(EXIT_MEMORY);
+    assert_int_equal(CPU->event, FAKE_EXCEPTION(1));
+    assert_int_equal(page.gpr[RCX], 1);
+    assert_int_equal(page.rip, FAKE_ENTRY);
+}
+
 static void test_unanswerable_exits_end_the_vm(void **state)
 {
     static const enum vcpu_exit ends[] = {EXIT_SHUTDOWN, EXIT_TASK_SWITCH, EXIT_INVALID,
@@ -335,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup(test_debug_registers, setup),
         cmocka_unit_test_setup(test_xsetbv, setup),
         cmocka_unit_test_setup(test_device_memory, setup),
+        cmocka_unit_test_setup(test_vector_move_from_device_memory, setup),
         cmocka_unit_test_setup(test_unanswerable_exits_end_the_vm, setup),
         cmocka_unit_test_setup(test_string_output, setup),
         cmocka_unit_test_setup(test_string_input_faults_before_it_reads, setup),

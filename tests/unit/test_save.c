@@ -46,7 +46,7 @@ static int setup(void **state)
 {
     (void)state;
     fake_machine();
-    CPU->fpu_page = fpu;
+    CPU->fpu.area = fpu;
     fake_call = kernel;
     vm.chipset.clock.now = fixed;
     vm.save.image = image;

@@ -29,6 +29,7 @@ static struct task_info info;
 static uint8_t ram[FAKE_RAM] __attribute__((aligned(4096)));
 static bool fake_has_apic; // before fake_machine(): the processor virtualizes the APIC
 static uint32_t apic_page[1024];
+static uint8_t fpu_page[4096] __attribute__((aligned(64)));
 static uint8_t rings[2][FAKE_RING] __attribute__((aligned(64)));
 static struct ring_end console_in,
     console_out; // the console's ends: it writes the first, reads the second
@@ -88,6 +89,7 @@ static void fake_machine(void)
     memset(ram, 0, sizeof(ram));
     memset(rings, 0, sizeof(rings));
     memset(apic_page, 0, sizeof(apic_page));
+    memset(fpu_page, 0, sizeof(fpu_page));
     fake_call = NULL;
     fake_waits = fake_raises = 0;
     info.tsc_hz = 1000000000;
@@ -109,6 +111,7 @@ static void fake_machine(void)
     CPU->signal = TASK_SLOT_SIGNAL;
     CPU->page = &page;
     CPU->apic_page = fake_has_apic ? apic_page : NULL;
+    vcpu_find_fpu(CPU, fpu_page);
     vm.status = &status;
     vm.ram = (struct guest_ram){ram, sizeof(ram)};
     line_open(&vm);

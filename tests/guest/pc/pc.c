@@ -287,6 +287,58 @@ static void device_instructions(void)
     *svr = 0x1ff;
 }
 
+// The guest's vector registers are in the processor while its monitor works.
+static void vector_instructions(void)
+{
+    static uint32_t out[16] __attribute__((aligned(32)));
+    volatile uint32_t *svr = LAPIC + 0xf0 / 4;
+    uint32_t value, high, features, other;
+
+    __asm__ volatile("mov $0x200, %%eax; mov %%eax, %%cr4; mov %%cr0, %%eax; and $~0xc, %%eax; "
+                     "mov %%eax, %%cr0" ::
+                         : "eax");
+    __asm__ volatile("movd %2, %%xmm7; movd %3, %%xmm1; movd %%xmm1, %0; movd %%xmm7, %1"
+                     : "=r"(value), "=r"(other)
+                     : "r"(0x12345678), "m"(*svr));
+    check("MOVD from a device", value == 0x1ff && other == 0x12345678);
+    value = 0x17f;
+    __asm__ volatile("movd %1, %%xmm1; movss %%xmm1, %0" : "=m"(*svr) : "r"(value));
+    check("MOVSS to a device", *svr == 0x17f);
+    __asm__ volatile("movups %2, %%xmm2; movups %%xmm7, %2; movups %%xmm2, %0; movups %%xmm7, %1"
+                     : "=m"(out[0]), "=m"(out[4])
+                     : "m"(*NOTHING)
+                     : "memory");
+    check("MOVUPS of absent memory",
+          out[0] == ~0u && out[3] == ~0u && out[4] == 0x12345678 && !out[7]);
+    __asm__ volatile("fld1; fistpl %0; movq %2, %%mm3; movd %%mm3, %1; emms"
+                     : "=m"(out[0]), "=r"(value)
+                     : "m"(LAPIC[0x30 / 4]));
+    check("MOVQ of MMX from a device", out[0] == 1 && value == LAPIC[0x30 / 4]);
+    value = high = 5;
+    __asm__ volatile("lock cmpxchg8b %2"
+                     : "+a"(value), "+d"(high), "+m"(*NOTHING)
+                     : "b"(1), "c"(2));
+    check("CMPXCHG8B of absent memory", value == ~0u && high == ~0u);
+    __asm__ volatile("xor %%edx, %%edx; divl %1" : "=a"(value) : "m"(*svr), "a"(0x17f * 3) : "edx");
+    check("DIV by a device", value == 3);
+    *svr = 0x1ff;
+
+    __asm__ volatile("cpuid" : "=c"(features), "=a"(value) : "a"(1) : "ebx", "edx");
+    if (~features & (1 << 26 | 1 << 28))
+        return;
+    __asm__ volatile("mov $0x40200, %%eax; mov %%eax, %%cr4; xor %%ecx, %%ecx; xor %%edx, %%edx; "
+                     "mov $7, %%eax; xsetbv" ::
+                         : "eax", "ecx", "edx");
+    __asm__ volatile("vmovdqu %2, %%ymm2; vmovd %3, %%xmm3; vmovdqu %%ymm3, %1; vmovdqa %%ymm2, %0"
+                     : "=m"(out[0]), "=m"(out[8])
+                     : "m"(*NOTHING), "m"(*svr)
+                     : "memory");
+    bool ones = true;
+    for (unsigned i = 0; i < 8; i++)
+        ones = ones && out[i] == ~0u && out[8 + i] == (i ? 0 : 0x1ff);
+    check("VMOVDQU and VMOVD", ones);
+}
+
 // ---- Interrupts
 
 static void wait_for(unsigned vector, unsigned count)
@@ -457,6 +509,7 @@ int main(const struct multiboot *info)
     debugging();
     ports();
     device_instructions();
+    vector_instructions();
     interrupts();
     modes();
     print(failed ? "pc: FAILED\r\n" : "pc: all well\r\n");
