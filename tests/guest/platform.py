@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The rest of the PC under Linux: HPET as clocksource and as the source of the RTC's interrupts, an RTC alarm, update interrupts, and
-all the ways to switch off and to reset. usage: tests/guest/platform.py"""
+"""The rest of the PC: HPET under Linux, the RTC's three interrupts, the ways to switch off and to reset, debug output ports,
+isa-debug-exit, pvpanic, the watchdog. usage: tests/guest/platform.py"""
 
-import re
 import time
 
 import guest
@@ -11,17 +10,29 @@ from guest import Checks, System, expect_in, expect_true
 GROUP = "platform"
 YAML = """
 system: platform
-machine: {memory: 512M}
+machine: {{memory: 512M}}
 vms:
     linux:
         kernel: /boot/vmlinuz-*-cloud-amd64
         initrd: build:initrd
         cmdline: "console=ttyS0 quiet hostname=linux clocksource=hpet"
         memory: 192M
-        cpu: {hide: [cx16]}
+        cpu: {{hide: [cx16]}}
+    plain:
+        kernel: {0}
+        memory: 4M
+    keys:
+        kernel: {0}
+        cmdline: "do=port64"
+        memory: 4M
+        devices: [keyboard]
+        autostart: false
+    debug:
+        kernel: {0}
+        memory: 4M
+        on-crash: stop
+        devices: [debug-port, debug-exit, pvpanic, watchdog]
 """
-# Each writes one port of /dev/port: name, seek, bytes as octal escapes of printf.
-RESETS = (("port-cf9", 0xCF9, r"\006"), ("port-92", 0x92, r"\001"), ("port-64", 0x64, r"\376"))
 
 
 def start(m):
@@ -32,9 +43,8 @@ def start(m):
 
 def hpet(m):
     m.attach("linux")
-    log = m.shell("dmesg | grep -i hpet")
-    print(log)
-    expect_in(log, r"hpet0: at MMIO 0xfed00000", r"hpet0: 3 comparators, 64-bit 16.000000 MHz counter")
+    log = m.shell("dmesg | grep -i -e hpet -e rtc_cmos")
+    expect_in(log, r"hpet0: at MMIO 0xfed00000", r"hpet0: 3 comparators, 64-bit 16.000000 MHz counter", r"hpet irqs")
     m.shell("echo hpet > /sys/devices/system/clocksource/clocksource0/current_clocksource")
     expect_in(m.shell("cat /sys/devices/system/clocksource/clocksource0/current_clocksource"), "hpet")
     begin = time.monotonic()
@@ -44,48 +54,85 @@ def hpet(m):
     m.detach()
 
 
-def alarm(m):
-    m.attach("linux")
-    before = int(re.search(r"(?m)^ *8:\s+(\d+)", m.shell("cat /proc/interrupts")).group(1))
-    begin = time.monotonic()
-    m.shell("rtcwake -m on -s 3 -d /dev/rtc0")
-    took = time.monotonic() - begin
-    expect_true(1.5 < took < 20, f"the alarm in 3 s came after {took:.2f} s")
-    after = int(re.search(r"(?m)^ *8:\s+(\d+)", m.shell("cat /proc/interrupts")).group(1))
-    expect_true(after > before, "no interrupt of the RTC was counted")
-    expect_in(m.shell("cat /proc/driver/rtc"), r"24hr\s+: yes", r"batt_status\s+: okay")
+def deed(m, vm, name, outcome):
+    """One of the hostile guest's commands, and what it leads to."""
+    m.fresh()
+    m.send(f"console {vm}\r")
+    m.expect("attached to")
+    m.quiet(0.5)
+    m.fresh()
+    m.send("\r")
+    m.expect("bad> ")
+    m.send(name + "\r")
+    match = m.expect(outcome, 60)
     m.detach()
+    return match
 
 
-def again(m, restarts):
-    """The machine came back by itself."""
-    end = time.monotonic() + 60
-    while m.row("linux")[1] != restarts:
-        expect_true(time.monotonic() < end, "it was not started again")
-        m.quiet(0.5)
-    m.wait_state("linux", ("ready",), 90)
+def rtc(m):
+    deed(m, "plain", "rtc", r"rtc alarm: .*\n")
+    for what, count, flags in (("periodic", 32, "c0"), ("update", 2, "90"), ("alarm", 1, "a0")):
+        expect_in(m.command("log plain"), rf"rtc {what}: {count}, flags {flags}")
 
 
-def reset(m, port, value, restarts):
-    m.attach("linux")
-    m.send(f"printf '{value}' | dd of=/dev/port bs=1 seek={port}\r")
-    m.quiet(1)
+def reset(m, name, outcome="asked for a reset"):
+    """The VM starts anew by itself."""
+    before = m.row("plain")[1]
+    m.fresh()
+    m.send("console plain\r")
+    m.expect("attached to")
+    m.quiet(0.5)
+    m.send("\r")
+    m.expect("bad> ")
+    m.fresh()
+    m.send(name + "\r")
+    m.expect("lower \\d+ upper", 60)
     m.detach()
-    again(m, restarts)
+    expect_true(m.row("plain")[1] == before + 1, "it was not started again")
 
 
-def triple_fault(m):
-    """reboot=t: Linux loads an empty IDT and executes INT3."""
-    m.attach("linux")
-    m.send("echo triple > /sys/kernel/reboot/type; reboot -f\r")
-    m.quiet(1)
+def keyboard_reset(m):
+    """The pulse of an 8042 that is really there."""
+    m.fresh()
+    m.send("start keys\r")
+    m.expect(r"\[keys: not started again: that was 5 times in a minute\]", 90)
+    m.quiet(0.5)
+
+
+def debug(m):
+    deed(m, "debug", "debug", r"debug: hello, Bochs[^$]*firmware: hello, firmware")
+    expect_in(m.command("log debug"), "debug ports: [^$]*e9 e9")
+
+
+def ends(m, name, state, reason):
+    m.fresh()
+    m.send("console debug\r")
+    m.expect("attached to")
+    m.quiet(0.5)
+    m.fresh()
+    m.send("\r")
+    m.expect("bad> ")
+    m.send(name + "\r")
+    m.quiet(2)
     m.send("\x1d")
-    m.expect(r"linux: crashed: triple fault", 60)
+    m.quiet(0.5)
+    m.send("\r")
+    m.wait_state("debug", (state,), 30)
+    expect_in(m.command("info debug"), reason)
+    m.command("start debug")
+    m.wait_state("debug", ("running", "ready"))
+
+
+def watchdog(m):
+    before = m.row("debug")[1]
+    deed(m, "debug", "watchdog", "watchdog fed")
+    end = time.monotonic() + 30
+    while m.row("debug")[1] == before:
+        expect_true(time.monotonic() < end, "nothing happens when nobody feeds it")
+        m.quiet(0.5)
 
 
 def power_off(m):
-    m.command("start linux")
-    m.wait_state("linux", ("ready",), 90)
     m.attach("linux")
     m.send("poweroff -f\r")
     m.quiet(1)
@@ -94,16 +141,20 @@ def power_off(m):
 
 
 def main():
-    with System("qemu", guest.image(YAML, GROUP), GROUP, memory=512) as m:
+    with System("qemu", guest.image(YAML.format(guest.bad_guest()), GROUP), GROUP, memory=512) as m:
         check = Checks(GROUP, m)
         if not check("start", start, m):
             return
         check("hpet", hpet, m)
-        check("rtc-alarm", alarm, m)
-        for n, (name, port, value) in enumerate(RESETS):
-            check("reset-" + name, reset, m, port, value, n + 1)
-        check("triple-fault", triple_fault, m)
         check("power-off", power_off, m)
+        check("rtc", rtc, m)
+        for name in ("reset", "port92", "port64"):
+            check("reset-" + name, reset, m, name)
+        check("reset-keyboard", keyboard_reset, m)
+        check("debug-ports", debug, m)
+        check("debug-exit", ends, m, "exit", "stopped", "debug exit: status 43")
+        check("pvpanic", ends, m, "panic", "crashed", "kernel panicked")
+        check("watchdog", watchdog, m)
 
 
 main()

@@ -77,3 +77,5 @@ void do_msr(void), do_cpuid(void), do_privileged(void), do_cr(void), do_cr4(void
     do_task(void);
 void do_rom(void), do_paging(void), do_cr3(void), do_straddle(void), do_exotic(void), do_void(void);
 void do_storm(void), do_apic(void), do_icr(void), do_nmi(void);
+void do_rtc(void), do_port92(void), do_port64(void), do_debug(void), do_exit(void), do_panic(void),
+    do_watchdog(void);
