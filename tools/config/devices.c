@@ -138,7 +138,7 @@ static const struct device_kind kinds[] = {
     {.name = "virtio-balloon", .arena = 16, .fields = plain_fields, .max = 1},
     {.name = "virtio-9p", .arena = 44, .fields = share_fields, .max = 8, .needs = "'folder'", .read_only = true},
     {.name = "virtio-vsock", .arena = 24, .fields = vsock_fields, .max = 1, .needs = "'link'"},
-    {.name = "vga", .arena = 12, .fields = video_fields, .max = 1, .video = 4 * MIB},
+    {.name = "vga", .arena = 28, .fields = video_fields, .max = 1, .video = 4 * MIB},
     {.name = "keyboard", .arena = 4, .fields = plain_fields, .max = 1},
     {.name = "debug-port", .arena = 4, .fields = plain_fields, .max = 1},
     {.name = "debug-exit", .arena = 4, .fields = plain_fields, .max = 1},
