@@ -206,7 +206,9 @@ _Noreturn void vm_run(struct vm *vm)
 {
     struct task_status *status = vm->status;
 
-    status->no_ready = vm->info->kernel_kind == KERNEL_MULTIBOOT; // anything, mostly without shell
+    // Anything, mostly without a shell; with firmware it would be long in coming.
+    status->no_ready =
+        vm->info->kernel_kind != KERNEL_BZIMAGE && vm->info->kernel_kind != KERNEL_PVH;
     status->state = TASK_RUNNING;
     status->tsc_first_entry = task_tsc();
     if (vm->save.ready)
