@@ -89,18 +89,19 @@ static bool add_console(struct firmware *f, const struct device_env *env)
            fw_cfg_add_file(&f->fw, "etc/sercon-port", &f->serial_port, sizeof(f->serial_port));
 }
 
-// Option ROMs are the VM's modules. SeaBIOS runs those of "vgaroms/" first: they bring the screen.
-static bool add_roms(struct firmware *f, const struct device_env *env)
+// The VM's modules are files: option ROMs, or under the name that their arguments give. SeaBIOS
+// runs those of "vgaroms/" first: they bring the screen.
+static bool add_modules(struct firmware *f, const struct task_info *info)
 {
-    const struct task_info *info = env->info;
-
     for (unsigned i = 0; i < info->module_count && i < TASK_MODULE_MAX; i++) {
         const struct task_module *module = &info->modules[i];
         char name[FW_CFG_NAME];
 
         snprintf(name, sizeof(name), "%s/%s",
                  strncmp(module->name, "vgabios", 7) == 0 ? "vgaroms" : "genroms", module->name);
-        if (!fw_cfg_add_file(&f->fw, name, (const void *)module->address, (uint32_t)module->size))
+        if (module->size > UINT32_MAX ||
+            !fw_cfg_add_file(&f->fw, module->arguments[0] ? module->arguments : name,
+                             (const void *)module->address, (uint32_t)module->size))
             return false;
     }
     return true;
@@ -120,7 +121,7 @@ static bool create(const struct device_env *env, const struct task_device *confi
     if (!place_image(f, env, error, size))
         return false;
     fw_cfg_init(&f->fw, env->ram);
-    if (!add_items(f, env) || !add_console(f, env) || !add_roms(f, env) ||
+    if (!add_items(f, env) || !add_console(f, env) || !add_modules(f, env->info) ||
         !fw_cfg_connect(&f->fw, &env->chipset->ports) ||
         !chipset_add_device(env->chipset, &fw_cfg_ops, &f->fw)) {
         snprintf(error, size, "there are too many devices");

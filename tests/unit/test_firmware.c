@@ -82,6 +82,7 @@ static int setup(void **state)
     info.kernel_address = (uint64_t)image;
     info.kernel_file_size = IMAGE;
     info.firmware_slot = 77;
+    info.module_count = 0;
     map_fails = false;
     return 0;
 }
@@ -173,7 +174,11 @@ static void test_items(void **state)
     assert_int_equal(number, 0x3f8);
     assert_int_equal(read_file("etc/system-states", bytes, sizeof(bytes)), 6);
     acpi.vga = true;
+    info.module_count = 1;
+    info.modules[0] = (struct task_module){(uint64_t)image, 9, "x.bin", "vgaroms/x.bin"};
     assert_true(create());
+    assert_int_equal(read_file("vgaroms/x.bin", bytes, sizeof(bytes)), 9);
+    assert_memory_equal(bytes, image, 9);
     assert_int_equal(read_file("etc/sercon-port", bytes, sizeof(bytes)), 0);
     assert_true(bus_write(&chipset.ports, 0x70, 1, 0x5f));
     assert_true(bus_read(&chipset.ports, 0x71, 1, &number));

@@ -212,6 +212,24 @@ static void check_firmware(struct config *config, struct vm *vm)
                printable(config, vm->kernel_image->path));
 }
 
+// SeaBIOS has no driver for a screen of its own: it runs the one that it finds among its files,
+// which are the VM's modules.
+static void add_video_rom(struct vm *vm)
+{
+    bool video = false, rom = vm->module_count == MAX_MODULES;
+
+    for (unsigned i = 0; i < vm->device_count; i++)
+        video |= vm->devices[i].kind->video != 0;
+    for (unsigned i = 0; i < vm->module_count; i++)
+        rom |= !vm->modules[i].name || !strncmp(vm->modules[i].name, "vgabios", 7);
+    if (video && !rom && vm->kernel_image && strstr(vm->kernel_image->path, "/seabios/"))
+        vm->modules[vm->module_count++] =
+            (struct module){.node = vm->firmware_node,
+                            .path = "/usr/share/seabios/vgabios-stdvga.bin",
+                            .name = "vgabios-stdvga.bin",
+                            .arguments = ""};
+}
+
 static void check_folder(struct config *config, const struct vm *vm, struct device *device)
 {
     bool from_build;
@@ -276,8 +294,10 @@ static void check_vm(struct config *config, struct vm *vm)
 {
     uint64_t needs = vm->kernel ? check_kernel(config, vm) : 0;
 
-    if (vm->firmware && !vm->kernel)
+    if (vm->firmware && !vm->kernel) {
         check_firmware(config, vm);
+        add_video_rom(vm);
+    }
     if (vm->initrd) {
         vm->initrd_image = check_file(config, vm, vm->initrd_node, vm->initrd, "initrd", NULL);
         needs += vm->initrd_image ? vm->initrd_image->size : 0;
