@@ -154,7 +154,7 @@ def main():
         for name, firmware, cpus, _ in here:
             if check(name, boot, m, name, firmware) and "screen" not in name:  # whose keys go to the keyboard
                 check(name + "-machine", machine, m, name, firmware, cpus)
-                if name == "pc-disk" and EMULATOR == "qemu":
+                if LONG and name == "pc-disk":
                     check(name + "-reboot", reboot, m, name)
                 check(name + "-off", power_off, m, name)
 
