@@ -129,6 +129,7 @@ static void platform(FILE *f)
         PLATFORM_ELCR);
     ROW("8254", "ISA 0, GSI 2", "0x%X, gate and speaker 0x%X", PLATFORM_PIT, PLATFORM_PORT61);
     ROW("RTC", "ISA 8", "0x%X", PLATFORM_RTC);
+    ROW("HPET", "GSI 14 and 15, or ISA 0 and 8", "0x%X", PLATFORM_HPET);
     ROW("16550 (COM1)", "ISA 4", "0x%X", PLATFORM_COM1);
     ROW("ACPI PM1a event, control, timer", "ISA 9, level", "0x%X, 0x%X, 0x%X", PLATFORM_PM1_EVENT,
         PLATFORM_PM1_CTL, PLATFORM_PM_TIMER);

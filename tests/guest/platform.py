@@ -15,7 +15,7 @@ vms:
     linux:
         kernel: /boot/vmlinuz-*-cloud-amd64
         initrd: build:initrd
-        cmdline: "console=ttyS0 quiet hostname=linux clocksource=hpet"
+        cmdline: "console=ttyS0 quiet hostname=linux"
         memory: 192M
         cpu: {{hide: [cx16]}}
     plain:
