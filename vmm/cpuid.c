@@ -367,6 +367,7 @@ void cpuid_init(struct cpu_model *model, const struct cpu_options *options, uint
     *model = (struct cpu_model){
         .xcr0 = XCR0_X87,
         .pvclock = !options->hide_pvclock,
+        .pv_eoi = options->pv_eoi && !options->hide_pvclock,
         .x2apic = options->x2apic,
         .vcpus = options->vcpus,
         .apic_id = options->apic_id,

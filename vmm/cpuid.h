@@ -24,6 +24,7 @@ struct cpu_options {
     bool rdtscp;  // likewise "enable RDTSCP", for RDTSCP and RDPID
     bool hide_cx16;
     bool hide_pcid;
+    bool pv_eoi;             // the paravirtual end of interrupt; only with the clock
     bool hide_pvclock;       // the guest has to find the TSC's frequency with the 8254
     bool hide_invariant_tsc; // the guest must not trust the TSC across idle
     uint64_t
@@ -54,6 +55,7 @@ struct cpu_model {
     bool intel;   // else AMD or Hygon
     bool nx;      // EFER.NXE may be set
     bool pvclock; // KVM's clock is shown
+    bool pv_eoi;  // KVM's end of interrupt is shown
     bool x2apic;
     uint64_t xcr0_supported; // 0: no XSAVE
     uint8_t vcpus, apic_id;

@@ -62,6 +62,8 @@ void inject_slow(struct vcpu *vcpu)
             inject(vcpu, EVENT_VALID | EVENT_EXTERNAL << 8 | (uint32_t)vector, 0, 0);
             vcpu->vm->status->irqs_injected++;
             busy = true;
+            if (lapic_eoi_is_plain(vcpu->lapic))
+                pv_eoi_arm(&vcpu->eoi);
         }
     }
     if (chipset_inject_pending(chipset, vcpu->index))

@@ -84,7 +84,11 @@ struct lapic {
     volatile uint32_t *page; /* the virtual-APIC page by offset / 4; NULL: all is done here */
     bool virtual;            /* on: there is a page, xAPIC mode, enabled by software */
     bool changed;            /* lapic_status() is to be loaded at the next entry */
-    bool controls;           /* and so are `virtual` and s.tmr, the vectors whose EOI must exit */
+    /* What others made pending while the page was not theirs to write; lapic_pull() of the own
+     * thread puts it there. */
+    uint32_t posted[8];
+    bool has_posted;
+    bool controls; /* and so are `virtual` and s.tmr, the vectors whose EOI must exit */
     /* Configuration and wiring. */
     unsigned cpu;
     bool allow_x2apic;   /* the guest may switch to x2APIC mode */
@@ -120,6 +124,9 @@ uint32_t lapic_status(struct lapic *lapic);
 void lapic_eoi_exit(struct lapic *lapic, uint8_t vector);
 void lapic_write_exit(struct lapic *lapic, uint32_t offset);
 
+/* HAZARD: while a guest runs its page is the processor's. The thread of the vCPU whose exit is
+ * handled, bus.current, touches that page only. */
+
 /* While `virtual`: takes over what the guest and the processor changed in the page. Else nothing.
  */
 void lapic_pull(struct lapic *lapic);
@@ -140,6 +147,14 @@ static inline int lapic_pending(struct lapic *lapic)
 
 /* The CPU takes the vector that lapic_pending() gave: from IRR to ISR. */
 void lapic_accept(struct lapic *lapic, uint8_t vector);
+
+/* Whether the EOI of what is in service does nothing but to end it: edge triggered, and nothing is
+ * pending behind it. */
+static inline bool lapic_eoi_is_plain(const struct lapic *lapic)
+{
+    uint32_t vector = lapic->isr_top;
+    return vector != 0 && lapic->irr_top == 0 && !(lapic->s.tmr[vector >> 5] & 1u << (vector & 31));
+}
 
 /* Makes a vector pending; `level` sets its TMR bit. Vectors below 16 are an error that ESR shows.
  */
@@ -212,6 +227,10 @@ void lapic_publish(struct lapic *lapic);
 void lapic_push(struct lapic *lapic);
 void lapic_show(struct lapic *lapic, uint32_t offset);
 void lapic_show_pending(struct lapic *lapic, uint8_t vector, bool retriggered);
+static inline bool lapic_is_current(const struct lapic *lapic)
+{
+    return lapic->cpu == lapic->bus->current;
+}
 void lapic_error(struct lapic *lapic, uint32_t bit);
 void lapic_eoi(struct lapic *lapic);
 void lapic_set_tpr(struct lapic *lapic, uint32_t value);

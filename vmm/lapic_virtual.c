@@ -17,6 +17,21 @@ enum { /* index in the page */
 
 #define WORD(base, i) ((base) + 4 * (i))
 
+static void merge(struct lapic *lapic)
+{
+    struct lapic_state *s = &lapic->s;
+    bool own = lapic_is_current(lapic);
+    for (unsigned i = 0; i < 8; i++) {
+        s->irr.word[i] |= lapic->posted[i];
+        if (!own)
+            continue;
+        lapic->page[WORD(PAGE_IRR, i)] = s->irr.word[i];
+        lapic->page[WORD(PAGE_TMR, i)] = s->tmr[i];
+        lapic->posted[i] = 0;
+    }
+    lapic->has_posted = !own;
+}
+
 void lapic_pull(struct lapic *lapic)
 {
     struct lapic_state *s = &lapic->s;
@@ -31,6 +46,8 @@ void lapic_pull(struct lapic *lapic)
         s->irr.word[i] = page[WORD(PAGE_IRR, i)] & legal;
         s->isr.word[i] = page[WORD(PAGE_ISR, i)] & legal;
     }
+    if (lapic->has_posted)
+        merge(lapic);
     lapic_refresh(lapic);
 }
 
@@ -71,8 +88,13 @@ void lapic_show_pending(struct lapic *lapic, uint8_t vector, bool retriggered)
     unsigned i = vector >> 5;
     if (!lapic->virtual)
         return;
-    lapic->page[WORD(PAGE_IRR, i)] |= 1u << (vector & 31);
-    lapic->page[WORD(PAGE_TMR, i)] = lapic->s.tmr[i];
+    if (lapic_is_current(lapic)) {
+        lapic->page[WORD(PAGE_IRR, i)] |= 1u << (vector & 31);
+        lapic->page[WORD(PAGE_TMR, i)] = lapic->s.tmr[i];
+    } else {
+        lapic->posted[i] |= 1u << (vector & 31);
+        lapic->has_posted = true;
+    }
     lapic->changed = true;
     lapic->controls |= retriggered;
 }

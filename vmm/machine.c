@@ -142,12 +142,15 @@ static void build_processor(struct vcpu *vcpu)
         .tsc_write = set_guest_tsc,
         .apic_read = apic_read,
         .apic_write = apic_write,
+        .pv_eoi = &vcpu->eoi,
     };
     static const struct mmio_ops mmio = {.ram = ram_at, .read = device_read, .write = device_write};
     const struct cpu_options options = {
         .vcpus = (uint8_t)vm->vcpus,
         .apic_id = (uint8_t)vcpu->index,
         .tsc_deadline = true,
+        .x2apic = !vcpu->apic_page,
+        .pv_eoi = !vcpu->apic_page,
         .hide_cx16 = info->hide & HIDE_CX16,
         .hide_pvclock = info->clock == GUEST_CLOCK_8254,
         .xcr0 = UINT64_MAX,
@@ -156,6 +159,7 @@ static void build_processor(struct vcpu *vcpu)
 
     cpuid_init(&vcpu->cpu, &options, info->tsc_hz);
     pvclock_init(&vcpu->pvclock, &vm->ram, info->tsc_hz, 0, 0);
+    pv_eoi_init(&vcpu->eoi, &vm->ram);
     msr_init(&vcpu->msr, &vcpu->cpu, vcpu->page, &vcpu->pvclock, &hooks);
     cpuid_get(&vcpu->cpu, 0x80000008, 0, &sizes);
     cpuid_get(&vcpu->cpu, 0x80000001, 0, &extended);
@@ -172,6 +176,7 @@ static bool build_chipset(struct vm *vm)
         .tsc_hz = vm->info->tsc_hz,
         .cpus = vm->vcpus,
         .uarts = 1,
+        .x2apic = !vm->vcpu[0].apic_page,
         .tsc_deadline = true,
         .unix_seconds = (int64_t)(unix_ns(vm->info, task_tsc()) / NS_PER_S),
         .ram_below_4g = guest_ram_low(&vm->ram),

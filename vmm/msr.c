@@ -108,6 +108,23 @@ static enum msr_result write_system_time(struct msr_state *state, uint32_t index
     return has_pvclock(state) && pvclock_write_system_time(state->pvclock, value) ? MSR_OK : MSR_GP;
 }
 
+static enum msr_result read_pv_eoi(struct msr_state *state, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    if (!state->model->pv_eoi || !state->hooks.pv_eoi)
+        return MSR_GP;
+    *value = state->hooks.pv_eoi->value;
+    return MSR_OK;
+}
+
+static enum msr_result write_pv_eoi(struct msr_state *state, uint32_t index, uint64_t value)
+{
+    (void)index;
+    if (!state->model->pv_eoi || !state->hooks.pv_eoi)
+        return MSR_GP;
+    return pv_eoi_write(state->hooks.pv_eoi, value) ? MSR_OK : MSR_GP;
+}
+
 // Numbers the rows of kind MSR_STORE.
 enum {
 #define MSR_STORE(index, name, cpus, value, change, check, reason) SLOT_##index,

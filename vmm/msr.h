@@ -9,11 +9,12 @@
 
 #include "bulkhead/vcpu.h"
 #include "cpuid.h"
+#include "pv_eoi.h"
 #include "pvclock.h"
 
 enum msr_result { MSR_OK, MSR_GP };
 
-// MSRs whose effect lies in other parts of the vmm. All are required.
+// MSRs whose effect lies in other parts of the vmm. All functions are required.
 struct msr_hooks {
     void *context;
     uint64_t (*tsc_read)(void *context); // the guest's TSC now
@@ -21,6 +22,7 @@ struct msr_hooks {
     // The Local APIC's: APIC_BASE, TSC_DEADLINE, and 0x800..0x8FF for x2APIC. False: #GP.
     bool (*apic_read)(void *context, uint32_t index, uint64_t *value);
     bool (*apic_write)(void *context, uint32_t index, uint64_t value);
+    struct pv_eoi *pv_eoi; // NULL: the model hides it
 };
 
 #define MSR_STORED_MAX 4 // registers of kind MSR_STORE

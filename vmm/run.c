@@ -196,6 +196,8 @@ _Noreturn void vcpu_run(struct vcpu *vcpu)
         uint64_t exit = enter(vcpu, smp);
         if (unlikely(smp))
             smp_lock(vcpu);
+        if (unlikely(vcpu->eoi.armed) && pv_eoi_take(&vcpu->eoi))
+            lapic_eoi(vcpu->lapic);
         vcpu_handle(vcpu, exit);
         if (unlikely(vcpu->bits))
             vcpu_serve(vcpu);

@@ -77,6 +77,7 @@ void smp_settle(struct vcpu *vcpu)
             lapic_init_reset(vcpu->lapic);
             vcpu->init = vcpu->nmi = false;
             vcpu->event = 0;
+            pv_eoi_write(&vcpu->eoi, 0);
             vcpu->waits = true;
         }
         if (vcpu->start)

@@ -77,6 +77,7 @@ struct vcpu {
     struct cpu_model cpu;
     struct msr_state msr;
     struct pvclock pvclock;
+    struct pv_eoi eoi;
     struct mmio mmio;
     void *apic_page;        // the virtual-APIC page; NULL: the software APIC is all there is
     struct emulate_fpu fpu; // the FPU page (vcpu.h), up to date while GROUP_FPU is there
