@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Any sequence of RDMSR, WRMSR and CPUID: no crash, a refused write changes nothing, state stays
 // what hardware allows.
-// links: vmm/msr.c vmm/cpuid.c vmm/pvclock.c vmm/guest_memory.c
+// links: vmm/msr.c vmm/cpuid.c vmm/pvclock.c vmm/pv_eoi.c vmm/guest_memory.c
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,12 +107,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct vcpu_page page;
     static struct pvclock pvclock;
     static struct msr_state msr;
+    static struct pv_eoi eoi;
     const struct guest_ram ram = {memory, sizeof(memory)};
-    const struct msr_hooks hooks = {NULL, tsc_read, tsc_write, apic_read, apic_write};
+    const struct msr_hooks hooks = {NULL, tsc_read, tsc_write, apic_read, apic_write, &eoi};
     if (size < 1)
         return 0;
     struct cpu_options o = {.vcpus = 4,
                             .x2apic = data[0] & 1,
+                            .pv_eoi = true,
                             .hide_pvclock = data[0] & 2,
                             .xcr0 = UINT64_MAX,
                             .host = host};
@@ -120,12 +122,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cpuid_init(&model, &o, 2000000000);
     pvclock_init(&pvclock, &ram, 2000000000, 0, 0);
     memset(&page, 0, sizeof(page));
+    pv_eoi_init(&eoi, &ram);
     msr_init(&msr, &model, &page, &pvclock, &hooks);
     msr_reset_page(&page);
     for (size_t at = 1; at + sizeof(struct step) <= size; at += sizeof(struct step)) {
         struct step s;
         memcpy(&s, data + at, sizeof(s));
         run(&msr, &page, &s);
+        pv_eoi_arm(&eoi);
     }
     return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // RDMSR and WRMSR: values that Linux depends on, the refusals of hardware, and that no index or
 // value does harm.
-// links: vmm/msr.c vmm/cpuid.c vmm/pvclock.c vmm/guest_memory.c
+// links: vmm/msr.c vmm/cpuid.c vmm/pvclock.c vmm/pv_eoi.c vmm/guest_memory.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +19,7 @@ static const struct guest_ram ram = {memory, sizeof(memory)};
 static struct cpu_model model;
 static struct vcpu_page page;
 static struct pvclock pvclock;
+static struct pv_eoi eoi;
 static struct msr_state msr;
 static uint64_t tsc, apic_base, apic_last;
 static uint32_t apic_index;
@@ -70,11 +71,12 @@ static void intel_host(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 static void make(cpuid_host_fn *host, bool hide_pvclock, bool x2apic)
 {
     struct cpu_options o = {
-        .vcpus = 1, .host = host, .hide_pvclock = hide_pvclock, .x2apic = x2apic};
+        .vcpus = 1, .host = host, .pv_eoi = true, .hide_pvclock = hide_pvclock, .x2apic = x2apic};
     cpuid_init(&model, &o, 1000000000);
     memset(&page, 0, sizeof(page));
     pvclock_init(&pvclock, &ram, 1000000000, 0, 0);
-    const struct msr_hooks hooks = {&msr, tsc_read, tsc_write, apic_read, apic_write};
+    const struct msr_hooks hooks = {&msr, tsc_read, tsc_write, apic_read, apic_write, &eoi};
+    pv_eoi_init(&eoi, &ram);
     apic_base = 0xfee00900;
     msr_init(&msr, &model, &page, &pvclock, &hooks);
     msr_reset_page(&page);
@@ -279,6 +281,36 @@ static void test_pvclock(void **state)
     refuse_read(0x4b564d00);
 }
 
+static void test_pv_eoi(void **state)
+{
+    uint64_t value;
+
+    (void)state;
+    memory[0x104] = 0;
+    assert_int_equal(msr_write(&msr, 0x4b564d04, 0x104 | 1), MSR_OK);
+    assert_int_equal(msr_read(&msr, 0x4b564d04, &value), MSR_OK);
+    assert_int_equal(value, 0x105);
+    pv_eoi_arm(&eoi);
+    assert_true(eoi.armed);
+    assert_int_equal(memory[0x104], 1);
+    assert_false(pv_eoi_take(&eoi)); // the guest did not use it
+    assert_false(eoi.armed);
+    assert_int_equal(memory[0x104], 0);
+    pv_eoi_arm(&eoi);
+    memory[0x104] = 0; // the guest did
+    assert_true(pv_eoi_take(&eoi));
+    assert_int_equal(msr_write(&msr, 0x4b564d04, 0x100 | 3), MSR_GP);
+    assert_int_equal(msr_write(&msr, 0x4b564d04, sizeof(memory) | 1), MSR_GP);
+    assert_int_equal(msr_write(&msr, 0x4b564d04, UINT64_MAX & ~2ull), MSR_GP);
+    assert_int_equal(eoi.value, 0x105);
+    assert_int_equal(msr_write(&msr, 0x4b564d04, 0), MSR_OK);
+    pv_eoi_arm(&eoi);
+    assert_false(eoi.armed);
+    make(amd_host, true, false); // without the clock's signature nobody would look for it
+    assert_int_equal(msr_read(&msr, 0x4b564d04, &value), MSR_GP);
+    assert_int_equal(msr_write(&msr, 0x4b564d04, 0x105), MSR_GP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +321,7 @@ int main(void)
         cmocka_unit_test_setup(test_hidden, setup),
         cmocka_unit_test_setup(test_hooks, setup),
         cmocka_unit_test_setup(test_pvclock, setup),
+        cmocka_unit_test_setup(test_pv_eoi, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
