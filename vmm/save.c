@@ -36,7 +36,7 @@ struct cpu_image {
     bool nmi, init, waits, halted, apic_disabled, ready;
     uint64_t cr4, xcr0;
     uint64_t stored[MSR_STORED_MAX];
-    uint64_t clock_base, clock_wall, system_time, wall_clock;
+    uint64_t clock_base, clock_wall, system_time, wall_clock, pv_eoi;
 };
 
 static uint64_t processor_identity(const struct cpu_model *model)
@@ -184,6 +184,7 @@ static void put_cpu(struct snapshot_writer *w, struct vcpu *vcpu)
     image.clock_wall = vcpu->pvclock.wall_ns;
     image.system_time = vcpu->pvclock.system_time;
     image.wall_clock = vcpu->pvclock.wall_clock;
+    image.pv_eoi = vcpu->eoi.value;
     snapshot_put(w, SNAPSHOT_CPU, vcpu->index, &image, sizeof(image));
 }
 
@@ -328,6 +329,7 @@ static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
     vcpu->pvclock.wall_ns = image->clock_wall;
     vcpu->pvclock.system_time = image->system_time;
     vcpu->pvclock.wall_clock = image->wall_clock;
+    pv_eoi_write(&vcpu->eoi, image->pv_eoi); // without effect when it is outside of RAM
     vcpu->lapic->tsc_offset = page->tsc_offset;
     mmio_flush(&vcpu->mmio);
 }
