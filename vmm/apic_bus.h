@@ -33,7 +33,7 @@ struct apic_message {
 /* What happens to a virtual CPU beyond an ordinary interrupt. All may be NULL. */
 struct apic_callbacks {
     void (*nmi)(void *ctx, unsigned cpu);
-    void (*init)(void *ctx, unsigned cpu); /* resets its Local APIC */
+    void (*init)(void *ctx, unsigned cpu);                 /* resets its Local APIC */
     void (*sipi)(void *ctx, unsigned cpu, uint8_t vector); /* starts at vector << 12 */
     void (*kick)(void *ctx, unsigned cpu);  /* a CPU other than the current one has work */
     void (*eoi)(void *ctx, uint8_t vector); /* a level-triggered vector was finished */

@@ -52,7 +52,8 @@ static void send(struct monitor *monitor, const void *bytes, size_t n)
 {
     const uint8_t *at = bytes;
 
-    while (n > 0 && monitor->channel && !monitor->deaf) { // bound: each round moves bytes, or the peer is given up
+    while (n > 0 && monitor->channel &&
+           !monitor->deaf) { // bound: each round moves bytes, or the peer is given up
         uint32_t done = ring_write(&monitor->tx, at, (uint32_t)n);
         at += done;
         n -= done;

@@ -34,8 +34,7 @@ static void rtc_count(const char *what, uint8_t enable, uint32_t wanted)
         flags |= c;
     }
     rtc_set(RTC_B, 2);
-    print("rtc %s: %u, flags %x\n", what, interrupts >= count ? count : 0,
-          flags & (enable | 0x80));
+    print("rtc %s: %u, flags %x\n", what, interrupts >= count ? count : 0, flags & (enable | 0x80));
 }
 
 void do_rtc(void)
