@@ -11,7 +11,6 @@ import guest
 from guest import Checks, OUT, ROOT, System, expect_in, expect_true
 
 EMULATOR = sys.argv[1]
-INSTALLER = "/usr/lib/debian-installer/images/12/{0}/text/debian-installer/{0}/"
 KERNELS = os.path.join(OUT, "guests")
 
 
@@ -65,21 +64,16 @@ def main():
         iso = guest.image(yaml(kernel, "build:initrd", "quiet hostname=guest", "256M"), f"{group}-{name}")
         with System(EMULATOR, iso, f"{group}-{name}") as m:
             Checks(group, m)(name, to_shell, m, words)
-    for name, kernel, architecture, memory in (
-        ("installer-amd64", None, "amd64", "640M"),
-        ("installer-i386", None, "i386", "320M"),
-        # The programs of the 32-bit initrd, on the kernel with PAE.
-        ("i386-pae", os.path.join(KERNELS, "i386-pae"), "i386", "320M"),
+    for name, initrd, memory in (
+        ("installer-amd64", "installer-amd64", "640M"),
+        ("installer-i386", "installer-i386", "320M"),
+        ("i386-pae", "installer-i386", "320M"),  # the programs of the 32-bit initrd, on the kernel with PAE
     ):
-        directory = INSTALLER.format(architecture)
-        kernel = kernel or directory + "linux"
-        if not os.path.exists(directory + "initrd.gz"):
-            print(f"SKIP {group}/{name} (debian-installer-12-netboot-{architecture} is not installed)")
+        kernel, initrd = os.path.join(KERNELS, name), os.path.join(KERNELS, initrd + ".initrd")
+        if not (os.path.exists(kernel) and os.path.exists(initrd)):
+            print(f"SKIP {group}/{name} (its packages cannot be fetched)")
             continue
-        if not os.path.exists(kernel):
-            print(f"SKIP {group}/{name} (the kernel's package cannot be fetched)")
-            continue
-        iso = guest.image(yaml(kernel, directory + "initrd.gz", "", memory), f"{group}-{name}")
+        iso = guest.image(yaml(kernel, initrd, "", memory), f"{group}-{name}")
         with System(EMULATOR, iso, f"{group}-{name}") as m:
             Checks(group, m)(name, to_installer, m)
 
