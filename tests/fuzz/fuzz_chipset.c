@@ -59,7 +59,11 @@ static void access_port(bool write)
 
 static void access_memory(bool write)
 {
-    uint64_t address = (fuzz_take(1) & 1 ? LAPIC_BASE : IOAPIC_BASE) + (fuzz_take(1) << 4);
+    uint8_t which = (uint8_t)fuzz_take(1);
+    uint64_t address = (which & 1   ? LAPIC_BASE
+                        : which & 2 ? HPET_BASE
+                                    : IOAPIC_BASE) +
+                       (fuzz_take(1) << (which & 2 ? 3 : 4));
     unsigned size = 4;
     if (fuzz_take(1) > 0xf0) { /* mostly as intended, at times anything */
         address += (int8_t)fuzz_take(1);

@@ -347,9 +347,40 @@ static void test_added(void **state)
         assert_true(c.timers <= CHIPSET_TIMERS);
 }
 
+/* With legacy replacement the HPET's timer 0 is on line 0, and the 8254 is not. */
+static void test_hpet_legacy(void **state)
+{
+    (void)state;
+    outb(0x20, 0x11);
+    outb(0x21, 0x20);
+    outb(0x21, 0x04);
+    outb(0x21, 0x01);
+    outb(0x21, 0xfe);
+    lapic_virtual_wire(&c.lapic[0]);
+    outb(0x43, 0x34); /* 1 kHz */
+    outb(0x40, 0xa9);
+    outb(0x40, 0x04);
+    bus_write(&c.mmio, HPET_BASE + 0x10, 8, 3);
+    run_until(test_time + test_us(5000));
+    assert_false(chipset_interrupt_pending(&c, 0));
+    bus_write(&c.mmio, HPET_BASE + 0x100, 8, 4);
+    uint64_t now;
+    bus_read(&c.mmio, HPET_BASE + 0xf0, 8, &now);
+    bus_write(&c.mmio, HPET_BASE + 0x108, 8, now + 16000);
+    run_until(test_time + test_us(900));
+    assert_false(chipset_interrupt_pending(&c, 0));
+    run_until(test_time + test_us(200));
+    assert_int_equal(chipset_interrupt_take(&c, 0), 0x20);
+    outb(0x20, 0x20);
+    bus_write(&c.mmio, HPET_BASE + 0x10, 8, 0);
+    run_until(test_time + test_us(2500));
+    assert_int_equal(chipset_interrupt_take(&c, 0), 0x20); /* the 8254 again */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_hpet_legacy, setup),
         cmocka_unit_test_setup(test_config, setup),
         cmocka_unit_test_setup(test_timer, setup),
         cmocka_unit_test_setup(test_extint_by_ioapic, setup),
