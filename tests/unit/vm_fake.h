@@ -24,6 +24,8 @@
 static struct vm vm;
 #define CPU (&vm.vcpu[0])
 static struct vcpu_page page;
+static struct vcpu_page more_pages[APIC_CPUS]; // of the vCPUs but the first
+static unsigned fake_vcpus = 1;                // before fake_machine()
 static struct task_status status;
 static struct task_info info;
 static uint8_t ram[FAKE_RAM] __attribute__((aligned(4096)));
@@ -106,9 +108,14 @@ static void fake_machine(void)
     ring_open(&console_in, (struct ring *)rings[0], ring_capacity(FAKE_RING), RING_PRODUCER);
     ring_open(&console_out, (struct ring *)rings[1], ring_capacity(FAKE_RING), RING_CONSUMER);
     vm.info = &info;
-    vm.vcpus = 1;
-    CPU->vm = &vm;
-    CPU->signal = TASK_SLOT_SIGNAL;
+    memset(more_pages, 0, sizeof(more_pages));
+    vm.vcpus = fake_vcpus;
+    for (unsigned i = 0; i < fake_vcpus; i++) {
+        vm.vcpu[i].vm = &vm;
+        vm.vcpu[i].index = i;
+        vm.vcpu[i].signal = i ? TASK_SLOT_VCPU_SIGNAL + i : TASK_SLOT_SIGNAL;
+        vm.vcpu[i].page = &more_pages[i];
+    }
     CPU->page = &page;
     CPU->apic_page = fake_has_apic ? apic_page : NULL;
     vcpu_find_fpu(CPU, fpu_page);
