@@ -238,6 +238,22 @@ def share(m):
     m.detach()
 
 
+def saved(m):
+    """A VM in the midst of a mount and a lease is saved, ended, and goes on; connections by vsock end, new ones work."""
+    m.attach("client")
+    m.shell("mkdir -p /tmp/kept && mount -t 9p -o trans=virtio,version=9p2000.L,ro shared /tmp/kept && cd /tmp/kept/deep")
+    m.detach()
+    expect_in(m.command("snapshot client", 120), "client: saved")
+    m.command("stop client")
+    expect_in(m.command("restore client", 120), "client: started from its snapshot")
+    m.attach("client")
+    expect_in(m.shell("ping -c 3 10.0.0.1"), "3 packets received")
+    expect_in(m.shell("ls | wc -l; cat file-001"), r"^301\n1\n$")
+    expect_in(m.shell("vsock send 3 999 5 || true"), "connect: Connection reset")
+    m.shell("cd /; umount /tmp/kept")
+    m.detach()
+
+
 def main():
     if not guest.linux_kernel():
         print(f"SKIP {GROUP} (no /boot/vmlinuz-*-cloud-amd64)")
@@ -263,6 +279,8 @@ def main():
             else:
                 print(f"SKIP {GROUP}/ipxe-{card} (ipxe or seabios is not installed)")
         if guest.LONG:
+            if generic:
+                check("snapshot", saved, m)
             check("vsock-restart", sockets_of_a_restarted_peer, m)
 
 
