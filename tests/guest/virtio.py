@@ -16,7 +16,7 @@ from guest import Checks, Missing, System, WORK, expect_in, expect_true
 
 EMULATOR = sys.argv[1]
 GROUP = "virtio-" + EMULATOR
-CPUS = 2
+CPUS = 2 if EMULATOR == "qemu" else 1
 TEXT = "".join(f"{i}\n" for i in range(1, 30001))
 MODULES = "virtio_pci,virtio_blk,virtio-rng,virtio_balloon,virtio_console"
 YAML = f"""system: virtio
