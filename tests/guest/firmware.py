@@ -49,7 +49,6 @@ VM = """\
         cpu: {{hide: [cx16]}}
         devices:
             - {4}
-            - debug-port
 """
 
 
