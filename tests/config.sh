@@ -50,7 +50,7 @@ archive_names() { # NAME
     local names
     names=$(sed -n 's/^# archive: //p' "$1.yaml")
     # shellcheck disable=SC2086 # a list
-    printf '%s\n' system.dtb console ${names:-vmm a/kernel}
+    printf '%s\n' system.dtb console ${names:-a/kernel vmm-multiboot}
 }
 
 check_good() { # NAME
@@ -104,7 +104,7 @@ while True:
         break
     assert start % 4096 == 0, names
     at = (start + field[6] + 3) & ~3
-assert names == ["system.dtb", "console", "vmm", "a/kernel", "TRAILER!!!"], names
+assert names == ["system.dtb", "console", "a/kernel", "vmm-multiboot", "TRAILER!!!"], names
 assert len(data) % 4096 == 0
 PYTHON
     pass archive-pages

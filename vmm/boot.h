@@ -21,6 +21,13 @@ struct boot_layout { // where the vmm has put things before it loads a kernel
     bool vga;        // there is a screen, in text mode 3
 };
 
+struct boot_module { // a file that the kernel finds in memory
+    const void *data;
+    size_t size;
+    const char *string; // its command line, may be NULL
+};
+#define BOOT_MODULES 16
+
 // A range of guest memory as an OS is told of it.
 struct boot_range {
     uint64_t start, size;

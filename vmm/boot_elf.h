@@ -5,13 +5,6 @@
 
 #include "boot.h"
 
-struct boot_module { // a file that the kernel finds in memory
-    const void *data;
-    size_t size;
-    const char *string; // its command line, may be NULL
-};
-#define BOOT_MODULES 16
-
 #define BOOT_LOW_AREA 0x100000ull // below: information, strings, GDT, ACPI; no segment goes there
 #define BOOT_PAGE     4096ull
 

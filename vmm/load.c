@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Which loader a kernel file is for, and the modules that root gave with it.
+// The loader of the kind of kernel that root tells of, and the modules that root gave with it.
 #include "load.h"
 
 #include <stdio.h>
@@ -18,19 +18,11 @@ struct modules {
 };
 _Static_assert(1 + TASK_MODULE_MAX <= BOOT_MODULES, "loaders take the initrd and all modules");
 
-static uint32_t find_kind(const struct task_info *info)
-{
-    const void *kernel = (const void *)info->kernel_address;
-    size_t size = info->kernel_file_size;
-
-    if (info->kernel_kind != KERNEL_UNKNOWN)
-        return info->kernel_kind;
-    if (multiboot2_probe(kernel, size))
-        return KERNEL_MULTIBOOT2;
-    if (multiboot_probe(kernel, size))
-        return KERNEL_MULTIBOOT;
-    return pvh_probe(kernel, size) ? KERNEL_PVH : KERNEL_BZIMAGE;
-}
+// Only bzImages are loaded by every vmm. The others are linked into those of the VMs that start
+// with such a kernel, as devices are (device_kind.h); elsewhere they are NULL.
+#pragma weak multiboot_load
+#pragma weak multiboot2_load
+#pragma weak pvh_load
 
 // The initrd goes first: it is what a PVH Linux looks for there.
 static void collect(const struct task_info *info, struct modules *m)
@@ -62,18 +54,25 @@ enum load_status load_kernel(const struct guest_ram *ram, const struct task_info
     if (kernel_size == 0)
         return boot_error(LOAD_BAD_ARGUMENT, error, size, "has no kernel");
     collect(info, &modules);
-    switch (find_kind(info)) {
+    switch (info->kernel_kind) {
     case KERNEL_MULTIBOOT:
-        return multiboot_load(ram, kernel, kernel_size, modules.list, modules.count, info->cmdline,
-                              start, error, size);
+        if (multiboot_load)
+            return multiboot_load(ram, kernel, kernel_size, modules.list, modules.count,
+                                  info->cmdline, start, error, size);
+        break;
     case KERNEL_MULTIBOOT2:
-        return multiboot2_load(ram, kernel, kernel_size, modules.list, modules.count, info->cmdline,
-                               layout, start, error, size);
+        if (multiboot2_load)
+            return multiboot2_load(ram, kernel, kernel_size, modules.list, modules.count,
+                                   info->cmdline, layout, start, error, size);
+        break;
     case KERNEL_PVH:
-        return pvh_load(ram, kernel, kernel_size, modules.list, modules.count, info->cmdline,
-                        layout, start, error, size);
+        if (pvh_load)
+            return pvh_load(ram, kernel, kernel_size, modules.list, modules.count, info->cmdline,
+                            layout, start, error, size);
+        break;
     default:
         return linux_load(ram, kernel, kernel_size, (const void *)info->initrd_address,
                           info->initrd_file_size, info->cmdline, layout, start, error, size);
     }
+    return boot_error(LOAD_BAD_ARGUMENT, error, size, "is of a kind that this vmm does not load");
 }

@@ -6,8 +6,8 @@
 #include "boot.h"
 #include "bulkhead/task.h"
 
-// Places the VM's kernel, initrd and modules in guest RAM and fills `start`. A file of unknown kind
-// is looked at. On failure `error` holds one line.
+// Places the VM's kernel, initrd and modules in guest RAM and fills `start`. On failure `error`
+// holds one line.
 enum load_status load_kernel(const struct guest_ram *ram, const struct task_info *info,
                              const struct boot_layout *layout, struct cpu_start *start, char *error,
                              size_t size);

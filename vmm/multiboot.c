@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "boot_elf.h"
+
 #define HEADER_MAGIC  0x1badb002u
 #define HEADER_SEARCH 8192u // the header lies within so many bytes, 4-byte aligned
 #define LOADER_MAGIC  0x2badb002u
@@ -67,12 +69,6 @@ static size_t find_header(const uint8_t *image, size_t size, struct header *h)
         return at;
     }
     return size;
-}
-
-bool multiboot_probe(const void *image, size_t image_size)
-{
-    struct header h;
-    return find_header(image, image_size, &h) != image_size;
 }
 
 // Addresses from the header itself, the "a.out kludge".

@@ -4,7 +4,7 @@
 // says in section 3.2.
 #pragma once
 
-#include "boot_elf.h"
+#include "boot.h"
 
 // Places kernel, modules and the information structure in guest RAM, which must be zero where
 // nothing is placed, and fills `start`. The image is hostile input. cmdline may be NULL. Errors as
@@ -13,6 +13,3 @@ enum load_status multiboot_load(const struct guest_ram *ram, const void *image, 
                                 const struct boot_module *modules, unsigned module_count,
                                 const char *cmdline, struct cpu_start *start, char *error,
                                 size_t error_size);
-
-// Whether the image has a Multiboot header: tells such a kernel from a bzImage.
-bool multiboot_probe(const void *image, size_t image_size);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "boot_elf.h"
+
 #define HEADER_MAGIC  0xe85250d6u
 #define HEADER_SEARCH 32768u // the header lies within so many bytes, 8-byte aligned
 #define HEADER_TAGS   64     // that are looked at
@@ -77,13 +79,6 @@ static bool find_header(const uint8_t *image, size_t size, size_t *at, uint32_t 
             return true;
     }
     return false;
-}
-
-bool multiboot2_probe(const void *image, size_t image_size)
-{
-    size_t at;
-    uint32_t length;
-    return find_header(image, image_size, &at, &length);
 }
 
 // What an information request tag that must be answered asks for.

@@ -3,7 +3,7 @@
 // address tag; entered in 32-bit protected mode without paging (section 3.5).
 #pragma once
 
-#include "boot_elf.h"
+#include "boot.h"
 
 // Places kernel, modules and the information structure in guest RAM, which must be zero where
 // nothing is placed, and fills `start`. The image is hostile input. cmdline may be NULL. Errors as
@@ -12,6 +12,3 @@ enum load_status multiboot2_load(const struct guest_ram *ram, const void *image,
                                  const struct boot_module *modules, unsigned module_count,
                                  const char *cmdline, const struct boot_layout *layout,
                                  struct cpu_start *start, char *error, size_t error_size);
-
-// Whether the image has a Multiboot2 header.
-bool multiboot2_probe(const void *image, size_t image_size);

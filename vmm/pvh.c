@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "boot_elf.h"
+
 #define NOTE_NAME         "Xen"
 #define NOTE_PHYS32_ENTRY 18
 #define START_MAGIC       0x336ec578u
@@ -35,12 +37,6 @@ _Static_assert(sizeof(struct info_area) <= BOOT_PAGE, "two pages are set aside")
 #define AT(member) (PLATFORM_BOOT_INFO + offsetof(struct info_area, member))
 
 #define FAIL(status, ...) boot_error(status, l->error, l->error_size, "kernel: " __VA_ARGS__)
-
-bool pvh_probe(const void *image, size_t image_size)
-{
-    uint64_t entry;
-    return boot_elf_note(image, image_size, NOTE_NAME, NOTE_PHYS32_ENTRY, &entry);
-}
 
 static enum load_status fill_info(struct boot_image *l, const struct boot_module *modules,
                                   unsigned count, const char *cmdline, uint64_t rsdp)

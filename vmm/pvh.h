@@ -4,7 +4,7 @@
 // kernel is entered in 32-bit protected mode without paging.
 #pragma once
 
-#include "boot_elf.h"
+#include "boot.h"
 
 // Places kernel, modules, command line and hvm_start_info in guest RAM, which must be zero where
 // nothing is placed, and fills `start`. The image is hostile input. The first module is what Linux
@@ -13,6 +13,3 @@ enum load_status pvh_load(const struct guest_ram *ram, const void *image, size_t
                           const struct boot_module *modules, unsigned module_count,
                           const char *cmdline, const struct boot_layout *layout,
                           struct cpu_start *start, char *error, size_t error_size);
-
-// Whether the image is an ELF file with the note that tells a PVH entry point.
-bool pvh_probe(const void *image, size_t image_size);

@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if ((status == LOAD_OK) != (error[0] == 0) || strchr(error, '\n'))
         abort();
     if (status == LOAD_OK) {
-        if (start.rip >= guest_ram_low(&ram) || !multiboot2_probe(image, size))
+        if (start.rip >= guest_ram_low(&ram))
             abort();
         check_tags(&ram, start.gpr[RBX]);
     }

@@ -62,7 +62,7 @@ static void test_what_is_written_is_read(void **state)
     assert_true(console->manager);
 
     assert_string_equal(open->name, "open");
-    assert_string_equal(open->image, "vmm");
+    assert_string_equal(open->image, "vmm-multiboot");
     assert_int_equal(open->priority, 7);
     assert_int_equal(open->pool_size, MIB);
     assert_int_equal(open->memory, 256 * MIB);
@@ -139,7 +139,7 @@ static void test_devices(void **state)
     if (!system_read(dtb, size, &read, error))
         fail_msg("root refuses it: %s", error);
     const struct task_config *a = &read.tasks[1], *b = &read.tasks[2];
-    assert_string_equal(a->image, "vmm-virtio-blk+virtio-net+vga");
+    assert_string_equal(a->image, "vmm-multiboot2+virtio-blk+virtio-net+vga");
     assert_int_equal(a->kernel_kind, KERNEL_MULTIBOOT2);
     assert_int_equal(b->kernel_kind, KERNEL_FIRMWARE);
     assert_int_equal(a->host_cpu[0], 3);

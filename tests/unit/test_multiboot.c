@@ -178,10 +178,8 @@ static void refused(enum load_status want, const char *message)
 static void test_refusals(void **state)
 {
     header[2]++;
-    assert_false(multiboot_probe(image, sizeof(image)));
     refused(LOAD_BAD_IMAGE, "kernel: no Multiboot header in its first 8 KiB");
     setup(state);
-    assert_true(multiboot_probe(image, sizeof(image)));
     header[1] = 0x10;
     header[2] = -(header[0] + header[1]);
     refused(LOAD_BAD_IMAGE, "kernel: asks for Multiboot features 0x10 that are not supported");

@@ -11,6 +11,7 @@
 
 #include "bulkhead/syscall.h"
 #include "machine.h"
+#include "multiboot.h"
 
 #define FAKE_RAM   (2u << 20)
 #define FAKE_ENTRY 0x100000u
@@ -20,6 +21,9 @@
 // mode.
 #define FAKE_EXCEPTION(vector) (EVENT_VALID | EVENT_EXCEPTION << 8 | (vector))
 #define FAKE_GP                (FAKE_EXCEPTION(13) | EVENT_HAS_ERROR)
+
+// Brings the loader, which the vmm only has when it is asked for.
+__attribute__((used)) static const void *const fake_loader = (const void *)multiboot_load;
 
 static struct vm vm;
 #define CPU (&vm.vcpu[0])

@@ -118,7 +118,6 @@ struct vm {
     const char *kernel, *initrd, *firmware;    // as written; NULL: not given
     const char *kernel_kind;                   // NULL: found out from the file
     struct image *kernel_image, *initrd_image; // the first may be the firmware
-    const char *program;                       // its vmm, in the archive
     struct module modules[MAX_MODULES];
     unsigned module_count;
     struct device devices[MAX_DEVICES];
@@ -242,7 +241,8 @@ void schema_read(struct config *config);
 void vm_devices(struct config *config, struct node *value, void *into);
 // What is to be checked over all VMs: the members of networks and links.
 void devices_check(struct config *config);
-// The name of the vmm with the VM's kinds of devices: "vmm", "vmm-KIND+KIND".
+// The name of the vmm with what the VM starts with, unless that is a bzImage, and its kinds of
+// devices: "vmm", "vmm-START+KIND+KIND". After files_check(), which finds the kernel's kind.
 const char *vmm_name(struct config *config, const struct vm *vm);
 // Bytes that the models of its devices take in its vmm.
 uint64_t vmm_arena(const struct vm *vm);
@@ -272,8 +272,8 @@ void graph_print(const struct system *system, FILE *out);
 // ---- files.c ----
 // Finds the files that the configuration names and checks them; fills system.images.
 void files_check(struct config *config);
-// Prints the names of the vmms with devices, which are built when they are needed.
-void files_print_programs(const struct config *config, FILE *out);
+// Prints the names of the vmms but the plain one, which are built when they are needed.
+void files_print_programs(struct config *config, FILE *out);
 
 // ---- kernel_kind.c ----
 struct kernel_info {

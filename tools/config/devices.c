@@ -345,9 +345,10 @@ void devices_check(struct config *config)
 
 const char *vmm_name(struct config *config, const struct vm *vm)
 {
-    // Firmware brings a device by itself.
-    const char *name = vm->firmware ? "vmm-firmware" : "vmm";
-    char separator = vm->firmware ? '+' : '-';
+    const char *start = vm->firmware ? "firmware" : vm->kernel_kind;
+    bool linked = start && strcmp(start, "bzimage"); // which every vmm loads
+    const char *name = linked ? config_printf(config, "vmm-%s", start) : "vmm";
+    char separator = linked ? '+' : '-';
 
     for (unsigned i = 0; i < KINDS; i++) // in the order of the table: VMs with the same share one
         for (unsigned j = 0; j < vm->device_count; j++)

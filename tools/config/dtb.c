@@ -148,11 +148,11 @@ static void write_devices(struct writer *w, const struct vm *vm)
     end(w);
 }
 
-static void write_vm(struct writer *w, const struct vm *vm)
+static void write_vm(struct writer *w, const struct vm *vm, const char *program)
 {
     begin(w, vm->name);
     text(w, "kind", "vm");
-    text(w, "image", vm->program);
+    text(w, "image", program);
     cell(w, "priority", vm->priority);
     cells(w, "host-cpu", vm->host_cpu, vm->host_cpus);
     if (vm->weight)
@@ -204,7 +204,7 @@ const void *dtb_write(struct config *config, size_t *size)
     begin(w, "tasks");
     write_console(w);
     for (unsigned i = 0; i < system->vm_count; i++)
-        write_vm(w, &system->vms[i]);
+        write_vm(w, &system->vms[i], vmm_name(config, &system->vms[i]));
     end(w);
     end(w);
     if (!w->error)

@@ -372,24 +372,28 @@ static void check_memory(struct config *config)
 
 void files_check(struct config *config)
 {
+    struct system *system = &config->system;
+
     add_program(config, "console");
-    for (unsigned i = 0; i < config->system.vm_count; i++)
-        add_program(config, config->system.vms[i].program);
-    for (unsigned i = 0; i < config->system.vm_count; i++)
-        check_vm(config, &config->system.vms[i]);
+    for (unsigned i = 0; i < system->vm_count; i++)
+        check_vm(config, &system->vms[i]);
+    for (unsigned i = 0; i < system->vm_count; i++)
+        add_program(config, vmm_name(config, &system->vms[i]));
     check_memory(config);
 }
 
-void files_print_programs(const struct config *config, FILE *out)
+void files_print_programs(struct config *config, FILE *out)
 {
     const struct system *system = &config->system;
+    const char *names[MAX_VMS];
 
     for (unsigned i = 0; i < system->vm_count; i++) {
-        bool again = !strcmp(system->vms[i].program, "vmm");
+        names[i] = vmm_name(config, &system->vms[i]);
+        bool again = !strcmp(names[i], "vmm");
 
         for (unsigned j = 0; j < i; j++)
-            again |= !strcmp(system->vms[i].program, system->vms[j].program);
+            again |= !strcmp(names[i], names[j]);
         if (!again)
-            fprintf(out, "%s\n", system->vms[i].program);
+            fprintf(out, "%s\n", names[i]);
     }
 }

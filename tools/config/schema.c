@@ -391,7 +391,6 @@ static void read_vm(struct config *config, struct node *node, struct vm *vm)
     read_map(config, node, fields, vm);
     check_time(config, vm);
     check_boot(config, vm);
-    vm->program = vmm_name(config, vm);
     // Kernel objects and the vmm's own tables; then, per GiB of guest memory, a page of table
     // entries for 2 MiB pages, once for the guest and once for its vmm. files.c adds what its files
     // take.
