@@ -173,6 +173,25 @@ def measure_virtio():
     FIGURES.setdefault("guests", {})["virtio-blk"] = {"exits_a_request": exits, "causes": causes, "boot_exits": guests.by_cause(boot)}
 
 
+def measure_guest_interrupts():
+    heading("exits for an interrupt of a busy Linux, SVM without a virtualized APIC")
+    for name, label, limit in (("tick", "timer interrupt", 3), ("ipi", "IPI to another vCPU", 2)):
+        spent = part(f"{label} (QEMU)", lambda: guests.interrupts(name))
+        if not spent:
+            continue
+        causes = guests.by_cause(spent)
+        causes.pop("host", None)
+        # Each timer interrupt is one deadline; what belongs to an IPI is its sender's write and the receiver's kick.
+        number = causes.get("deadline", 0) if name == "tick" else guests.IPIS
+        ticks = 0 if name == "tick" else 2 * causes.get("deadline", 0)
+        parts = ("deadline", "wrmsr", "window", "memory", "apic_eoi") if name == "tick" else ("wrmsr", "kick", "memory", "deadline")
+        exits = round((sum(causes.get(cause, 0) for cause in parts) - ticks) / max(number, 1), 2)
+        row(f"exits for a {label}" if name == "tick" else f"exits for an {label}", exits, limit, "", f"{name}_exits", f"{exits:.2f}")
+        for cause, n in causes.items():
+            row(f"  {cause}", round(n / max(number, 1), 2), text=f"{n / max(number, 1):.2f}")
+        FIGURES.setdefault("guests", {})[name] = {"exits": exits, "number": number, "causes": causes}
+
+
 def measure_sizes():
     lines = part("lines of code", lambda: [sizes.lines("kernel"), sizes.lines("root"),
                                            sizes.lines(*sizes.vmm_sources())])
@@ -211,6 +230,7 @@ def main():
     measure_exits()
     measure_linux()
     measure_virtio()
+    measure_guest_interrupts()
     measure_sizes()
     if sys.argv[1:]:
         print(json.dumps(FIGURES, indent=4))

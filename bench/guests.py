@@ -11,6 +11,7 @@ LOOPS = {"cpuid": 4, "in": 6, "in_absent": 8, "lapic_read": 10, "lapic_write": 1
 MARK_END = 1
 MARK_INIT, MARK_MESSAGE, MARK_REQUESTS, MARK_REQUESTS_END = 2, 3, 4, 5
 REQUESTS = 2000  # of bench/guest/blk.sh
+IPIS = 2000  # of bench/guest/ipi.c
 
 
 def rounds():
@@ -46,6 +47,12 @@ def virtio_blk():
     """What was spent for the requests to a virtio block device, and to /init's message of a Linux that has one."""
     marks, _ = count("virtio", f"{WORK}/virtio.iso", MARK_REQUESTS_END, timeout=600)
     return marks[MARK_REQUESTS_END] - marks[MARK_REQUESTS], marks[MARK_MESSAGE] - marks["vmrun"]
+
+
+def interrupts(name):
+    """What was spent between the marks of the guest's workload `name`: tick or ipi."""
+    marks, _ = count(name, f"{WORK}/{name}.iso", MARK_REQUESTS_END, timeout=600)
+    return marks[MARK_REQUESTS_END] - marks[MARK_REQUESTS]
 
 
 def by_cause(counts):

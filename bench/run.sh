@@ -24,16 +24,20 @@ prepare() {
     cp "$work/overlay/bench-mark" "$work/overlay/bench-init"
     # The same /init, with a marker behind its message. A later archive of an initramfs replaces files of an earlier one.
     # shellcheck disable=SC2094,SC2016 # the "init" that cpio reads is in the archive; what is expanded is expanded there
-    (cd "$work/overlay" && cpio --quiet --to-stdout --extract init <"$O/initrd" | sed '/BULKHEAD-INIT-OK/a /bench-mark mark; [ "$bench" != blk ] || /bench-blk' >init)
+    (cd "$work/overlay" && cpio --quiet --to-stdout --extract init <"$O/initrd" | sed '/BULKHEAD-INIT-OK/a /bench-mark mark; [ -z "$bench" ] || /bench-$bench' >init)
     grep -q bench-mark "$work/overlay/init"
     cp bench/guest/blk.sh "$work/overlay/bench-blk"
-    chmod 755 "$work/overlay/init" "$work/overlay/bench-blk"
-    (cd "$work/overlay" && printf '%s\n' bench-blk bench-init bench-mark init | cpio --quiet --create --format=newc --owner=0:0) >"$work/overlay.cpio"
+    cp bench/guest/tick.sh "$work/overlay/bench-tick"
+    gcc -static -O2 -Wall -Wextra -Werror -pthread -s -o "$work/overlay/bench-ipi" bench/guest/ipi.c
+    chmod 755 "$work/overlay/init" "$work/overlay/bench-"{blk,tick}
+    (cd "$work/overlay" && printf '%s\n' bench-blk bench-tick bench-ipi bench-init bench-mark init | cpio --quiet --create --format=newc --owner=0:0) >"$work/overlay.cpio"
     cat "$O/initrd" "$work/overlay.cpio" >"$work/initrd"
     cat "$O/initrd-virtio" "$work/overlay.cpio" >"$work/initrd-virtio"
     O=$O ./bulkhead image bench/exits.yaml -o "$work/exits.iso"
     O=$O ./bulkhead image bench/linux.yaml -o "$work/linux.iso"
     O=$O ./bulkhead image bench/virtio.yaml -o "$work/virtio.iso"
+    O=$O ./bulkhead image bench/tick.yaml -o "$work/tick.iso"
+    O=$O ./bulkhead image bench/ipi.yaml -o "$work/ipi.iso"
 }
 
 echo "bench: building" >&2

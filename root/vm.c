@@ -84,6 +84,18 @@ bool vm_give_file(struct task *task, const char *name, uint64_t address, uint64_
     return task_map(task, SLOT_SYSTEM, offset, address, page_up(size), MAP_READ, name);
 }
 
+static bool vcpus_apart(const struct task_config *from)
+{
+    uint64_t seen = 0;
+
+    for (unsigned i = 0; i < from->cpus; i++) {
+        if (seen >> from->host_cpu[i] & 1)
+            return false;
+        seen |= 1ull << from->host_cpu[i];
+    }
+    return true;
+}
+
 bool vm_virtual_apic(const struct task_config *from)
 {
     return from->apic == GUEST_APIC_AUTO && boot->virt_features & VIRT_APIC;
@@ -123,6 +135,7 @@ bool vm_create(struct task *task, struct task_info *info)
     info->ram_below_4g = from->memory < RAM_LOW_END ? from->memory : RAM_LOW_END;
     info->kernel_kind = from->kernel_kind;
     info->guest_cpus = from->cpus;
+    info->vcpus_apart = vcpus_apart(from);
     info->hide = from->hide;
     info->clock = from->clock;
     info->virtual_apic = vm_virtual_apic(from);

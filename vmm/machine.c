@@ -236,8 +236,8 @@ static void reset_state(struct vcpu *vcpu, uint64_t now)
     page->cr0 = CR0_CACHE | CR0_ET;
     page->dr6 = DR6_RESET;
     page->dr7 = DR7_RESET;
-    page->tsc_offset = -now; // the guest's TSC starts at 0
-    page->control = vm_is_smp(vcpu->vm) ? CONTROL_PAUSE : 0;
+    page->tsc_offset = -now;                                         // the guest's TSC starts at 0
+    page->control = vcpu->vm->info->vcpus_apart ? 0 : CONTROL_PAUSE; // it would only cost time
     page->dirty = GROUP_ALL;
     pvclock_rebase(&vcpu->pvclock, 0, unix_ns(vcpu->vm->info, now));
     vcpu->lapic->tsc_offset = page->tsc_offset;

@@ -138,6 +138,7 @@ struct task_info {
     uint64_t initrd_address, initrd_file_size;
     uint32_t kernel_kind; // enum guest_kernel
     uint32_t guest_cpus;
+    uint32_t vcpus_apart; // each vCPU has a CPU of the machine for itself, as far as this VM goes
     uint32_t hide;  // enum guest_hide
     uint32_t clock; // enum guest_clock
     uint32_t virtual_apic; // the vCPU was made with VCPU_APIC
