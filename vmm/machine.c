@@ -237,7 +237,9 @@ static void reset_state(struct vcpu *vcpu, uint64_t now)
     page->dr6 = DR6_RESET;
     page->dr7 = DR7_RESET;
     page->tsc_offset = -now;                                         // the guest's TSC starts at 0
-    page->control = vcpu->vm->info->vcpus_apart ? 0 : CONTROL_PAUSE; // it would only cost time
+    // Alone on its CPU a vCPU has nobody to yield to: the exits would only cost time.
+    if (vm_is_smp(vcpu->vm) && !vcpu->vm->info->vcpus_apart)
+        page->control = CONTROL_PAUSE;
     page->dirty = GROUP_ALL;
     pvclock_rebase(&vcpu->pvclock, 0, unix_ns(vcpu->vm->info, now));
     vcpu->lapic->tsc_offset = page->tsc_offset;
