@@ -236,7 +236,7 @@ static void reset_state(struct vcpu *vcpu, uint64_t now)
     page->cr0 = CR0_CACHE | CR0_ET;
     page->dr6 = DR6_RESET;
     page->dr7 = DR7_RESET;
-    page->tsc_offset = -now;                                         // the guest's TSC starts at 0
+    page->tsc_offset = -now; // the guest's TSC starts at 0
     // Alone on its CPU a vCPU has nobody to yield to: the exits would only cost time.
     if (vm_is_smp(vcpu->vm) && !vcpu->vm->info->vcpus_apart)
         page->control = CONTROL_PAUSE;
