@@ -46,6 +46,11 @@ void pci_route_pirq(struct pci_bus *bus, unsigned pirq, uint8_t value)
     update_isa(bus);
 }
 
+static const char *messages_enabled(const struct pci_function *f)
+{
+    return f->messages != NULL ? f->messages->enabled(f) : NULL;
+}
+
 void pci_update_intx(struct pci_function *f)
 {
     struct pci_bus *bus = f->bus;
@@ -55,7 +60,7 @@ void pci_update_intx(struct pci_function *f)
         f->config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTERRUPT;
     bool level = bus != NULL && f->intx && f->config[PCI_INTERRUPT_PIN] != 0 &&
                  !(f->config[PCI_COMMAND + 1] & PCI_COMMAND_INTX_DISABLE >> 8) &&
-                 !pci_msi_enabled(f) && !pci_msix_enabled(f);
+                 messages_enabled(f) == NULL;
     if (level == f->intx_driven || bus == NULL)
         return;
     f->intx_driven = level;
@@ -175,7 +180,8 @@ void pci_bus_reset(struct pci_bus *bus)
             continue;
         for (unsigned at = 0; at < PCI_CFG_SPACE_SIZE; at++)
             f->config[at] &= (uint8_t) ~(f->writable[at] | f->clear[at]);
-        pci_msix_reset(f);
+        if (f->messages != NULL)
+            f->messages->reset(f);
         if (f->reset != NULL)
             f->reset(f->dev);
         pci_map_bars(f);
@@ -203,10 +209,9 @@ size_t pci_info(const struct pci_bus *bus, char *buf, size_t size)
         if (f == NULL)
             continue;
         const uint8_t *c = f->config;
-        const char *interrupts = pci_msix_enabled(f)    ? "msi-x"
-                                 : pci_msi_enabled(f)   ? "msi"
-                                 : c[PCI_INTERRUPT_PIN] ? "intx"
-                                                        : "-";
+        const char *interrupts = messages_enabled(f);
+        if (interrupts == NULL)
+            interrupts = c[PCI_INTERRUPT_PIN] ? "intx" : "-";
         n += info_length(snprintf(buf + n, size - n,
                                   "  %02x.%u %s %02x%02x:%02x%02x command %02x%02x %s%s", i >> 3,
                                   i & 7, f->name, c[1], c[0], c[3], c[2], c[5], c[4], interrupts,

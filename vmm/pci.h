@@ -56,6 +56,15 @@ struct pci_msix {
     uint64_t pending; /* bit per vector */
 };
 
+struct pci_function;
+
+/* Interrupts as messages; pci_msix.c has them, which only devices with such interrupts bring. */
+struct pci_message_ops {
+    const char *(*enabled)(const struct pci_function *f); /* "msi-x", "msi", NULL: neither is on */
+    void (*update)(struct pci_function *f);               /* sends what became unmasked */
+    void (*reset)(struct pci_function *f);                /* the table's state after power on */
+};
+
 struct pci_function {
     const char *name; /* for the monitor */
     uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
@@ -63,6 +72,7 @@ struct pci_function {
         writable[PCI_CFG_SPACE_SIZE];  /* bits that a guest may write; the rest reads as set up */
     uint8_t clear[PCI_CFG_SPACE_SIZE]; /* bits that a guest clears by writing 1 */
     struct pci_bar bar[PCI_BARS];
+    const struct pci_message_ops *messages; /* NULL: it has neither MSI nor MSI-X */
     struct pci_msix msix;
     uint8_t msi;             /* offset of its MSI capability, 0: none */
     uint8_t next_capability; /* where pci_add_capability() goes on */
@@ -215,9 +225,5 @@ void pci_detached(struct pci_bus *bus, struct pci_function *f);
 
 /* The level of its INTx line after anything that it depends on changed. */
 void pci_update_intx(struct pci_function *f);
-
-/* MSI-X: sends what became unmasked; the table's state after power on. */
-void pci_msix_update(struct pci_function *f);
-void pci_msix_reset(struct pci_function *f);
 
 #endif

@@ -233,7 +233,8 @@ void pci_config_write(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsig
         pci_map_bars(f);
     if (command || offset >= PCI_STD_HEADER_SIZEOF) {
         pci_update_intx(f);
-        pci_msix_update(f);
+        if (f->messages != NULL)
+            f->messages->update(f);
     }
     if (f->config_written != NULL)
         f->config_written(f->dev, offset, size);

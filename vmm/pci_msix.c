@@ -67,7 +67,7 @@ void pci_msix(struct pci_function *f, unsigned vector)
         send(f, f->msix.entry[vector].address, f->msix.entry[vector].data);
 }
 
-void pci_msix_update(struct pci_function *f)
+static void update(struct pci_function *f)
 {
     if (!pci_msix_enabled(f))
         return;
@@ -79,7 +79,7 @@ void pci_msix_update(struct pci_function *f)
     }
 }
 
-void pci_msix_reset(struct pci_function *f)
+static void reset(struct pci_function *f)
 {
     memset(f->msix.entry, 0, sizeof(f->msix.entry));
     for (unsigned i = 0; i < PCI_VECTORS; i++)
@@ -112,11 +112,19 @@ static void table_write(void *dev, uint64_t offset, unsigned size, uint64_t valu
         f->msix.entry[i].address &= ~3ull;
         f->msix.entry[i].control &= PCI_MSIX_ENTRY_CTRL_MASKBIT;
     }
-    pci_msix_update(f);
+    update(f);
 }
 
 static const struct device_ops table_ops = {
     .name = "msix-table", .read = table_read, .write = table_write};
+
+static const char *enabled(const struct pci_function *f)
+{
+    return pci_msix_enabled(f) ? "msi-x" : pci_msi_enabled(f) ? "msi" : NULL;
+}
+
+static const struct pci_message_ops message_ops = {
+    .enabled = enabled, .update = update, .reset = reset};
 
 bool pci_add_msix(struct pci_function *f, unsigned index, unsigned vectors)
 {
@@ -126,6 +134,7 @@ bool pci_add_msix(struct pci_function *f, unsigned index, unsigned vectors)
         !pci_add_bar(f, index, PCI_BAR_MEM32, false, TABLE_BAR_SIZE, &table_ops, f))
         return false;
     uint8_t at = pci_add_capability(f, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF);
+    f->messages = &message_ops;
     f->msix.count = vectors;
     f->msix.bar = (uint8_t)index;
     f->msix.capability = at;
@@ -134,7 +143,7 @@ bool pci_add_msix(struct pci_function *f, unsigned index, unsigned vectors)
     f->config[at + PCI_MSIX_TABLE] = (uint8_t)index;
     f->config[at + PCI_MSIX_PBA] = (uint8_t)(PENDING_OFFSET & 0xff) | (uint8_t)index;
     f->config[at + PCI_MSIX_PBA + 1] = PENDING_OFFSET >> 8;
-    pci_msix_reset(f);
+    reset(f);
     return true;
 }
 
@@ -143,6 +152,7 @@ bool pci_add_msi(struct pci_function *f)
     uint8_t at = pci_add_capability(f, PCI_CAP_ID_MSI, MSI_SIZE);
     if (at == 0)
         return false;
+    f->messages = &message_ops;
     f->msi = at;
     f->config[at + PCI_MSI_FLAGS] = PCI_MSI_FLAGS_64BIT;
     f->writable[at + PCI_MSI_FLAGS] = PCI_MSI_FLAGS_ENABLE;

@@ -326,7 +326,8 @@ static void test_devices(void **state)
               "deny: []\n");
     assert_int_equal(config.error_count, 0);
     const struct vm *a = &config.system.vms[0], *b = &config.system.vms[1];
-    assert_string_equal(vmm_name(&config, a), "vmm-virtio-blk+virtio-net+virtio-console+vga+watchdog");
+    assert_string_equal(vmm_name(&config, a),
+                        "vmm-virtio-blk+virtio-net+virtio-console+vga+watchdog");
     assert_string_equal(vmm_name(&config, b), "vmm-virtio-net+e1000");
     config.system.vms[0].kernel_kind = "bzimage";
     config.system.vms[1].kernel_kind = "pvh";

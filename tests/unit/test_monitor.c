@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The monitor's channel: commands in, text out, peers that stop reading.
-// links: vmm/monitor.c lib/ring.c
+// links: vmm/monitor.c vmm/monitor_file.c lib/ring.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
