@@ -154,7 +154,9 @@ static bool take(char byte)
     }
     exchange.ended = byte == 0;
     if (exchange.length + 1 < sizeof(exchange.text) && byte != 0) {
-        exchange.text[exchange.length++] = byte;
+        // HAZARD: it goes to the operator's terminal, which a vmm must not steer.
+        bool plain = (byte >= ' ' && byte <= '~') || byte == '\n' || byte == '\t';
+        exchange.text[exchange.length++] = plain ? byte : '?';
         exchange.text[exchange.length] = 0;
     }
     if (exchange.purpose == RELAY && exchange.length > 0 &&

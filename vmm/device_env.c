@@ -81,15 +81,21 @@ static void monitor_tell(void *ctx)
     sys_raise(vm->devices.monitor.channel->peer_slot, 1);
 }
 
-// HAZARD: bits that were taken here are still to be served.
+// HAZARD: bits that were taken here are still to be served. What other peers raise meanwhile is no
+// news of this one: they could keep the answer waiting for ever.
 static bool monitor_wait(void *ctx)
 {
     struct vm *vm = ctx;
-    uint64_t bits = 0;
-    enum status status = sys_wait(TASK_SLOT_SIGNAL, task_tsc() + vm->info->tsc_hz, &bits);
+    uint64_t give_up = task_tsc() + vm->info->tsc_hz, bits;
+    enum status status;
 
-    vm->vcpu[0].bits |= bits; // its thread serves the channels
-    return status == OK;
+    do { // bound: give_up
+        bits = 0;
+        status = sys_wait(TASK_SLOT_SIGNAL, give_up, &bits);
+        vm->vcpu[0].bits |= bits; // its thread serves the channels
+    } while ((status == OK || status == ERR_CANCELLED) &&
+             !(bits >> vm->devices.monitor.channel->own_bit & 1) && task_tsc() < give_up);
+    return bits >> vm->devices.monitor.channel->own_bit & 1;
 }
 
 // What the devices are and do: all of them, or those of one name.

@@ -19,6 +19,7 @@
 #define E1000_STATISTICS   64
 #define E1000_PLAIN        32 /* registers that only keep what was written */
 #define E1000_TX_AT_ONCE   256
+#define E1000_CUT_AT_ONCE  4096 /* segments: a descriptor of 1 MiB may be cut into single bytes */
 
 /* Interrupt causes: SDM 13.4.17 */
 #define E1000_ICR_TXDW   0x0001u
@@ -118,6 +119,7 @@ struct e1000 {
     const struct guest_ram *ram;
     const struct clock *clock;
     struct net_link *link;
+    unsigned segments; /* that this e1000_transmit() may still cut off */
     uint64_t raised;   /* tick of the latest interrupt */
     uint64_t deadline; /* the next interrupt may come, or more to transmit */
 };

@@ -152,6 +152,11 @@ static bool gather(struct e1000 *e, uint64_t address, uint32_t length)
                 p->bad = true;
                 break;
             }
+            if (e->segments == 0) { /* go on as soon as the rest of the machine had its turn */
+                e->deadline = 0;
+                return false;
+            }
+            e->segments--;
             finish(e, false);
             if (!flush(e))
                 return false;
@@ -246,6 +251,7 @@ void e1000_transmit(struct e1000 *e)
         return;
     if (count == 0 || ring->head == ring->tail)
         return;
+    e->segments = E1000_CUT_AT_ONCE;
     for (; left > 0 && ring->head != ring->tail; left--) {
         struct tx_descriptor d;
         uint64_t where = ring->base + ring->head * 16ull;

@@ -2,6 +2,7 @@
 // The kinds "ahci-disk" and "ahci-cd": drives on one AHCI controller, which the first of them
 // makes.
 #include <stdio.h>
+#include <string.h>
 
 #include "ahci.h"
 #include "block_memory.h"
@@ -9,6 +10,53 @@
 #include "vm_alloc.h"
 
 static struct ahci *controller;
+
+static void reset(void *dev)
+{
+    ahci_ops.reset(dev);
+}
+
+// The length of the PCI function's part, that part, the controller's.
+static size_t save(void *dev, void *buf, size_t size)
+{
+    struct ahci *ahci = dev;
+    uint8_t *to = buf;
+    uint32_t length = 0;
+
+    if (size < sizeof(length))
+        return 0;
+    size -= sizeof(length);
+    length = (uint32_t)pci_save(&ahci->pci, to + sizeof(length), size);
+    if (length == 0)
+        return 0;
+    memcpy(to, &length, sizeof(length));
+    size_t more = ahci_ops.save(dev, to + sizeof(length) + length, size - length);
+    return more ? sizeof(length) + length + more : 0;
+}
+
+// The function first: the commands that wait need bus mastering.
+static bool restore(void *dev, const void *buf, size_t size)
+{
+    struct ahci *ahci = dev;
+    const uint8_t *from = buf;
+    uint32_t length;
+
+    if (size < sizeof(length))
+        return false;
+    memcpy(&length, from, sizeof(length));
+    size -= sizeof(length);
+    from += sizeof(length);
+    return length <= size && pci_restore(&ahci->pci, from, length) &&
+           ahci_ops.restore(dev, from + length, size - length);
+}
+
+static size_t info(void *dev, char *buf, size_t size)
+{
+    return ahci_ops.info(dev, buf, size);
+}
+
+static const struct device_ops controller_ops = {
+    .name = "ahci", .reset = reset, .save = save, .restore = restore, .info = info};
 
 static bool create(const struct device_env *env, const struct task_device *config, char *error,
                    size_t size)
@@ -18,8 +66,9 @@ static bool create(const struct device_env *env, const struct task_device *confi
 
     if (controller == NULL || controller->pci.bus != env->pci) {
         controller = vm_alloc(sizeof(*controller));
-        if (controller != NULL && (!ahci_init(controller, env->pci, env->ram) ||
-                                   !chipset_add_device(env->chipset, &ahci_ops, controller))) {
+        if (controller != NULL &&
+            (!ahci_init(controller, env->pci, env->ram) ||
+             !chipset_add_device(env->chipset, &controller_ops, controller))) {
             snprintf(error, size, "the VM has too many devices");
             return false;
         }

@@ -48,11 +48,19 @@ void vcpu_step_trap(struct vcpu *vcpu)
 void vcpu_serve(struct vcpu *vcpu)
 {
     const struct task_channel *channel = vcpu->vm->line.channel;
+    const struct task_channel *monitor = vcpu->vm->devices.monitor.channel;
+    struct vm_save *save = &vcpu->vm->save;
     uint64_t bits = vcpu->bits;
 
     vcpu->bits = 0;
     if (vcpu->index != 0) // channels and interrupts come to the first one's signal
         return;
+    if (unlikely(save->paused)) { // HAZARD: another VM would write to memory that is being saved
+        uint64_t served = monitor ? 1ull << monitor->own_bit : 0;
+
+        save->kept |= bits & ~served;
+        bits &= served;
+    }
     if (channel && bits >> channel->own_bit & 1)
         line_receive(vcpu->vm);
     vm_devices_serve(vcpu->vm, bits);

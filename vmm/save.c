@@ -124,6 +124,8 @@ void save_park(struct vcpu *vcpu)
     while (vm->save.paused && !vm->end)
         vcpu_wait(vcpu, CLOCK_NEVER);
     vm->save.parked &= ~(1u << vcpu->index);
+    if (vcpu->bits && !vm->end)
+        vcpu_serve(vcpu);
 }
 
 static bool all_parked(const struct vm *vm)
@@ -150,6 +152,10 @@ static bool hold(struct vm *vm, enum save_pause why)
 static void let_go(struct vm *vm, enum save_pause why)
 {
     vm->save.paused &= ~(uint32_t)why;
+    if (!vm->save.paused) {
+        vm->vcpu[0].bits |= vm->save.kept;
+        vm->save.kept = 0;
+    }
     for (unsigned i = 0; i < vm->vcpus; i++)
         vm_kick(vm, i);
 }
@@ -228,7 +234,11 @@ static bool pause(void *context, const char *arguments, struct monitor *monitor)
         monitor_print(monitor, "it is paused already\n");
         return false;
     }
-    return hold(vm, PAUSED_BY_OPERATOR);
+    if (hold(vm, PAUSED_BY_OPERATOR))
+        return true;
+    let_go(vm, PAUSED_BY_OPERATOR);
+    monitor_print(monitor, "its vCPUs do not come to a stand\n");
+    return false;
 }
 
 static bool resume(void *context, const char *arguments, struct monitor *monitor)
@@ -256,20 +266,19 @@ static bool tell_size(void *context, const char *arguments, struct monitor *moni
         monitor_print(monitor, "its vCPUs do not come to a stand");
         return false;
     }
-    monitor_print(monitor, "%llu", (unsigned long long)write_image(vm, NULL, 0));
+    vm->save.size = write_image(vm, NULL, 0);
+    monitor_print(monitor, "%llu", (unsigned long long)vm->save.size);
     return true;
 }
 
 static bool save(void *context, const char *arguments, struct monitor *monitor)
 {
     struct vm *vm = context;
-    uint64_t room, size = 0;
+    uint64_t size = 0;
 
     (void)arguments;
-    if (vm->save.paused & PAUSED_TO_SAVE) {
-        room = write_image(vm, NULL, 0); // root gave as much as was asked for
-        size = write_image(vm, vm->save.image, room);
-    }
+    if (vm->save.paused & PAUSED_TO_SAVE) // root gave as much as was asked for
+        size = write_image(vm, vm->save.image, vm->save.size);
     let_go(vm, PAUSED_TO_SAVE);
     if (!size)
         monitor_print(monitor, "a device cannot be saved");

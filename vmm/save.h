@@ -17,6 +17,8 @@ struct vm_save {
     void *image;     // where root gives room for an image: SNAPSHOT_ADDRESS
     uint32_t paused; // enum save_pause: why its vCPUs stand still
     uint32_t parked; // vCPUs that do, their whole state in their pages
+    uint64_t kept;   // what peers raised meanwhile: a guest that stands still receives nothing
+    uint64_t size;   // of the image, as root was told: it gave no more room
     bool ready;      // restored: its guest had reached user level
     uint64_t now;    // the time that devices are shown while they are saved or restored
 };

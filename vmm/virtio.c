@@ -92,6 +92,8 @@ void virtio_broken(struct virtio_device *v, unsigned queue)
 
 // Without this bound two vCPUs could keep the vmm here for good: one that adds, one that kicks.
 #define SERVE_ROUNDS 4u
+// HAZARD: the lock is held meanwhile, and the monitor does not answer: chains of 4 GiB each.
+#define SERVE_BYTES (64ull << 20)
 
 void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chain *chain,
                   bool (*request)(struct virtio_device *v, unsigned queue,
@@ -104,14 +106,18 @@ void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chai
         return;
     do {
         virtqueue_want_kick(q, false);
-        for (; budget > 0 && virtqueue_pop(q, chain); budget--)
+        for (; budget > 0 && v->work < SERVE_BYTES && virtqueue_pop(q, chain); budget--) {
+            v->work += chain->readable_size + chain->writable_size;
             if (!request(v, queue, chain)) {
                 virtqueue_unpop(q);
+                v->work = 0;
                 virtio_notify_queue(v, queue);
                 return;
             }
+        }
         virtqueue_want_kick(q, true);
-    } while (budget > 0 && virtqueue_pending(q));
+    } while (budget > 0 && v->work < SERVE_BYTES && virtqueue_pending(q));
+    v->work = 0;
     if (q->broken)
         virtio_broken(v, queue);
     else if (virtqueue_pending(q))

@@ -59,6 +59,7 @@ struct virtio_device {
     uint16_t queue_select;
     uint32_t feature_select, driver_feature_select;
     uint8_t window; /* of configuration space: offset of VIRTIO_PCI_CAP_PCI_CFG */
+    uint64_t work;  /* bytes that this virtio_serve() moved; a device adds what no chain shows */
     uint32_t again; /* queues (bits) that are to be notified at again_at, see virtio_serve() */
     uint64_t again_at;
 };
@@ -82,7 +83,7 @@ void virtio_notify_queue(struct virtio_device *v, unsigned queue);
 /* What most notify verbs do: gives each request to request(), with notifications off meanwhile,
  * looks once more, and interrupts at the end. request() pushes it, now or later; false: it has no
  * room, the request is taken back and the device calls this again when it has. The number of
- * requests is bounded: if other vCPUs add more all the time, the rest comes by virtio_expire(). */
+ * requests and of bytes is bounded: the rest comes by virtio_expire(). */
 void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chain *chain,
                   bool (*request)(struct virtio_device *v, unsigned queue,
                                   struct virtqueue_chain *chain));

@@ -113,6 +113,7 @@ static uint8_t parse_range(struct virtio_blk *blk, struct virtio_blk_slot *slot,
     slot->request.op = zeroes ? BLOCK_WRITE_ZEROES : BLOCK_DISCARD;
     slot->request.sector = range.sector;
     slot->request.count = range.num_sectors;
+    blk->v.work += (uint64_t)range.num_sectors * BLOCK_SECTOR;
     return VIRTIO_BLK_S_OK;
 }
 

@@ -326,6 +326,24 @@ static void segmentation(void **state)
     }
 }
 
+/* A descriptor of 1 MiB cut into single bytes: a part of it, then the machine has its turn. */
+static void segmentation_is_bounded(void **state)
+{
+    (void)state;
+    tx_ring();
+    net_room = UINT32_MAX;
+    context_descriptor(0, TSE | 3, 14, 1);
+    descriptor(1, 0, 20000 | 1 << 20 | (uint32_t)(DEXT | TSE | EOP | RS) << 24, 0);
+    set(TDT, 2);
+    assert_in_range(net_sent_count, 1, E1000_CUT_AT_ONCE + 1);
+    assert_int_equal(get(TDH), 1);
+    assert_int_equal(e1000_deadline(&nic), 0);
+    for (unsigned i = 0; i < 8; i++)
+        e1000_expire(&nic, ++test_time);
+    assert_int_equal(net_sent_count, 20000 - 14);
+    assert_int_equal(get(TDH), 2);
+}
+
 static void receives(void **state)
 {
     (void)state;
@@ -550,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup(legacy_checksum, setup),
         cmocka_unit_test_setup(checksum_offload, setup),
         cmocka_unit_test_setup(segmentation, setup),
+        cmocka_unit_test_setup(segmentation_is_bounded, setup),
         cmocka_unit_test_setup(receives, setup),
         cmocka_unit_test_setup(receive_waits, setup),
         cmocka_unit_test_setup(small_buffers, setup),

@@ -71,6 +71,15 @@ static void test_monitor(void **state)
     ask(MANAGE_STOP, "secure");
     assert_true(answer(&reply) && reply.tag == 9 && reply.status == MANAGE_FAILED);
     assert_true(answer(&reply) && reply.tag == 7);
+    // What it says does not steer the operator's terminal.
+    start(SECURE);
+    open_monitor(SECURE);
+    ring_write(&to_root, &request, sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+    say_monitor("a\x1b[2J\x9b\n\0\1", 9);
+    assert_true(answer(&reply) && reply.more);
+    assert_string_equal(reply.message, "a?[2J?\n");
+    assert_true(answer(&reply) && !reply.more && reply.status == MANAGE_OK);
     request.text[0] = '\n';
     ring_write(&to_root, &request, sizeof(request));
     supervise(1ull << BIT_REPORT(0));

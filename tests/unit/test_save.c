@@ -175,12 +175,50 @@ static void paused(void **state)
     assert_false(run("snapshot-save")); // nobody asked for the size
 }
 
+static unsigned arrivals;
+
+static void arrived(void *dev)
+{
+    (void)dev;
+    arrivals++;
+}
+
+// Another VM that sends to a guest that stands still does not change its memory.
+static void peers_wait(void **state)
+{
+    (void)state;
+    arrivals = 0;
+    vm.devices.channel[0].arrived = arrived;
+    assert_true(run("pause"));
+    CPU->bits = 1ull << info.channels[0].own_bit;
+    vcpu_serve(CPU);
+    assert_int_equal(arrivals, 0);
+    assert_true(run("resume"));
+    vcpu_serve(CPU);
+    assert_int_equal(arrivals, 1);
+}
+
+// Root gave room for what it was told, and no more.
+static void fits(void **state)
+{
+    (void)state;
+    memset(ram, 0, sizeof(ram));
+    assert_true(run("snapshot-size"));
+    uint64_t size = vm.save.size;
+    assert_true(size > 4096 && size < IMAGE_SIZE / 2);
+    memset(ram, 0x77, sizeof(ram));
+    memset(image, 0xee, sizeof(image));
+    assert_false(run("snapshot-save"));
+    for (uint64_t i = size; i < sizeof(image); i++)
+        assert_int_equal(image[i], 0xee);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(bit_for_bit, setup),
-        cmocka_unit_test_setup(refuses, setup),
-        cmocka_unit_test_setup(paused, setup),
+        cmocka_unit_test_setup(bit_for_bit, setup), cmocka_unit_test_setup(refuses, setup),
+        cmocka_unit_test_setup(paused, setup),      cmocka_unit_test_setup(peers_wait, setup),
+        cmocka_unit_test_setup(fits, setup),
     };
     return cmocka_run_group_tests_name("save", tests, NULL, NULL);
 }

@@ -333,6 +333,23 @@ static void test_later(void **state)
         assert_null(blk.slot[i].blk);
 }
 
+/* Many requests over much memory: one kick does a part, so that the monitor's turn comes. */
+static void test_much(void **state)
+{
+    (void)state;
+    const uint32_t size = DRIVER_RAM - DATA;
+    const struct driver_piece pieces[4] = {
+        {HEADER, 16, false}, {DATA, size, true}, {DATA, size, true}, {STATUS, 1, true}};
+    header(VIRTIO_BLK_T_IN, 0);
+    for (unsigned i = 0; i < 16; i++)
+        driver_add(&q, pieces, 4);
+    driver_kick(&q);
+    assert_in_range(q.vring.used->idx, 1, 12);
+    assert_int_equal(v->again_at, 0);
+    virtio_expire(v, 1);
+    assert_int_equal(q.vring.used->idx, 16);
+}
+
 static void test_snapshot(void **state)
 {
     (void)state;
@@ -359,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup(test_malformed, setup), cmocka_unit_test_setup(test_ranges, setup),
         cmocka_unit_test_setup(test_id, setup),        cmocka_unit_test_setup(test_segments, setup),
         cmocka_unit_test_setup(test_later, setup),     cmocka_unit_test_setup(test_snapshot, setup),
+        cmocka_unit_test_setup(test_much, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
