@@ -274,6 +274,7 @@ static void trim(const struct ata_device *d, struct ata_task *task)
     task->action = ATA_RECEIVE;
     task->length = BLOCK_SECTOR;
     task->range = 0;
+    task->trimmed = 0;
     task->ranges = TRIM_RANGES;
 }
 
@@ -283,6 +284,11 @@ static void next_range(const struct ata_device *d, struct ata_task *task)
         uint64_t entry;
         memcpy(&entry, task->data + 8 * (size_t)task->range++, sizeof(entry));
         if (entry >> 48) {
+            task->trimmed += entry >> 48;
+            if (task->trimmed > d->backend->sectors) { // the same ones over and over: no more work
+                ata_end(task, ATA_ERROR_ABORT);
+                return;
+            }
             transfer(d, task, BLOCK_DISCARD, entry & (SECTORS_48 - 1), entry >> 48, false);
             return;
         }

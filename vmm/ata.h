@@ -60,6 +60,7 @@ struct ata_task {
     uint8_t data[ATA_BUFFER];
     unsigned length;
     unsigned range, ranges; /* of a TRIM */
+    uint64_t trimmed;       /* sectors of the ranges so far */
 };
 
 /* State after power on or COMRESET. backend, cdrom and serial stay. */

@@ -92,8 +92,6 @@ void virtio_broken(struct virtio_device *v, unsigned queue)
 
 // Without this bound two vCPUs could keep the vmm here for good: one that adds, one that kicks.
 #define SERVE_ROUNDS 4u
-// HAZARD: the lock is held meanwhile, and the monitor does not answer: chains of 4 GiB each.
-#define SERVE_BYTES (64ull << 20)
 
 void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chain *chain,
                   bool (*request)(struct virtio_device *v, unsigned queue,
@@ -106,7 +104,7 @@ void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chai
         return;
     do {
         virtqueue_want_kick(q, false);
-        for (; budget > 0 && v->work < SERVE_BYTES && virtqueue_pop(q, chain); budget--) {
+        for (; budget > 0 && !virtio_tired(v) && virtqueue_pop(q, chain); budget--) {
             v->work += chain->readable_size + chain->writable_size;
             if (!request(v, queue, chain)) {
                 virtqueue_unpop(q);
@@ -116,7 +114,7 @@ void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chai
             }
         }
         virtqueue_want_kick(q, true);
-    } while (budget > 0 && v->work < SERVE_BYTES && virtqueue_pending(q));
+    } while (budget > 0 && !virtio_tired(v) && virtqueue_pending(q));
     v->work = 0;
     if (q->broken)
         virtio_broken(v, queue);

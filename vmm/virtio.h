@@ -88,6 +88,14 @@ void virtio_serve(struct virtio_device *v, unsigned queue, struct virtqueue_chai
                   bool (*request)(struct virtio_device *v, unsigned queue,
                                   struct virtqueue_chain *chain));
 
+/* Whether virtio_serve() did enough for once. HAZARD: the lock is held meanwhile, and the monitor
+ * does not answer: a chain may have 4 GiB. */
+#define VIRTIO_SERVE_BYTES (64ull << 20)
+static inline bool virtio_tired(const struct virtio_device *v)
+{
+    return v->work >= VIRTIO_SERVE_BYTES;
+}
+
 /* The device looks at these queues (bits) as if notified, as soon as the vmm is through with what
  * it does now. */
 static inline void virtio_later(struct virtio_device *v, uint32_t queues)

@@ -13,6 +13,7 @@
 #define CONTROL_TX 3u
 #define EMERGENCY  8u /* offset of emerg_wr in configuration space */
 #define PIECE      256u
+#define SLOWNESS   1024u /* a terminal's, against memory: 64 KiB at a time (virtio_tired()) */
 #define NAME_MAX   32u
 
 static struct virtio_console *console_of(struct virtio_device *v)
@@ -53,6 +54,11 @@ static bool send(struct virtio_device *v, unsigned queue, struct virtqueue_chain
         s->sent += taken;
         if (taken < n)
             return false;
+        v->work += SLOWNESS * taken;
+        if (virtio_tired(v) && s->sent < chain->readable_size) {
+            virtio_later(v, 1u << queue);
+            return false;
+        }
     }
     s->sent = 0;
     virtqueue_push(&v->queue[queue], chain->head, 0);

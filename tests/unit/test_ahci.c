@@ -277,6 +277,15 @@ static void trims(void **state)
     memcpy(host_memory + BUFFER, ranges, sizeof(ranges));
     issue(DISK, 1);
     assert_int_equal(in32(reg(DISK, 0x20)), 0x1051);
+    // The same sectors over and over are work without bound.
+    recover(DISK);
+    host_discards = 0;
+    for (unsigned i = 0; i < 64; i++)
+        ranges[i] = (uint64_t)HOST_SECTORS << 48;
+    memcpy(host_memory + BUFFER, ranges, sizeof(ranges));
+    issue(DISK, 1);
+    assert_int_equal(host_discards, 1);
+    assert_int_equal(in32(reg(DISK, 0x20)), 0x0451);
 }
 
 static uint8_t *packet(unsigned slot, uint8_t op, uint32_t bytes)

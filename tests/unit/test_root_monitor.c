@@ -80,6 +80,10 @@ static void test_monitor(void **state)
     assert_true(answer(&reply) && reply.more);
     assert_string_equal(reply.message, "a?[2J?\n");
     assert_true(answer(&reply) && !reply.more && reply.status == MANAGE_OK);
+    snprintf(request.text, sizeof(request.text), " snapshot-save"); // into no memory
+    ring_write(&to_root, &request, sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+    assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
     request.text[0] = '\n';
     ring_write(&to_root, &request, sizeof(request));
     supervise(1ull << BIT_REPORT(0));

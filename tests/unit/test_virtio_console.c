@@ -263,12 +263,39 @@ static void test_snapshot(void **state)
     assert_int_equal(c.ports, 1);
 }
 
+static size_t count(void *ctx, const uint8_t *bytes, size_t n)
+{
+    (void)bytes;
+    *(size_t *)ctx += n;
+    return n;
+}
+
+/* A large buffer goes out in parts: a terminal takes its time, and others have their turn. */
+static void test_large(void **state)
+{
+    (void)state;
+    const uint32_t size = 300000;
+    size_t sent = 0;
+    const struct virtio_console_peer peer = {.send = count, .ctx = &sent};
+    setup_with(NO_MULTIPORT);
+    virtio_console_connect(&c, 0, &peer);
+    add(1, DRIVER_DATA, size, false);
+    assert_in_range(sent, 1, 70000);
+    assert_int_equal(used(1), -1);
+    assert_int_equal(v->again_at, 0);
+    for (uint64_t now = 1; now < 6; now++)
+        virtio_expire(v, now);
+    assert_int_equal(sent, size);
+    assert_int_equal(used(1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_single, setup),  cmocka_unit_test_setup(test_slow, setup),
         cmocka_unit_test_setup(test_control, setup), cmocka_unit_test_setup(test_emergency, setup),
         cmocka_unit_test_setup(test_broken, setup),  cmocka_unit_test_setup(test_snapshot, setup),
+        cmocka_unit_test_setup(test_large, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
