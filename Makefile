@@ -100,7 +100,8 @@ $(O)/vmm.a: $(VMM_OBJ) $(call uobj,$(LIB_SRC))
 	@rm -f $@
 	ar rcs $@ $^
 LOADERS := multiboot multiboot2 pvh
-kinds    = $(foreach kind,$(subst +, ,$(1)),-Wl$(comma)-u$(comma)$(if $(filter $(LOADERS),$(kind)),$(kind)_load,device_kind_$(subst -,_,$(kind))))
+kinds    = $(foreach kind,$(subst +, ,$(1)),-Wl$(comma)-u$(comma)$(if $(filter $(LOADERS),$(kind)),$(kind)_load,device_kind_$(subst -,_,$(kind)))) \
+           $(if $(filter-out firmware $(LOADERS),$(subst +, ,$(1))),-Wl$(comma)-u$(comma)device_detach_init)
 comma   := ,
 link_vmm = $(CC) $(LDFLAGS) -Wl,-T,lib/task.lds -Wl,-Map,$@.map $(1) -o $@.new $(VMM_FIRST) $(O)/vmm.a && mv $@.new $@
 $(O)/vmm.elf: $(VMM_FIRST) $(O)/vmm.a lib/task.lds

@@ -187,7 +187,6 @@ static bool add_regions(struct chipset *c)
               bus_add(ports, RESET_PORT92, 1, &reset_port92_ops, &c->reset) &&
               bus_add(ports, RESET_CONFIG_PORT, 4, &reset_ops, &c->reset) &&
               bus_add(ports, ACPI_SMI_PORT, 2, &acpi_smi_ops, &c->pm) &&
-              bus_add(ports, PLATFORM_PCI_HOTPLUG, 16, &pci_hotplug_ops, &c->pci) &&
               bus_add(&c->mmio, HPET_BASE, HPET_SIZE, &hpet_ops, &c->hpet) &&
               bus_add(&c->mmio, IOAPIC_BASE, IOAPIC_SIZE, &ioapic_ops, &c->ioapic) &&
               bus_add(&c->mmio, LAPIC_BASE, LAPIC_SIZE, &lapic_page_ops, &c->apics);

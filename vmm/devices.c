@@ -3,8 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device_detach.h"
 #include "device_kind.h"
 #include "firmware.h"
+
+// Linked when the VM's entry names devices.
+#pragma weak device_detach_init
+#pragma weak device_detach_offer
 
 /* lib/task.lds, or the linker by itself on the host, where there may be no kind at all. */
 extern const struct device_kind __start_device_kinds[] __attribute__((weak));
@@ -31,31 +36,6 @@ static bool create_firmware(const struct device_env *env, char *error, size_t si
     return false;
 }
 
-/* `detach NAME`: with the guest's consent; `detach NAME now`: without. */
-static bool detach(void *dev, const char *arguments, struct monitor *monitor)
-{
-    struct pci_function *f = dev;
-
-    if (f->bus == NULL) {
-        monitor_print(monitor, "it is detached already\n");
-        return false;
-    }
-    if (strcmp(arguments, "now") == 0) {
-        pci_remove(f->bus, f);
-        return true;
-    }
-    if (*arguments != '\0') {
-        monitor_print(monitor, "after the name only \"now\" is known\n");
-        return false;
-    }
-    if (pci_detach(f->bus, f, NULL, NULL)) {
-        monitor_print(monitor, "the guest is asked to let it go\n");
-        return true;
-    }
-    monitor_print(monitor, "this slot cannot be asked for; add \"now\" to pull it out\n");
-    return false;
-}
-
 static bool show_pci(void *dev, const char *arguments, struct monitor *monitor)
 {
     static char text[8192];
@@ -63,17 +43,6 @@ static bool show_pci(void *dev, const char *arguments, struct monitor *monitor)
     (void)arguments;
     monitor_write(monitor, text, pci_info(dev, text, sizeof(text)));
     return true;
-}
-
-/* The PCI functions that the latest device brought can be detached by its name. */
-static void offer_detach(const struct device_env *env, struct pci_function *const before[],
-                         const char *name)
-{
-    for (unsigned i = 0; i < PCI_FUNCTIONS; i++)
-        if (env->pci->function[i] != NULL && before[i] == NULL)
-            monitor_add(env->monitor, "detach", name,
-                        "asks the guest to let go of it; now: at once", detach,
-                        env->pci->function[i]);
 }
 
 bool devices_create(const struct device_env *env, char *error, size_t size)
@@ -84,6 +53,10 @@ bool devices_create(const struct device_env *env, char *error, size_t size)
 
     monitor_add(env->monitor, "pci", NULL, "the PCI functions and where their BARs are", show_pci,
                 env->pci);
+    if (device_detach_init && !device_detach_init(env)) {
+        snprintf(error, size, "the ports for the removal of devices are taken");
+        return false;
+    }
     for (unsigned i = 0; i < info->device_count && i < TASK_DEVICE_MAX; i++) {
         const struct task_device *config = &info->devices[i];
         const struct device_kind *kind = find(config->kind);
@@ -99,7 +72,8 @@ bool devices_create(const struct device_env *env, char *error, size_t size)
             snprintf(error, size, "device %s: %s", config->name, *why ? why : "cannot be made");
             return false;
         }
-        offer_detach(env, before, config->name);
+        if (device_detach_offer)
+            device_detach_offer(env, before, config->name);
     }
     return info->kernel_kind != KERNEL_FIRMWARE || create_firmware(env, error, size);
 }

@@ -167,7 +167,8 @@ void pci_remove(struct pci_bus *bus, struct pci_function *f)
     pci_unmap_bars(bus, f);
     if (f->removed != NULL)
         f->removed(f->dev);
-    pci_detached(bus, f);
+    if ((f->devfn & 7) == 0) /* which a request to let go is about */
+        bus->ejecting &= ~(1u << PCI_SLOT_OF(f->devfn));
 }
 
 void pci_bus_reset(struct pci_bus *bus)

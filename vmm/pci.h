@@ -109,11 +109,6 @@ struct pci_bus {
     uint8_t pirq[8];                  /* PIRQA..H: ISA line, bit 7: not routed to the 8259 */
     uint16_t pirq_users[8];           /* functions that assert it: INTx lines are shared */
     uint16_t isa_lines;               /* asserted, of lines 0..15 */
-    struct {
-        struct pci_function *function; /* asked to go; NULL: none */
-        void (*done)(void *ctx);
-        void *ctx;
-    } detach[PCI_SLOTS];
     uint32_t removable; /* bit per slot whose device may be detached with the guest's consent */
     uint32_t ejecting;  /* ... that the guest was asked for */
     void (*notify)(void *ctx); /* raises the general-purpose event of removal; may be NULL */
@@ -158,9 +153,8 @@ bool pci_add(struct pci_bus *bus, struct pci_function *f, unsigned slot, unsigne
 void pci_remove(struct pci_bus *bus, struct pci_function *f);
 
 /* Asks the guest to let go of function 0 of a removable slot, and removes all of the slot when it
- * does; then calls done(ctx). Asking again renews the request. False, and nothing is done: the slot
- * is not removable. */
-bool pci_detach(struct pci_bus *bus, struct pci_function *f, void (*done)(void *ctx), void *ctx);
+ * does. Asking again renews the request. False, and nothing is done: the slot is not removable. */
+bool pci_detach(struct pci_bus *bus, struct pci_function *f);
 
 /* Routes a PIRQ (0..7: A..H) to an 8259 line as the LPC bridge's registers say: bit 7 set: not. */
 void pci_route_pirq(struct pci_bus *bus, unsigned pirq, uint8_t value);
@@ -219,9 +213,6 @@ uint8_t pci_isa_line(const struct pci_function *f);
 /* Maps and unmaps BARs as the command register and the BARs' registers now say. */
 void pci_map_bars(struct pci_function *f);
 void pci_unmap_bars(struct pci_bus *bus, struct pci_function *f);
-
-/* `f` is gone: ends what pci_detach() began. */
-void pci_detached(struct pci_bus *bus, struct pci_function *f);
 
 /* The level of its INTx line after anything that it depends on changed. */
 void pci_update_intx(struct pci_function *f);

@@ -7,29 +7,15 @@
 
 #include "platform.h"
 
-bool pci_detach(struct pci_bus *bus, struct pci_function *f, void (*done)(void *ctx), void *ctx)
+bool pci_detach(struct pci_bus *bus, struct pci_function *f)
 {
     unsigned slot = PCI_SLOT_OF(f->devfn);
     if (f->bus != bus || !(bus->removable >> slot & 1))
         return false;
-    bus->detach[slot].function = f;
-    bus->detach[slot].done = done;
-    bus->detach[slot].ctx = ctx;
     bus->ejecting |= 1u << slot;
     if (bus->notify != NULL)
         bus->notify(bus->notify_ctx);
     return true;
-}
-
-void pci_detached(struct pci_bus *bus, struct pci_function *f)
-{
-    unsigned slot = PCI_SLOT_OF(f->devfn);
-    if (bus->detach[slot].function != f)
-        return;
-    bus->detach[slot].function = NULL;
-    bus->ejecting &= ~(1u << slot);
-    if (bus->detach[slot].done != NULL)
-        bus->detach[slot].done(bus->detach[slot].ctx);
 }
 
 /* Slots whose devices are to go; reading takes the request, so that each is told once. */

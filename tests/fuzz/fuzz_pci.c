@@ -152,11 +152,6 @@ static void snapshot(void)
     pci_restore(f, buf, n);
 }
 
-static void done(void *ctx)
-{
-    (void)ctx;
-}
-
 static void step(uint8_t op)
 {
     struct pci_function *f = &device[(op >> 4) % DEVICES];
@@ -194,7 +189,7 @@ static void step(uint8_t op)
         break;
     case 12:
         if (f->bus != NULL)
-            pci_detach(&bus, f, done, NULL);
+            pci_detach(&bus, f);
         access_bus(&ports, PLATFORM_PCI_HOTPLUG + (at & 12));
         break;
     case 13:

@@ -2,7 +2,7 @@
 // Devices that an entry names: each is created once, in order, by the kind of its name; what is
 // unknown or cannot be made is told with the device's name; firmware comes last; what brought a PCI
 // function can be detached.
-// links: vmm/devices.c
+// links: vmm/devices.c vmm/device_detach.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,21 @@ static char made[64], commands[256];
 static struct task_info info;
 static struct pci_bus pci;
 static struct pci_function function;
-static struct device_env env = {.info = &info, .pci = &pci};
+static struct chipset chipset;
+static struct device_env env = {.info = &info, .pci = &pci, .chipset = &chipset};
+
+const struct device_ops pci_hotplug_ops = {.name = "hotplug"};
+static bool ports_taken;
+
+bool bus_add(struct bus *bus, uint64_t base, uint64_t size, const struct device_ops *ops, void *dev)
+{
+    assert_ptr_equal(bus, &chipset.ports);
+    assert_ptr_equal(ops, &pci_hotplug_ops);
+    assert_ptr_equal(dev, &pci);
+    (void)base;
+    (void)size;
+    return !ports_taken;
+}
 
 void monitor_add(struct monitor *monitor, const char *name, const char *device, const char *help,
                  monitor_run *run, void *dev)
@@ -46,12 +60,10 @@ void monitor_print(struct monitor *monitor, const char *format, ...)
     (void)format;
 }
 
-bool pci_detach(struct pci_bus *bus, struct pci_function *f, void (*done)(void *ctx), void *ctx)
+bool pci_detach(struct pci_bus *bus, struct pci_function *f)
 {
     (void)bus;
     (void)f;
-    (void)done;
-    (void)ctx;
     return false;
 }
 
@@ -146,6 +158,10 @@ static void test_errors(void **state)
     (void)state;
     char error[112] = "";
 
+    ports_taken = true;
+    assert_false(devices_create(&env, error, sizeof(error)));
+    assert_string_equal(error, "the ports for the removal of devices are taken");
+    ports_taken = false;
     add("plain", "a", 0);
     add("robot", "r2", 0);
     add("plain", "c", 0);
