@@ -128,30 +128,31 @@ $(O)/tools/bulkhead-config: $(wildcard tools/config/*.c tools/config/*.h)
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TFLAGS  := -std=gnu17 -g -O1 -DDEBUG=1 -DCHECKED=1 -DPREEMPT=0 -DFAIL_ALLOC=0 -Wall -Wextra -Werror -DHOST_TEST=1 -Iinclude -Ivmm -Ikernel -Iservers/console -Iroot -Itools/config -I$(O)/gen -I. \
            -idirafter lib/include -idirafter lib
-# "@vmm" stands for all of the vmm but its main.c.
-links    = $(patsubst @vmm,$(dir $(patsubst tests/%,$(O)/%,$(1)))vmm.a,$(shell sed -n 's,^// links: *,,p' $(1)))
+# "@vmm" stands for all of the vmm but its main.c. What tests link is compiled once for all of them, but for those with flags of their own.
+links    = $(patsubst @vmm,$(O)/$(2)/vmm.a,$(if $(call flags,$(1)),$(call listed,$(1)),$(patsubst %.c,$(O)/$(2)/obj/%.o,$(call listed,$(1)))))
+listed   = $(shell sed -n 's,^// links: *,,p' $(1))
 flags    = $(shell sed -n 's,^// flags: *,,p' $(1))
 libs     = $(shell sed -n 's,^// libs: *,,p' $(1))
 UNIT    := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 .SECONDEXPANSION:
-$(O)/unit/%: tests/unit/%.c $$(call links,tests/unit/%.c) $(wildcard include/bulkhead/*.h kernel/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h) $(DSDT)
+$(O)/unit/%: tests/unit/%.c $$(call links,tests/unit/%.c,unit) $(wildcard include/bulkhead/*.h kernel/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h) $(DSDT)
 	@mkdir -p $(@D)
-	$(CC) $(TFLAGS) $(SAN) $(call flags,$<) -o $@ $(filter %.c %.a,$^) -lcmocka $(call libs,$<)
-$(O)/fuzz/%: tests/fuzz/%.c $$(call links,tests/fuzz/%.c) $(wildcard include/bulkhead/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h tests/fuzz/*.h) $(DSDT)
+	$(CC) $(TFLAGS) $(SAN) $(call flags,$<) -o $@ $(filter %.c %.o %.a,$^) -lcmocka $(call libs,$<)
+$(O)/fuzz/%: tests/fuzz/%.c $$(call links,tests/fuzz/%.c,fuzz) $(wildcard include/bulkhead/*.h vmm/*.h lib/include/bulkhead/*.h tests/unit/*.h tests/fuzz/*.h) $(DSDT)
 	@mkdir -p $(@D)
-	$(CLANG) $(TFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c %.a,$^) $(call libs,$<)
+	$(CLANG) $(TFLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c %.o %.a,$^) $(call libs,$<)
 HOST_VMM := $(filter-out vmm/main.o,$(VMM_SRC:.c=.o))
-$(O)/unit/vmm/%.o: %.c
+$(O)/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(TFLAGS) -MMD -MP $(SAN) -c $< -o $@
-$(O)/fuzz/vmm/%.o: %.c
+$(O)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CLANG) $(TFLAGS) -MMD -MP -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -c $< -o $@
-$(O)/unit/vmm/vmm/acpi.o $(O)/fuzz/vmm/vmm/acpi.o: $(DSDT)
-$(O)/unit/vmm.a: $(addprefix $(O)/unit/vmm/,$(HOST_VMM))
+$(O)/unit/obj/vmm/acpi.o $(O)/fuzz/obj/vmm/acpi.o: $(DSDT)
+$(O)/unit/vmm.a: $(addprefix $(O)/unit/obj/,$(HOST_VMM))
 	rm -f $@; ar rcs $@ $^
-$(O)/fuzz/vmm.a: $(addprefix $(O)/fuzz/vmm/,$(HOST_VMM))
+$(O)/fuzz/vmm.a: $(addprefix $(O)/fuzz/obj/,$(HOST_VMM))
 	rm -f $@; ar rcs $@ $^
 unit-build: $(UNIT)
 fuzz-build: $(FUZZ)
