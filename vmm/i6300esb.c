@@ -216,5 +216,6 @@ bool i6300esb_init(struct i6300esb *dog, struct pci_bus *bus, const struct clock
     if (!pci_add_bar(f, 0, PCI_BAR_MEM32, false, I6300ESB_SIZE, &i6300esb_ops, dog))
         return false;
     reset(dog);
+    f->removed = reset; // a watchdog that is gone resets nothing
     return pci_add(bus, f, PCI_ANY_SLOT, 0);
 }

@@ -316,6 +316,7 @@ static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
     memcpy(vcpu->fpu.area, image->fpu, sizeof(image->fpu));
     memcpy(page->want, vcpu->want, sizeof(vcpu->want));
     page->control = control;
+    page->exit %= EXIT_CLASSES; // an index until the next exit
     page->exceptions = 0;
     page->inject = page->window = 0;
     page->vectoring = 0;

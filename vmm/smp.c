@@ -75,6 +75,7 @@ void smp_settle(struct vcpu *vcpu)
     for (;;) {
         if (vcpu->init) { // the page of a virtual APIC is only now free of the processor
             lapic_init_reset(vcpu->lapic);
+            pv_eoi_write(&vcpu->eoi, 0); // its flag may be any other memory by now
             vcpu->init = vcpu->nmi = false;
             vcpu->event = 0;
             pv_eoi_write(&vcpu->eoi, 0);

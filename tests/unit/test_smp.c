@@ -72,6 +72,7 @@ static void test_init_and_sipi(void **state)
     assert_int_equal(AP->start, 0);
     ipi(1, 0x8500); // INIT de-assert: without effect
     assert_false(AP->init);
+    assert_true(pv_eoi_write(&AP->eoi, 0x1001));
     ipi(1, INIT);
     assert_true(AP->init);
     ipi(1, SIPI | 0x20);
@@ -80,6 +81,7 @@ static void test_init_and_sipi(void **state)
     smp_lock(AP);
     smp_settle(AP);
     assert_int_equal(p->seg[SEG_CS].base, 0x20000);
+    assert_null(AP->eoi.flag); // whatever is in that memory now is not written to
 }
 
 static void test_init_of_the_first(void **state)
