@@ -142,6 +142,17 @@ static void test_free_run(void **state)
     assert_true(dog.pci.intx);
 }
 
+static void test_removed(void **state)
+{
+    (void)state;
+    unlocked(0, 10);
+    unlocked(4, 10);
+    lock(2);
+    dog.pci.removed(dog.pci.dev);
+    pass_ms(1000);
+    assert_int_equal(barks, 0);
+}
+
 static void test_save(void **state)
 {
     (void)state;
@@ -176,7 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_stages, setup), cmocka_unit_test_setup(test_reload, setup),
         cmocka_unit_test_setup(test_lock, setup),   cmocka_unit_test_setup(test_free_run, setup),
-        cmocka_unit_test_setup(test_save, setup),
+        cmocka_unit_test_setup(test_save, setup),   cmocka_unit_test_setup(test_removed, setup),
     };
     return cmocka_run_group_tests_name("i6300esb", tests, NULL, NULL);
 }

@@ -213,12 +213,23 @@ static void fits(void **state)
         assert_int_equal(image[i], 0xee);
 }
 
+// The log is everybody's: a guest does not fill it.
+static void log_is_bounded(void **state)
+{
+    (void)state;
+    fake_logs = 0;
+    for (unsigned i = 0; i < 20000; i++)
+        vm.devices.env.log(&vm, "x");
+    assert_in_range(fake_logs, 1000, 15000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(bit_for_bit, setup), cmocka_unit_test_setup(refuses, setup),
         cmocka_unit_test_setup(paused, setup),      cmocka_unit_test_setup(peers_wait, setup),
         cmocka_unit_test_setup(fits, setup),
+        cmocka_unit_test_setup(log_is_bounded, setup),
     };
     return cmocka_run_group_tests_name("save", tests, NULL, NULL);
 }

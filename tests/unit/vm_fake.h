@@ -42,7 +42,7 @@ static struct ring_end console_in,
 
 static enum status (*fake_call)(enum sys_op op,
                                 struct message *message); // the test's answer; NULL: see below
-static unsigned fake_waits, fake_raises;
+static unsigned fake_waits, fake_raises, fake_logs;
 static jmp_buf fake_end; // where task_end() goes
 static enum task_state fake_state;
 static char fake_reason[160];
@@ -78,6 +78,7 @@ void task_fail(const char *reason)
 
 void task_log(const char *format, ...)
 {
+    fake_logs++;
     (void)format;
 }
 
