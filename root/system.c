@@ -41,6 +41,10 @@ static void read_vm(struct reader *r, struct task_config *task)
 
         if (feature && strcmp(feature, "cx16") == 0)
             task->hide |= HIDE_CX16;
+        else if (feature && strcmp(feature, "pci-ports") == 0)
+            task->hide |= HIDE_PCI_PORTS;
+        else if (feature && strcmp(feature, "hpet") == 0)
+            task->hide |= HIDE_HPET;
         else
             reader_refuse(r, "cpu-hide", "names an unknown feature");
     }

@@ -302,9 +302,10 @@ static void describe_pci(struct vm *vm)
         vm->info->device_count < PCI_SLOTS - 2 ? vm->info->device_count : PCI_SLOTS - 2;
 
     bus->removable = ((1u << devices) - 1) << 1;
+    bus->no_ports = vm->info->hide & HIDE_PCI_PORTS;
     vm->acpi = (struct acpi_options){
         .vcpus = vm->vcpus,
-        .hpet = true,
+        .hpet = !(vm->info->hide & HIDE_HPET),
         .ecam = PLATFORM_ECAM,
         .window64 = bus->window64,
         .window64_size = bus->window64_size,

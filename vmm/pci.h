@@ -103,6 +103,7 @@ struct pci_bus {
     uint64_t ram_low, ram_high; /* bytes of RAM at 0 and at PLATFORM_HIGH_RAM: no BAR goes there */
     uint64_t window64, window64_size; /* for BARs above 4 GiB, in pci_assign(); size 0: none */
     uint32_t address;                 /* 0xCF8 */
+    bool no_ports;                    /* 0xCF8 and 0xCFC read as ones: there is ECAM only */
     uint64_t ecam;                    /* where ECAM is mapped, PCI_UNMAPPED: nowhere */
     uint64_t ecam_wanted, ecam_size;  /* where the guest wants it */
     bool blocked;                     /* a BAR or ECAM may find room when another goes away */

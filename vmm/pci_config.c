@@ -244,7 +244,7 @@ void pci_config_write(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsig
 static uint64_t address_read(void *dev, uint64_t offset, unsigned size)
 {
     const struct pci_bus *bus = dev;
-    return offset == 0 && size == 4 ? bus->address : UINT64_MAX;
+    return offset == 0 && size == 4 && !bus->no_ports ? bus->address : UINT64_MAX;
 }
 
 static void address_write(void *dev, uint64_t offset, unsigned size, uint64_t value)
@@ -256,7 +256,7 @@ static void address_write(void *dev, uint64_t offset, unsigned size, uint64_t va
 
 static bool selected(const struct pci_bus *bus)
 {
-    return bus->address & ADDRESS_ENABLE && !(bus->address & 0xff0000);
+    return !bus->no_ports && bus->address & ADDRESS_ENABLE && !(bus->address & 0xff0000);
 }
 
 static uint64_t data_read(void *dev, uint64_t offset, unsigned size)

@@ -136,6 +136,11 @@ static void test_ports(void **state)
     bus_write(&ports, 0xcfb, 1, 0x01); /* bytes are not the address register's */
     assert_int_equal(in(0xcf8, 4), 0x80fffffc);
     assert_int_equal(in(0xcf8, 1), 0xff);
+    bus.no_ports = true; /* hidden: the address register reads as ones, what it had selected too */
+    bus_write(&ports, 0xcf8, 4, 0x80000000);
+    assert_int_equal(in(0xcf8, 4), 0xffffffff);
+    assert_int_equal(in(0xcfc, 4), 0xffffffff);
+    bus.no_ports = false;
     set(8, 0, 4, 0); /* read-only */
     assert_int_equal(get(8, 0, 4), 0x56781234);
     set(8, PCI_INTERRUPT_LINE, 1, 0x5a);

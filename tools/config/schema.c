@@ -6,9 +6,9 @@
 
 #include "config.h"
 
-// CPU features that a vmm can keep from its guest (enum guest_hide), as Linux prints them in
-// /proc/cpuinfo.
-static const char *const cpu_features[] = {"cx16", NULL};
+// What a vmm can keep from its guest (enum guest_hide): CPU features as Linux prints them in
+// /proc/cpuinfo, and two parts of a PC that cost exits.
+static const char *const cpu_features[] = {"cx16", "hpet", "pci-ports", NULL};
 
 // The keys of the table, for messages; at most 24.
 static const char *const *field_names(struct config *config, const struct field *fields)

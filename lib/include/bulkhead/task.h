@@ -83,7 +83,11 @@ struct task_channel {
 
 enum guest_apic { GUEST_APIC_AUTO, GUEST_APIC_SOFTWARE }; // auto: virtualized where the processor can
 enum guest_clock { GUEST_CLOCK_PVCLOCK, GUEST_CLOCK_8254 };
-enum guest_hide { HIDE_CX16 = 1 << 0 }; // CPU features kept from the guest
+enum guest_hide { // what is kept from the guest
+    HIDE_CX16 = 1 << 0,
+    HIDE_PCI_PORTS = 1 << 1, // configuration space by memory only, not by 0xCF8 and 0xCFC
+    HIDE_HPET = 1 << 2,      // ACPI does not tell of it
+};
 enum guest_kernel { KERNEL_UNKNOWN, KERNEL_BZIMAGE, KERNEL_MULTIBOOT, KERNEL_MULTIBOOT2, KERNEL_PVH, KERNEL_FIRMWARE };
 
 // A device that the VM's entry names. Kinds: docs/configuration.md.
