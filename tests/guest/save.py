@@ -48,7 +48,7 @@ def start(m):
 
 def counted(m):
     """How far the loop is."""
-    return int(m.shell("cat /tmp/n || echo 0").split()[0])
+    return int(m.shell("until grep . /tmp/n 2>/dev/null; do :; done").split()[0])
 
 
 def holds(m):
@@ -78,7 +78,7 @@ def refuses(m):
 def there_and_back(m):
     expect_in(m.command("snapshot kept"), r"kept: saved, [1-9]\d* KiB")
     m.attach("kept")
-    m.shell("echo after > /tmp/file; echo after | dd of=/dev/vda conv=fsync 2>/dev/null; touch /tmp/new")
+    m.shell("echo after > /tmp/file; echo after | dd of=/dev/vda conv=fsync 2>/dev/null; touch /tmp/new; sleep 5")  # a margin for a slow host
     later = counted(m)
     m.detach()
     for turn in range(2):
