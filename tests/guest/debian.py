@@ -55,7 +55,7 @@ def to_installer(m):
 
 def main():
     group = "debian-" + EMULATOR
-    subprocess.run([os.path.join(ROOT, "tests/guest/fetch-kernels.sh"), KERNELS], stdout=sys.stdout, stderr=subprocess.STDOUT, check=False)
+    subprocess.run(["bash", os.path.join(ROOT, "tests/guest/fetch-kernels.sh"), KERNELS], stdout=sys.stdout, stderr=subprocess.STDOUT, check=False)
     for name, words in (("generic", ("x86_64",)), ("rt", ("PREEMPT_RT", "x86_64"))):
         kernel = os.path.join(KERNELS, name)
         if not os.path.exists(kernel):
