@@ -42,8 +42,8 @@ static enum step unlink_step(struct object *object, struct thread *thread)
         arch_guest_detach((struct guest *)object);
         return STEP_DONE;
     case OBJ_THREAD:
-        arch_thread_detach((struct thread *)object);
-        return thread_drop_gates((struct thread *)object) ? STEP_DONE : STEP_AGAIN;
+        return arch_thread_detach((struct thread *)object) && thread_drop_gates((struct thread *)object) ? STEP_DONE
+                                                                                                         : STEP_AGAIN;
     case OBJ_GATE:
         gate_unlink((struct gate *)object);
         return STEP_DONE;

@@ -132,6 +132,21 @@ static void device_write(void *ctx, uint64_t gpa, unsigned size, uint64_t value)
     bus_write(&of->vm->chipset.mmio, gpa, size, value);
 }
 
+// With one vCPU a guest has little of x2APIC, and Linux then reads and writes the whole I/O APIC
+// twice: 600 exits of a boot.
+static bool has_x2apic(const struct vm *vm)
+{
+    return vm_is_smp(vm) && !vm->vcpu[0].apic_page;
+}
+
+// Linux calibrates against an HPET that it finds for 2,300 exits, and then uses a better clock when
+// there is one. A firmware's guest may be any system.
+static bool shows_hpet(const struct task_info *info)
+{
+    return !(info->hide & HIDE_HPET) &&
+           (info->clock == GUEST_CLOCK_8254 || info->kernel_kind == KERNEL_FIRMWARE);
+}
+
 static void build_processor(struct vcpu *vcpu)
 {
     const struct vm *vm = vcpu->vm;
@@ -149,7 +164,7 @@ static void build_processor(struct vcpu *vcpu)
         .vcpus = (uint8_t)vm->vcpus,
         .apic_id = (uint8_t)vcpu->index,
         .tsc_deadline = true,
-        .x2apic = !vcpu->apic_page,
+        .x2apic = has_x2apic(vm),
         .pv_eoi = !vcpu->apic_page,
         .hide_cx16 = info->hide & HIDE_CX16,
         .hide_pvclock = info->clock == GUEST_CLOCK_8254,
@@ -176,7 +191,7 @@ static bool build_chipset(struct vm *vm)
         .tsc_hz = vm->info->tsc_hz,
         .cpus = vm->vcpus,
         .uarts = 1,
-        .x2apic = !vm->vcpu[0].apic_page,
+        .x2apic = has_x2apic(vm),
         .tsc_deadline = true,
         .unix_seconds = (int64_t)(unix_ns(vm->info, task_tsc()) / NS_PER_S),
         .ram_below_4g = guest_ram_low(&vm->ram),
@@ -305,7 +320,7 @@ static void describe_pci(struct vm *vm)
     bus->no_ports = vm->info->hide & HIDE_PCI_PORTS;
     vm->acpi = (struct acpi_options){
         .vcpus = vm->vcpus,
-        .hpet = !(vm->info->hide & HIDE_HPET),
+        .hpet = shows_hpet(vm->info),
         .ecam = PLATFORM_ECAM,
         .window64 = bus->window64,
         .window64_size = bus->window64_size,

@@ -277,9 +277,9 @@ static bool keyboard_data(struct ps2 *ps2, uint8_t value)
         s->leds = value & 7;
     else if (command == 0xf3)
         s->rate = value & 0x7f;
-    else if (value == 0)
+    else if (command == 0xf0 && value == 0)
         reply(ps2, s->scan_set);
-    else
+    else if (command == 0xf0)
         s->scan_set = value;
     return true;
 }

@@ -67,19 +67,20 @@ static enum status guest_apic(struct guest *guest)
     return status;
 }
 
-// The task does not see its pages any more, when its translations are flushed.
-static void vcpu_unmap(struct vcpu *v)
+// The task does not see its pages any more, when its translations are flushed. One page at a time; true: that was all.
+static bool vcpu_unmap_step(struct vcpu *v)
 {
     void *const pages[] = {v->page, v->apic, v->fpu};
     struct space *task = &v->thread->task->space;
-    uint64_t size;
+    uint64_t address = v->page_address + v->unmapped * PAGE_SIZE, size, leaf;
 
-    for (unsigned i = 0; i < 3; i++) { // bound: 3
-        uint64_t address = v->page_address + i * PAGE_SIZE, leaf = ptab_lookup(&task->ptab, address, &size);
-        // Only what still is that page: the task may have unmapped it and put something of its own there.
-        if (pages[i] && leaf && size == PAGE_SIZE && (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[i]))
-            ptab_unmap(&task->ptab, address, PAGE_SIZE, 1);
-    }
+    if (v->unmapped == 3)
+        return true;
+    // Only what still is that page: the task may have unmapped it and put something of its own there.
+    if (pages[v->unmapped] && (leaf = ptab_lookup(&task->ptab, address, &size)) && size == PAGE_SIZE &&
+        (leaf & 0x000ffffffffff000ull) == virt_to_phys(pages[v->unmapped]))
+        ptab_unmap(&task->ptab, address, PAGE_SIZE, 1);
+    return ++v->unmapped == 3;
 }
 
 static void vcpu_free(struct vcpu *v)
@@ -149,12 +150,12 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     return OK;
 }
 
-void arch_thread_detach(struct thread *thread)
+bool arch_thread_detach(struct thread *thread)
 {
     struct vcpu *v = thread->vcpu;
 
     if (!v)
-        return;
+        return true;
     arch_vcpu_unbind(thread);
     if (v->guest) {
         if (v->guest_next)
@@ -166,7 +167,7 @@ void arch_thread_detach(struct thread *thread)
         v->guest->vcpus--;
         __atomic_store_n(&v->guest, NULL, __ATOMIC_RELEASE);
     }
-    vcpu_unmap(v);
+    return vcpu_unmap_step(v);
 }
 
 void arch_thread_leave(struct thread *thread)

@@ -16,6 +16,7 @@ struct vcpu {
     void *apic;             // likewise its virtual-APIC page, or NULL. The kernel itself never looks into it
     void *fpu;              // and the image of its extended state, or NULL
     uint64_t page_address;  // where the vmm's task has it
+    unsigned unmapped;      // of its three places there, while it is destroyed
     struct signal *signal;  // bound to it, or NULL
     struct thread *guest_next,
         *guest_prev; // vCPU threads of the guest, list head guest->space.threads

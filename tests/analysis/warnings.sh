@@ -40,7 +40,7 @@ analyze() { # OUTPUT FLAGS... -- FILES...
         gcc "${target[@]}" "${flags[@]}" -O2 -fanalyzer -fdiagnostics-plain-output -c -o /dev/null >>"$output" 2>&1
 }
 
-build analysis/warnings "$WORK/o" "$WORK/o/k/offsets.h"
+build analysis/warnings "$WORK/o" "$WORK/o/k/offsets.h" "$WORK/o/gen/dsdt_aml.h"
 
 if echo 'int x;' | gcc -fanalyzer -xc -c -o /dev/null - 2>/dev/null; then
     status=0

@@ -17,6 +17,7 @@ vms:
         initrd: build:initrd
         cmdline: "console=ttyS0 quiet hostname=linux"
         memory: 192M
+        clock: 8254
         cpu: {{hide: [cx16]}}
     plain:
         kernel: {0}

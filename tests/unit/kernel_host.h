@@ -187,9 +187,10 @@ void arch_guest_detach(struct guest *guest)
 {
     (void)guest;
 }
-void arch_thread_detach(struct thread *thread)
+bool arch_thread_detach(struct thread *thread)
 {
     (void)thread;
+    return true;
 }
 void arch_thread_leave(struct thread *thread)
 {
