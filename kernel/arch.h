@@ -41,8 +41,8 @@ void arch_space_flush(struct space *space);
 // Nobody runs in it any more, and this CPU holds nothing of it: CR3 (the idle loop too), tags.
 void arch_space_leave(struct space *space);
 
-// The thread dies: on CPU 0, nothing leads to its vCPU any more, and the vCPU page is not mapped any more. A step at a time;
-// true: that was all.
+// The thread dies: on CPU 0, nothing leads to its vCPU any more, and the vCPU page is not mapped any more. A step at a
+// time; true: that was all.
 bool arch_thread_detach(struct thread *thread);
 // This CPU, the thread's home, holds nothing of it: FPU and debug owner (its state is saved), VMCS, translations of the
 // vCPU page. It can go on on another CPU.

@@ -228,8 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(bit_for_bit, setup), cmocka_unit_test_setup(refuses, setup),
         cmocka_unit_test_setup(paused, setup),      cmocka_unit_test_setup(peers_wait, setup),
-        cmocka_unit_test_setup(fits, setup),
-        cmocka_unit_test_setup(log_is_bounded, setup),
+        cmocka_unit_test_setup(fits, setup),        cmocka_unit_test_setup(log_is_bounded, setup),
     };
     return cmocka_run_group_tests_name("save", tests, NULL, NULL);
 }
