@@ -155,7 +155,7 @@ loop:
     ONE(int3, int3)
     ONE(int41, int $0x41)
     ONE(spin, cli; 1: jmp 1b)
-    ONE(spin_open, sti; 1: pause; cmp %eax, COUNTS(, %rcx, 4); je 1b; cli)
+    ONE(spin_open, sti; 1: cmp %eax, COUNTS(, %rcx, 4); je 1b; cli)
     ONE(count, mov COUNTS(, %rcx, 4), %eax)
     ONE(xmm_write, movq %rax, %xmm0; pinsrw $7, %ebx, %xmm0)
     ONE(xmm_read, movq %xmm0, %rax; pextrw $7, %xmm0, %ebx)

@@ -251,6 +251,7 @@ int main(const struct boot_info *info)
     if (!machine_bochs && clock_is_exact()) {
         // QEMU with -icount is slow, and everything but time is the same without.
         tests_budget();
+        test_vcpu();
         ktest_log("ktest: end, %u passed, %u failed", passed, failed);
         sys_hw_ctl(SLOT_HW, HW_EXIT, failed != 0, NULL, NULL);
     }

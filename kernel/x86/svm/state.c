@@ -66,14 +66,21 @@ static void load_inject(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *pag
     }
     if (type > EVENT_SOFT_INT)
         event = (event & ~0x700u) | EVENT_EXCEPTION << 8;
-    vmcb->event = event;
-    vmcb->event_error = READ_ONCE(page->inject_error);
     if (event && type == EVENT_NMI)
         v->svm.nmi_blocked = true; // until its IRET
     v->svm.window = READ_ONCE(page->window);
     vmcb->virq = VIRQ_MASKING;
-    if (v->svm.window & WINDOW_INTERRUPT)
+    // HAZARD: an external interrupt is a virtual one (APM 2 15.21.4) wherever the window does not use that already:
+    // QEMU 7.2 delivers one of EVENTINJ again, at any RFLAGS.IF, when its loop is left before the guest's next
+    // exception or exit.
+    if (v->svm.window & WINDOW_INTERRUPT || (event && type == EVENT_EXTERNAL)) {
         vmcb->virq |= VIRQ_PENDING | VIRQ_IGNORE_TPR;
+        vmcb->virq_vector = EVENT_VECTOR(event);
+        if (!(v->svm.window & WINDOW_INTERRUPT))
+            event = 0;
+    }
+    vmcb->event = event;
+    vmcb->event_error = READ_ONCE(page->inject_error);
 }
 
 // VMRUN demands SVME; the guest never reads this MSR, and a change of CR0.PG exits, so LME need not

@@ -237,6 +237,17 @@ static uint32_t broken_off(struct vcpu *v, struct vmcb *vmcb)
     return event & (EVENT_VALID | 0xfff);
 }
 
+// Takes back the external interrupt that was not delivered yet (see load_inject), or `event`. HAZARD: when its delivery
+// is broken off QEMU leaves it pending, and tells an exception in `event`.
+static inline uint32_t take_back(struct vcpu *v, struct vmcb *vmcb, uint32_t event)
+{
+    if (likely(!(vmcb->virq & VIRQ_PENDING)) || v->svm.window & WINDOW_INTERRUPT)
+        return event;
+    vmcb->virq = VIRQ_MASKING;
+    vmcb->clean = 0;
+    return EVENT_VALID | EVENT_EXTERNAL << 8 | vmcb->virq_vector;
+}
+
 // Returns the event that was broken off.
 static inline uint32_t store_registers(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *page)
 {
@@ -283,7 +294,7 @@ static void svm_leave(struct vcpu *v, struct vcpu_page *page, enum vcpu_exit exi
         page->dirty = 0;
         svm_load(v, page, dirty);
     }
-    page->vectoring = vmcb->event;
+    page->vectoring = take_back(v, vmcb, vmcb->event);
     page->vectoring_error = vmcb->event_error;
     if (EVENT_TYPE(vmcb->event) == EVENT_NMI && vmcb->event)
         v->svm.nmi_blocked = false;
@@ -376,7 +387,7 @@ again:
         return EXIT_HOST;
     }
     vmcb->clean = svm_features.clean;
-    page->vectoring = store_registers(v, vmcb, page);
+    page->vectoring = take_back(v, vmcb, store_registers(v, vmcb, page));
     page->vectoring_error = vmcb->exit_int_error;
     vmcb->event = 0;
     exit = details(vmcb, page, exit);
