@@ -140,7 +140,7 @@ struct vcpu_page {
     uint64_t rip, rflags;   // a changed rip ends the STI / MOV SS shadow, unless GROUP_EVENT is dirty
 
     uint32_t dirty;         // groups to load at the next entry; the kernel clears it
-    uint32_t inject, inject_error, inject_length; // one-shot: the kernel clears `inject`
+    uint32_t inject, inject_error, inject_length; // one-shot: the kernel clears `inject`. EXTERNAL: only while the guest can take it
     uint32_t window;        // WINDOW_*: stays until changed (with GROUP_INJECT dirty)
     uint32_t control;       // CONTROL_*
     uint32_t exceptions;    // bitmap of exceptions to intercept, on top of the kernel's own

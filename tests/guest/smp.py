@@ -133,6 +133,8 @@ def main():
         return
     run(1, [("four", 4, 0)], more=True)
     run(3, [("two", 2, "[1, 2]"), ("three", 3, "[0, 1, 1]")], more=True)
+    if guest.LONG:
+        run(2, [("eight", 8, "[0, 1, 0, 1, 0, 1, 0, 1]")], more=True)
 
 
 main()
