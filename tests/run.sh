@@ -21,7 +21,7 @@ groups=(style config unit fuzz clang analysis model kernel guest)
 # Figures rather than tests: only when asked for, or with time to spend.
 [[ -z $LONG && $ONLY != coverage ]] || groups+=(coverage)
 # Seconds that a group may take on two busy cores; together the 20 minutes of a run without --long. More is said, and no failure.
-declare -A budget=([style]=20 [config]=30 [unit]=150 [fuzz]=150 [clang]=60 [analysis]=60 [model]=90 [kernel]=310 [guest]=330)
+declare -A budget=([style]=20 [config]=10 [unit]=90 [fuzz]=160 [clang]=50 [analysis]=60 [model]=80 [kernel]=310 [guest]=420)
 passed=0 failed=0 skipped=0
 mkdir -p "$O/log"
 
