@@ -143,9 +143,9 @@ int main(const struct boot_info *info)
     }
     // When there is nothing to watch, root stays where the reason can be read.
     for (;;) {
-        enum status status = sys_wait(root_signal, 0, &bits);
+        enum status status = sys_wait(root_signal, monitor_deadline(), &bits);
 
-        if (status == OK)
+        if (status == OK || status == ERR_TIMEOUT)
             supervise(bits);
         else if (status != ERR_CANCELLED)
             say("cannot wait: %s", status_name(status));

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Commands for the monitors of VMs: passes an operator's line on to a vmm and its answer back, and
-// keeps and restores snapshots, which take three such commands. One exchange at a time. HAZARD: a
-// vmm may answer anything, for ever, or not at all: what it says is only ever text for the
-// operator, and a number that is checked; it is read no faster than the manager takes it.
+// keeps and restores snapshots, which take three such commands. One exchange with each VM at a
+// time. HAZARD: a vmm may answer anything, for ever, late, or not at all: what it says is only ever
+// text for the operator, and a number that is checked; it is read no faster than the manager takes
+// it; what comes after the operator was told that nothing came is read and dropped, and only behind
+// its end the next command is passed on.
 #include <stdio.h>
 #include <string.h>
 
@@ -12,24 +14,38 @@
 
 enum purpose { NOTHING, RELAY, SIZE, SAVE };
 
-static struct {
+#define PATIENCE_S 10         // without a byte; a vmm waits half of that for its vCPUs
+#define SAVE_SPEED (32 * MIB) // bytes a second, at least
+
+static struct exchange {
     enum purpose purpose;
     struct task *task;
     uint32_t tag;
     struct ring_end rx, tx;
     char text[104]; // of the answer, for SIZE and SAVE
     unsigned length;
-    bool ended; // its end has been seen: the next byte is the status
-} exchange;
+    bool ended;     // its end has been seen: the next byte is the status
+    bool late;      // the operator was told that there is no answer
+    uint64_t limit; // TSC: when that will be
+} exchanges[TASK_MAX];
 
 static struct ring *rings_of(const struct task *task, unsigned half)
 {
     return (struct ring *)(WINDOW_MONITOR + task->index * MONITOR_STEP + half * MONITOR_RING);
 }
 
-static void tell(void)
+static void tell(const struct exchange *e)
 {
-    sys_raise(exchange.task->signal, 1ull << channel_of_monitor(exchange.task->config));
+    sys_raise(e->task->signal, 1ull << channel_of_monitor(e->task->config));
+}
+
+static void wait_from_now(struct exchange *e)
+{
+    uint64_t seconds = PATIENCE_S;
+
+    if (e->purpose == SAVE)
+        seconds += e->task->snapshot.size / SAVE_SPEED;
+    e->limit = task_tsc() + seconds * boot->tsc_hz;
 }
 
 // The VM does not run: nobody else looks at the rings.
@@ -41,62 +57,73 @@ void monitor_reset(struct task *task)
     ring_init(rings_of(task, 1), capacity);
 }
 
-static bool ask(enum purpose purpose, const char *text)
+static bool ask(struct exchange *e, enum purpose purpose, const char *text)
 {
     uint32_t n = (uint32_t)strlen(text);
 
-    if (ring_free(&exchange.tx) <= n)
+    if (ring_free(&e->tx) <= n)
         return false;
-    ring_write(&exchange.tx, text, n);
-    ring_write(&exchange.tx, "\n", 1);
-    exchange.purpose = purpose;
-    exchange.length = 0;
-    exchange.ended = false;
-    tell();
+    ring_write(&e->tx, text, n);
+    ring_write(&e->tx, "\n", 1);
+    e->purpose = purpose;
+    e->length = 0;
+    e->ended = false;
+    wait_from_now(e);
+    tell(e);
     return true;
 }
 
-static void answer(enum manage_status status, uint32_t more, const char *text)
+static void say(const struct exchange *e, enum manage_status status, uint32_t more,
+                const char *text)
 {
-    struct manage_reply reply = {.tag = exchange.tag, .status = status, .more = more};
+    struct manage_reply reply = {.tag = e->tag, .status = status, .more = more};
 
-    snprintf(reply.name, sizeof(reply.name), "%s", exchange.task->config->name);
+    if (e->late)
+        return;
+    snprintf(reply.name, sizeof(reply.name), "%s", e->task->config->name);
     snprintf(reply.message, sizeof(reply.message), "%s", text);
     manage_answer(&reply);
-    if (!more)
-        exchange.purpose = NOTHING;
+}
+
+static void answer(struct exchange *e, enum manage_status status, const char *text)
+{
+    say(e, status, 0, text);
+    e->purpose = NOTHING;
 }
 
 const char *monitor_ask(struct task *task, uint32_t tag, const char *text)
 {
+    struct exchange *e = &exchanges[task->index];
     uint32_t capacity = ring_capacity(MONITOR_RING);
 
     if (task->config->kind != MANAGE_KIND_VM)
         return "it is not a VM";
     if (task->state != MANAGE_RUNNING)
         return "it does not run";
-    if (exchange.purpose != NOTHING)
-        return "another VM's monitor is being asked";
-    exchange.task = task;
-    exchange.tag = tag;
-    if (!ring_open(&exchange.tx, rings_of(task, 0), capacity, RING_PRODUCER) ||
-        !ring_open(&exchange.rx, rings_of(task, 1), capacity, RING_CONSUMER) ||
-        !ask(text ? RELAY : SIZE, text ? text : "snapshot-size"))
+    if (e->purpose != NOTHING)
+        return e->late ? "its monitor has not answered the command before"
+                       : "its monitor is being asked";
+    e->task = task;
+    e->tag = tag;
+    e->late = false;
+    if (!ring_open(&e->tx, rings_of(task, 0), capacity, RING_PRODUCER) ||
+        !ring_open(&e->rx, rings_of(task, 1), capacity, RING_CONSUMER) ||
+        !ask(e, text ? RELAY : SIZE, text ? text : "snapshot-size"))
         return "its monitor does not read";
     return NULL;
 }
 
 // SIZE: the vmm told how many bytes its state has, and holds the guest.
-static void begin_save(void)
+static void begin_save(struct exchange *e)
 {
-    struct task *task = exchange.task;
+    struct task *task = e->task;
     uint64_t bytes = 0;
-    const char *c = exchange.text;
+    const char *c = e->text;
 
     for (; *c >= '0' && *c <= '9' && bytes < 1ull << 50; c++)
         bytes = bytes * 10 + (uint64_t)(*c - '0');
     if (*c || bytes == 0 || bytes > task->config->memory + (64ull << 20)) {
-        answer(MANAGE_FAILED, 0, "its monitor told no size");
+        answer(e, MANAGE_FAILED, "its monitor told no size");
         return;
     }
     ram_free(&task->snapshot);
@@ -105,96 +132,116 @@ static void begin_save(void)
         sys_map(task->task, task->snapshot.mem, 0, SNAPSHOT_ADDRESS, task->snapshot.size,
                 READ_WRITE) != OK) {
         ram_free(&task->snapshot);
-        ask(SAVE, "snapshot-cancel");
+        ask(e, SAVE, "snapshot-cancel");
         return;
     }
-    if (!ask(SAVE, "snapshot-save"))
-        answer(MANAGE_FAILED, 0, "its monitor does not read");
+    if (!ask(e, SAVE, "snapshot-save"))
+        answer(e, MANAGE_FAILED, "its monitor does not read");
     else
         task->snapshot_size = bytes;
 }
 
-static void end_save(bool good)
+static void end_save(struct exchange *e, bool good)
 {
-    struct task *task = exchange.task;
-    char text[sizeof(exchange.text)];
+    struct task *task = e->task;
+    char text[sizeof(e->text)];
 
     if (!good || task->snapshot.mem == CAP_NONE) {
         ram_free(&task->snapshot);
-        answer(MANAGE_FAILED, 0,
-               good ? "there is not enough memory for the snapshot" : exchange.text);
+        answer(e, MANAGE_FAILED, good ? "there is not enough memory for the snapshot" : e->text);
         return;
     }
     sys_unmap(task->task, SNAPSHOT_ADDRESS, task->snapshot.size);
     snprintf(text, sizeof(text), "saved, %llu KiB",
              (unsigned long long)(task->snapshot_size >> 10));
-    answer(MANAGE_OK, 0, text);
+    answer(e, MANAGE_OK, text);
 }
 
-// What the vmm said, byte by byte; true when that was all.
-static bool take(char byte)
+// What the vmm said, byte by byte.
+static void take(struct exchange *e, char byte)
 {
     bool good = byte == 1;
 
-    if (exchange.ended) {
-        switch (exchange.purpose) {
-        case RELAY:
-            answer(good ? MANAGE_OK : MANAGE_REFUSED, 0, "");
-            break;
-        case SIZE:
-            if (good)
-                begin_save();
-            else
-                answer(MANAGE_REFUSED, 0, exchange.text);
-            break;
-        default:
-            end_save(good);
-        }
-        return true;
+    if (e->ended) {
+        if (e->purpose == SAVE)
+            end_save(e, good);
+        else if (e->purpose == SIZE && good && e->late) // it holds the guest: nobody waits for that
+            ask(e, RELAY, "snapshot-cancel");
+        else if (e->purpose == SIZE && good)
+            begin_save(e);
+        else
+            answer(e, good ? MANAGE_OK : MANAGE_REFUSED, e->purpose == SIZE ? e->text : "");
+        return;
     }
-    exchange.ended = byte == 0;
-    if (exchange.length + 1 < sizeof(exchange.text) && byte != 0) {
+    e->ended = byte == 0;
+    if (e->length + 1 < sizeof(e->text) && byte != 0) {
         // HAZARD: it goes to the operator's terminal, which a vmm must not steer.
         bool plain = (byte >= ' ' && byte <= '~') || byte == '\n' || byte == '\t';
-        exchange.text[exchange.length++] = plain ? byte : '?';
-        exchange.text[exchange.length] = 0;
+        e->text[e->length++] = plain ? byte : '?';
+        e->text[e->length] = 0;
     }
-    if (exchange.purpose == RELAY && exchange.length > 0 &&
-        (byte == 0 || exchange.length + 1 == sizeof(exchange.text))) {
-        answer(MANAGE_OK, 1, exchange.text);
-        exchange.length = 0;
+    if (e->purpose == RELAY && e->length > 0 && (byte == 0 || e->length + 1 == sizeof(e->text))) {
+        say(e, MANAGE_OK, 1, e->text);
+        e->length = 0;
     }
-    return false;
 }
 
-void monitor_serve(void)
+static void serve(struct exchange *e)
 {
     char byte;
 
     // bound: a ring of 4 KiB holds at most 40 full answers; the manager's ring takes fewer
-    while (exchange.purpose != NOTHING && manage_room() && ring_read(&exchange.rx, &byte, 1) == 1)
-        if (take(byte))
-            break;
-    if (exchange.purpose != NOTHING && exchange.rx.raise) {
-        exchange.rx.raise = false;
-        tell();
+    for (unsigned n = 0; n < MONITOR_RING && e->purpose != NOTHING && (e->late || manage_room()) &&
+                         ring_read(&e->rx, &byte, 1) == 1;
+         n++) {
+        wait_from_now(e);
+        take(e, byte);
     }
+    if (e->purpose != NOTHING && e->rx.raise) {
+        e->rx.raise = false;
+        tell(e);
+    }
+    if (e->purpose != NOTHING && !e->late && manage_room() && task_tsc() >= e->limit) {
+        say(e, MANAGE_FAILED, 0, "its monitor does not answer");
+        e->late = true;
+    }
+}
+
+void monitor_serve(void)
+{
+    for (unsigned i = 0; i < config.count; i++)
+        if (exchanges[i].purpose != NOTHING)
+            serve(&exchanges[i]);
+}
+
+uint64_t monitor_deadline(void)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (unsigned i = 0; i < config.count && manage_room(); i++) { // else it is the manager's turn
+        const struct exchange *e = &exchanges[i];
+        if (e->purpose != NOTHING && !e->late && e->limit < first)
+            first = e->limit;
+    }
+    return first == UINT64_MAX ? 0 : first;
 }
 
 void monitor_ended(struct task *task)
 {
-    if (exchange.purpose == NOTHING || exchange.task != task)
+    struct exchange *e = &exchanges[task->index];
+
+    if (e->purpose == NOTHING)
         return;
-    if (exchange.purpose == SAVE)
+    if (e->purpose == SAVE)
         ram_free(&task->snapshot);
-    answer(MANAGE_FAILED, 0, "it ended");
+    answer(e, MANAGE_FAILED, "it ended");
 }
 
 const char *monitor_restore(struct task *task)
 {
     if (task->config->kind != MANAGE_KIND_VM)
         return "it is not a VM";
-    if (task->snapshot.mem == CAP_NONE || (exchange.purpose != NOTHING && exchange.task == task))
+    if (task->snapshot.mem == CAP_NONE || exchanges[task->index].purpose == SAVE)
         return "it has no snapshot";
     if (task->state == MANAGE_RUNNING)
         task_stop(task, MANAGE_STOPPED);

@@ -103,7 +103,8 @@ void manage_answer(const struct manage_reply *reply);
 void monitor_reset(struct task *task); // before it starts: forgets what its last run left
 // Passes `text` on, or begins a snapshot (NULL). NULL, and the answer comes later; else why not.
 const char *monitor_ask(struct task *task, uint32_t tag, const char *text);
-void monitor_serve(void);              // takes what monitors said
+void monitor_serve(void);              // takes what monitors said, or no longer waits for it
+uint64_t monitor_deadline(void);       // when it is to be called for that, TSC; 0: never
 void monitor_ended(struct task *task); // the task has ended: it will not answer
 // Starts the VM again from its snapshot. NULL, or why not.
 const char *monitor_restore(struct task *task);

@@ -57,11 +57,18 @@ void ahci_update(struct ahci *ahci)
     pci_set_intx(&ahci->pci, level);
 }
 
+static void abandon(struct ahci_port *port)
+{
+    port->s.ci = port->s.sact = 0;
+    port->s.stopped = 0;
+    port->paused = false;
+    port->dropped = port->busy; // what the backend still does ends for nobody
+}
+
 static void reset_link(struct ahci_port *port)
 {
     struct ahci_port_state *s = &port->s;
-    s->ci = s->sact = 0;
-    s->stopped = 0;
+    abandon(port);
     if (!ahci_attached(port)) {
         s->ssts = 0;
         s->tfd = 0x7f;
@@ -75,15 +82,6 @@ static void reset_link(struct ahci_port *port)
     s->is |= IS_PCS;
 }
 
-static void stop(struct ahci_port *port)
-{
-    struct ahci_port_state *s = &port->s;
-    s->ci = s->sact = 0;
-    s->stopped = 0;
-    s->current = AHCI_SLOTS - 1;
-    port->dropped = port->busy; // what the backend still does ends for nobody
-}
-
 static void write_command(struct ahci_port *port, uint32_t value)
 {
     struct ahci_port_state *s = &port->s;
@@ -92,8 +90,10 @@ static void write_command(struct ahci_port *port, uint32_t value)
     s->cmd = value & CMD_KEPT;
     if (value & CMD_CLO)
         s->tfd &= ~(uint32_t)(ATA_STATUS_BSY | ATA_STATUS_DRQ);
-    if (before & CMD_ST && !(value & CMD_ST))
-        stop(port);
+    if (before & CMD_ST && !(value & CMD_ST)) {
+        abandon(port);
+        s->current = AHCI_SLOTS - 1;
+    }
     if (!(before & CMD_FRE) && value & CMD_FRE && ahci_attached(port) && s->sig != 0xffffffff)
         ahci_send_signature(port); // it had nowhere to go before
     if (!(before & CMD_ST) && value & CMD_ST)
@@ -204,7 +204,7 @@ static void reset_host(struct ahci *ahci)
         struct ahci_port *port = &ahci->port[i];
         uint64_t list = port->s.list, fis = port->s.fis;
         memset(&port->s, 0, sizeof(port->s));
-        stop(port);
+        port->s.current = AHCI_SLOTS - 1;
         port->s.list = list; // AHCI 10.4.3: kept
         port->s.fis = fis;
         port->s.cmd = CMD_SUD | CMD_POD;
@@ -256,6 +256,7 @@ static void write(void *dev, uint64_t offset, unsigned size, uint64_t value64)
 
     if (size != 4 || offset & 3)
         return;
+    ahci->work = 0;
     if (offset >= PORT_BASE) {
         unsigned n = (unsigned)(offset - PORT_BASE) / PORT_STEP;
         if (n < AHCI_PORTS)
@@ -279,15 +280,44 @@ static void reset(void *dev)
     reset_host(ahci);
 }
 
-bool ahci_init(struct ahci *ahci, struct pci_bus *bus, const struct guest_ram *ram)
+static void config_written(void *dev, unsigned offset, unsigned size)
+{
+    struct ahci *ahci = dev;
+    if (pci_dma_began(&ahci->pci, offset, size))
+        ahci->deadline = 0;
+}
+
+void ahci_expire(void *dev, uint64_t now)
+{
+    struct ahci *ahci = dev;
+
+    (void)now;
+    ahci->work = 0;
+    ahci->deadline = CLOCK_NEVER;
+    if (!pci_may_dma(&ahci->pci))
+        return;
+    ahci->turn = (ahci->turn + 1) % AHCI_PORTS;
+    for (unsigned i = 0; i < AHCI_PORTS; i++) {
+        struct ahci_port *port = &ahci->port[(ahci->turn + i) % AHCI_PORTS];
+        bool paused = port->paused;
+        port->paused = false;
+        ahci_serve(port, paused);
+    }
+}
+
+bool ahci_init(struct ahci *ahci, struct pci_bus *bus, const struct guest_ram *ram,
+               const struct clock *clock)
 {
     memset(ahci, 0, sizeof(*ahci));
     ahci->ram = ram;
+    ahci->clock = clock;
+    ahci->deadline = CLOCK_NEVER;
     for (unsigned i = 0; i < AHCI_PORTS; i++)
         ahci->port[i].ahci = ahci;
     pci_init(&ahci->pci, "ahci", 0x8086, 0x2922, 0x010601, 2);
     ahci->pci.config[PCI_INTERRUPT_PIN] = 1;
     ahci->pci.dev = ahci;
+    ahci->pci.config_written = config_written;
     if (!pci_add_bar(&ahci->pci, 5, PCI_BAR_MEM32, false, AHCI_SIZE, &ahci_ops, ahci) ||
         !pci_add_msi(&ahci->pci) || !pci_add(bus, &ahci->pci, PCI_ANY_SLOT, 0))
         return false;
@@ -360,6 +390,7 @@ static bool restore(void *dev, const void *buf, size_t size)
     }
     ahci->ghc = s.ghc;
     ahci->is = s.is;
+    ahci->deadline = 0; // whatever waited when it was saved
     for (unsigned i = 0; i < AHCI_PORTS; i++) {
         struct ahci_port *port = &ahci->port[i];
         struct ata_device *d = &port->device;
@@ -373,7 +404,7 @@ static bool restore(void *dev, const void *buf, size_t size)
         d->attention = s.port[i].attention & 1;
         d->ejected = s.port[i].ejected & 1;
         d->queued_error = s.port[i].queued_error;
-        ahci_serve(port, false);
+        port->paused = false;
     }
     ahci_update(ahci);
     return true;

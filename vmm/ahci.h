@@ -7,6 +7,7 @@
 #define VMM_AHCI_H
 
 #include "ata.h"
+#include "clock.h"
 #include "guest_memory.h"
 #include "pci.h"
 
@@ -14,6 +15,11 @@
 #define AHCI_SIZE     0x1000u /* of the registers, BAR 5 */
 #define AHCI_SEGMENTS 512u    /* PRD entries of one command at most */
 #define AHCI_SLOTS    32u
+
+/* Bytes after which the disks pause, so that one exit of the guest takes milliseconds: 32 commands
+ * may move 1 GiB. Then the guest runs for a moment, and gets the interrupts for what is done. */
+#define AHCI_AT_ONCE  (2u << 20)
+#define AHCI_PAUSE_HZ 20000
 
 struct ahci_port_state {
     uint64_t list, fis; /* PxCLB, PxFB */
@@ -30,6 +36,7 @@ struct ahci_port {
     bool busy;    /* the backend has the request */
     bool dropped; /* and its end is of no interest any more */
     bool serving; /* in serve(): a request that ends at once does not recurse */
+    bool paused;  /* before its next transfer: ahci_expire() goes on */
     unsigned slot;
     uint32_t header[4]; /* of the command list */
     uint64_t table;
@@ -43,8 +50,12 @@ struct ahci_port {
 struct ahci {
     struct pci_function pci;
     const struct guest_ram *ram;
+    const struct clock *clock;
     uint32_t ghc, is;
-    unsigned ports; /* attached: 0 .. ports - 1 */
+    uint64_t work;     /* bytes that this exit moved */
+    uint64_t deadline; /* of ahci_expire() */
+    unsigned turn;     /* the port that ahci_expire() begins with */
+    unsigned ports;    /* attached: 0 .. ports - 1 */
     struct ahci_port port[AHCI_PORTS];
 };
 
@@ -52,7 +63,11 @@ extern const struct device_ops ahci_ops; /* reset, save, restore, info; read and
 
 /* Adds the function to the bus. ATA devices are attached before the guest starts. False: the bus is
  * full. */
-bool ahci_init(struct ahci *ahci, struct pci_bus *bus, const struct guest_ram *ram);
+bool ahci_init(struct ahci *ahci, struct pci_bus *bus, const struct guest_ram *ram,
+               const struct clock *clock);
+
+/* The timer: to be called at ahci->deadline (chipset_add_timer()). */
+void ahci_expire(void *dev, uint64_t now);
 
 /* Attaches a disk or CD-ROM to the next port; false when all are taken. `backend` stays the
  * caller's and must outlive the controller. */

@@ -220,6 +220,11 @@ static bool advance(struct ahci_port *port)
             break;
         case ATA_DISK: {
             uint64_t bytes = task->count * BLOCK_SECTOR;
+            if (port->ahci->work >= AHCI_AT_ONCE) {
+                port->paused = true;
+                return false;
+            }
+            port->ahci->work += bytes;
             bool data = task->op == BLOCK_READ || task->op == BLOCK_WRITE;
             port->segments = 0;
             if (data && !gather(port, bytes, &total)) {
@@ -319,8 +324,8 @@ void ahci_serve(struct ahci_port *port, bool resume)
     bool going = !resume || advance(port);
     // bound: each round ends one of 32 slots; the guest sets none meanwhile
     for (unsigned n = 0; n < AHCI_SLOTS && going; n++) {
-        if (!ahci_attached(port) || !(s->cmd & CMD_ST) || s->stopped || port->busy || s->ci == 0 ||
-            !pci_may_dma(&port->ahci->pci))
+        if (!ahci_attached(port) || !(s->cmd & CMD_ST) || s->stopped || port->busy ||
+            port->paused || s->ci == 0 || !pci_may_dma(&port->ahci->pci))
             break;
         unsigned slot = (s->current + 1) % AHCI_SLOTS;
         while (!(s->ci & 1u << slot)) // bound: ci is not 0
@@ -328,5 +333,8 @@ void ahci_serve(struct ahci_port *port, bool resume)
         going = start(port, slot);
     }
     port->serving = false;
+    if (port->paused)
+        port->ahci->deadline =
+            clock_add(clock_now(port->ahci->clock), port->ahci->clock->hz / AHCI_PAUSE_HZ);
     ahci_update(port->ahci);
 }

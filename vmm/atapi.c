@@ -285,7 +285,7 @@ static void mode_sense(struct ata_device *d, struct ata_task *task, bool ten)
 static void read_sectors(struct ata_device *d, struct ata_task *task, uint32_t lba, uint32_t count)
 {
     uint32_t sectors = cd_sectors(d);
-    if (lba > sectors || count > sectors - lba) {
+    if (lba > sectors || count > sectors - lba || count > 0xffff) { // one command: 128 MiB
         fail(d, task, ILLEGAL_REQUEST, 0x21, 0);
         return;
     }

@@ -125,6 +125,13 @@ static void link_event(void *nic)
     e1000_receive(e);
 }
 
+static void config_written(void *dev, unsigned offset, unsigned size)
+{
+    struct e1000 *e = dev;
+    if (pci_dma_began(&e->pci, offset, size))
+        e->deadline = 0;
+}
+
 static void reset(void *dev)
 {
     struct e1000 *e = dev;
@@ -436,6 +443,7 @@ bool e1000_init(struct e1000 *e, struct pci_bus *bus, const struct guest_ram *ra
     pci_subsystem(&e->pci, 0x8086, 0x001e);
     e->pci.config[PCI_INTERRUPT_PIN] = 1;
     e->pci.dev = e;
+    e->pci.config_written = config_written;
     if (!pci_add_bar(&e->pci, 0, PCI_BAR_MEM32, false, E1000_REGISTERS, &e1000_ops, e) ||
         !pci_add_bar(&e->pci, 2, PCI_BAR_IO, false, E1000_PORTS, &e1000_port_ops, e) ||
         !pci_add(bus, &e->pci, PCI_ANY_SLOT, 0))

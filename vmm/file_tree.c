@@ -37,15 +37,27 @@ const char *file_tree_name(const struct file_tree *tree, uint32_t node, size_t *
     return file.name + tree->node[node].name;
 }
 
+// Where to look for a name: a client asks for 16 of them at once, in directories of any size.
+static uint32_t *bucket(const struct file_tree *tree, uint32_t directory, const char *name,
+                        size_t size)
+{
+    uint32_t hash = (directory ^ 0x811c9dc5) * 0x01000193; // FNV-1a
+
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (uint8_t)name[i]) * 0x01000193;
+    return &tree->node[(hash ^ hash >> 15) % tree->room].bucket;
+}
+
 uint32_t file_tree_find(const struct file_tree *tree, uint32_t directory, const char *name,
                         size_t size)
 {
-    uint32_t i = tree->node[directory].child;
+    uint32_t i = *bucket(tree, directory, name, size);
 
-    for (; i != FILE_TREE_NONE; i = tree->node[i].next) { // bound: the number of nodes
+    for (; i != FILE_TREE_NONE; i = tree->node[i].same) { // bound: nodes of the same hash
         size_t length;
-        const char *own = file_tree_name(tree, i, &length);
-        if (length == size && memcmp(own, name, size) == 0)
+        if (tree->node[i].parent != directory || tree->node[i].name_size != size)
+            continue;
+        if (memcmp(file_tree_name(tree, i, &length), name, size) == 0)
             break;
     }
     return i;
@@ -65,14 +77,6 @@ static bool good_name(const char *name, size_t size)
            !(size == 2 && name[0] == '.' && name[1] == '.');
 }
 
-/* The last directory that something was put into: archives list its entries one after another, so
- * that most need no search. */
-struct latest {
-    const char *path; /* with the slash */
-    size_t size;
-    uint32_t node, child; /* its last child */
-};
-
 // The directory of a path whose last name begins at `size`; FILE_TREE_NONE: there is none.
 static uint32_t find_parent(const struct file_tree *tree, const char *path, size_t size)
 {
@@ -89,16 +93,7 @@ static uint32_t find_parent(const struct file_tree *tree, const char *path, size
     return is_directory(tree, node) ? node : FILE_TREE_NONE;
 }
 
-static uint32_t last_child(const struct file_tree *tree, uint32_t parent)
-{
-    uint32_t child = tree->node[parent].child, last = child;
-
-    for (; child != FILE_TREE_NONE; child = tree->node[child].next)
-        last = child;
-    return last;
-}
-
-static bool add(struct file_tree *tree, const char *path, uint32_t entry, struct latest *latest)
+static bool add(struct file_tree *tree, const char *path, uint32_t entry)
 {
     const char *slash = strrchr(path, '/');
     size_t name = slash ? (size_t)(slash - path) + 1 : 0, length = strlen(path + name);
@@ -106,43 +101,43 @@ static bool add(struct file_tree *tree, const char *path, uint32_t entry, struct
 
     if (name > UINT16_MAX || !good_name(path + name, length))
         return false;
-    if (!latest->path || latest->size != name || memcmp(latest->path, path, name) != 0) {
-        latest->node = find_parent(tree, path, name);
-        if (latest->node == FILE_TREE_NONE)
-            return false;
-        latest->path = path;
-        latest->size = name;
-        latest->child = last_child(tree, latest->node);
-    }
-    *node = (struct file_node){.entry = entry,
-                               .parent = latest->node,
-                               .child = FILE_TREE_NONE,
-                               .next = FILE_TREE_NONE,
-                               .name = (uint16_t)name,
-                               .name_size = (uint16_t)length};
-    if (latest->child == FILE_TREE_NONE)
-        tree->node[latest->node].child = tree->count;
+    uint32_t parent = find_parent(tree, path, name);
+    if (parent == FILE_TREE_NONE)
+        return false;
+    uint32_t *first = bucket(tree, parent, path + name, length), last = tree->node[parent].last;
+    node->entry = entry;
+    node->parent = parent;
+    node->child = node->last = node->next = FILE_TREE_NONE;
+    node->name = (uint16_t)name;
+    node->name_size = (uint16_t)length;
+    node->same = *first;
+    *first = tree->count;
+    if (last == FILE_TREE_NONE)
+        tree->node[parent].child = tree->count;
     else
-        tree->node[latest->child].next = tree->count;
-    latest->child = tree->count++;
+        tree->node[last].next = tree->count;
+    tree->node[parent].last = tree->count++;
     return true;
 }
 
 bool file_tree_init(struct file_tree *tree, const void *archive, size_t size,
                     struct file_node *node, uint32_t room)
 {
-    struct latest latest = {0};
     struct cpio_file file;
     size_t at = 0, entry = 0;
     bool damaged = size >= FILE_TREE_NONE || room == 0;
 
-    *tree = (struct file_tree){.archive = archive, .size = size, .node = node, .count = 1};
+    *tree = (struct file_tree){
+        .archive = archive, .size = size, .node = node, .count = 1, .room = room};
     if (damaged)
         return false;
-    node[0] = (struct file_node){FILE_TREE_NONE, 0, FILE_TREE_NONE, FILE_TREE_NONE, 0, 0};
+    for (uint32_t i = 0; i < room; i++)
+        node[i].bucket = FILE_TREE_NONE;
+    node[0].entry = node[0].child = node[0].last = node[0].next = FILE_TREE_NONE;
+    node[0].parent = node[0].name = node[0].name_size = 0;
     while (cpio_next(archive, size, &at, &file, &damaged)) {
         bool root = strcmp(file.name, ".") == 0;
-        if (!root && (tree->count == room || !add(tree, file.name, (uint32_t)entry, &latest)))
+        if (!root && (tree->count == room || !add(tree, file.name, (uint32_t)entry)))
             return false;
         entry = at;
     }

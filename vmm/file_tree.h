@@ -21,8 +21,11 @@
 struct file_node {
     uint32_t entry; /* where its header is in the archive; FILE_TREE_NONE: the root has none */
     uint32_t parent;
-    uint32_t child, next; /* first child, next of the same parent */
-    uint16_t name;        /* where its own name begins in the entry's name */
+    uint32_t child, last, next; /* first and last child, next of the same parent */
+    /* Not this node's: the first node whose name and parent have this hash. */
+    uint32_t bucket;
+    uint32_t same; /* the next one of this node's hash */
+    uint16_t name; /* where its own name begins in the entry's name */
     uint16_t name_size;
 };
 
@@ -30,7 +33,7 @@ struct file_tree {
     const void *archive;
     size_t size;
     struct file_node *node;
-    uint32_t count;
+    uint32_t count, room;
 };
 
 /* How many nodes the archive needs at most, the root included; 0: it is damaged or too large. */

@@ -67,8 +67,9 @@ static bool create(const struct device_env *env, const struct task_device *confi
     if (controller == NULL || controller->pci.bus != env->pci) {
         controller = vm_alloc(sizeof(*controller));
         if (controller != NULL &&
-            (!ahci_init(controller, env->pci, env->ram) ||
-             !chipset_add_device(env->chipset, &controller_ops, controller))) {
+            (!ahci_init(controller, env->pci, env->ram, &env->chipset->clock) ||
+             !chipset_add_device(env->chipset, &controller_ops, controller) ||
+             !chipset_add_timer(env->chipset, &controller->deadline, ahci_expire, controller))) {
             snprintf(error, size, "the VM has too many devices");
             return false;
         }

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+_Static_assert(sizeof(struct file_node) == 32, "what tools/config/devices.c gives for each file");
+
 static bool create(const struct device_env *env, const struct task_device *config, char *error,
                    size_t size)
 {

@@ -128,8 +128,10 @@ void virtio_expire(void *dev, uint64_t now)
     struct virtio_device *v = dev;
     uint32_t queues = v->again;
 
-    v->again = 0;
     v->again_at = CLOCK_NEVER;
+    if (!(v->status & VIRTIO_CONFIG_S_DRIVER_OK)) // whoever sets it goes on
+        return;
+    v->again = 0;
     for (unsigned i = 0; i < v->queues; i++)
         if (queues >> i & 1)
             virtio_kick(v, i);

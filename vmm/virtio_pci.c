@@ -261,6 +261,8 @@ static void window_written(void *dev, unsigned offset, unsigned size)
     struct virtio_device *v = dev;
     uint32_t at, length, value = 0;
 
+    if (pci_dma_began(&v->pci, offset, size))
+        virtio_later(v, (1u << v->queues) - 1);
     if (!window_data(v, offset, size) || !window_target(v, &at, &length))
         return;
     memcpy(&value, v->pci.config + v->window + sizeof(struct virtio_pci_cap), length);

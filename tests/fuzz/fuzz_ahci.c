@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_begin(data, size);
     host_pending = NULL;
     host_slow = fuzz_take(1) & 1;
-    ahci_init(&ahci, NULL, &host_ram);
+    ahci_init(&ahci, NULL, &host_ram, &fuzz_clock);
     ahci_attach(&ahci, &disk, false);
     ahci_attach(&ahci, &cd, true);
     for (unsigned port = 0; port < 2; port++) {
@@ -69,6 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         case 2:
             host_complete();
+            if (ahci.deadline != CLOCK_NEVER)
+                ahci_expire(&ahci, ahci.deadline);
             break;
         case 3:
             ahci_ops.write(&ahci, 0x100 + 0x80 * (fuzz_take(1) % 2) + 4 * (fuzz_take(1) % 16), 4,

@@ -22,6 +22,7 @@ void pci_init(struct pci_function *f, const char *name, uint16_t vendor, uint16_
     uint32_t class_revision = class_code << 8 | revision;
     memcpy(f->config + PCI_CLASS_REVISION, &class_revision, 4);
     f->next_capability = PCI_STD_HEADER_SIZEOF;
+    f->writable[PCI_COMMAND] = PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY;
 }
 
 void pci_subsystem(struct pci_function *f, uint16_t vendor, uint16_t device)

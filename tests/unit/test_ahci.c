@@ -48,7 +48,7 @@ static int setup(void **state)
     host_discards = host_flushes = 0;
     host_pending = NULL;
     disk.read_only = false;
-    assert_true(ahci_init(&ahci, NULL, &host_ram));
+    assert_true(ahci_init(&ahci, NULL, &host_ram, &test_clock));
     assert_true(ahci_attach(&ahci, &disk, false));
     assert_true(ahci_attach(&ahci, &cd, true));
     out32(0x04, 1u << 31 | 2);
@@ -352,6 +352,57 @@ static void every_packet_ends(void **state)
     }
 }
 
+// However much the guest asks for, the rest of the machine has its turn, and what the guest does
+// meanwhile counts.
+static void pauses(void **state)
+{
+    const unsigned first = AHCI_AT_ONCE / (HOST_SECTORS * 512);
+
+    (void)state;
+    for (unsigned i = 0; i < 32; i++)
+        command(DISK, i, 0x25, 0, HOST_SECTORS, 1, HOST_SECTORS * 512);
+    issue(DISK, 0xffffffff);
+    assert_int_equal(in32(reg(DISK, 0x38)), 0xffffffff << first);
+    assert_true(host_level);
+    assert_in_range(ahci.deadline, test_time + 1, test_time + test_us(100));
+    issue(DISK, 1); // one more: the one that waits is not begun again, the others keep their turn
+    assert_int_equal(in32(reg(DISK, 0x38)), 0xffffffff << first | 1);
+    ahci.pci.config[PCI_COMMAND] = 0;
+    ahci_expire(&ahci, test_time);
+    assert_int_equal(in32(reg(DISK, 0x38)), 0xffffffff << first | 1);
+    assert_int_equal(ahci.deadline, CLOCK_NEVER);
+    ahci.pci.config[PCI_COMMAND] = PCI_COMMAND_MASTER;
+    ahci.pci.config_written(ahci.pci.dev, PCI_COMMAND, 2);
+    assert_int_equal(ahci.deadline, 0);
+    ahci_expire(&ahci, test_time);
+    assert_int_equal(in32(reg(DISK, 0x38)), 1);
+    ahci_expire(&ahci, ahci.deadline);
+    assert_int_equal(in32(reg(DISK, 0x38)), 0);
+    assert_int_equal(ahci.deadline, CLOCK_NEVER);
+    issue(DISK, 0xffffffff);
+    recover(DISK); // stopped in a pause
+    ahci_expire(&ahci, ahci.deadline);
+    memset(host_memory + BUFFER, 0, 512);
+    command(DISK, 0, 0x25, 7, 1, 1, 512);
+    issue(DISK, 1);
+    assert_memory_equal(host_memory + BUFFER, host_disk + 7 * 512, 512);
+}
+
+// Issued while the controller may not reach memory.
+static void without_bus_mastering(void **state)
+{
+    (void)state;
+    command(DISK, 0, 0x25, 7, 1, 1, 512);
+    ahci.pci.config[PCI_COMMAND] = 0;
+    issue(DISK, 1);
+    assert_int_equal(in32(reg(DISK, 0x38)), 1);
+    ahci.pci.config[PCI_COMMAND] = PCI_COMMAND_MASTER;
+    ahci.pci.config_written(ahci.pci.dev, PCI_COMMAND, 1);
+    ahci_expire(&ahci, ahci.deadline);
+    assert_int_equal(in32(reg(DISK, 0x38)), 0);
+    assert_memory_equal(host_memory + BUFFER, host_disk + 7 * 512, 512);
+}
+
 static void resets(void **state)
 {
     (void)state;
@@ -404,6 +455,8 @@ int main(void)
         cmocka_unit_test_setup(trims, setup),
         cmocka_unit_test_setup(reads_a_cd, setup),
         cmocka_unit_test_setup(every_packet_ends, setup),
+        cmocka_unit_test_setup(pauses, setup),
+        cmocka_unit_test_setup(without_bus_mastering, setup),
         cmocka_unit_test_setup(resets, setup),
         cmocka_unit_test_setup(snapshots, setup),
     };

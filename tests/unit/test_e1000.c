@@ -499,6 +499,9 @@ static void bad_rings(void **state)
     descriptor(0, TX_BUFFERS, 100 | (uint32_t)(EOP | RS) << 24, 0);
     set(TDT, 1);
     assert_int_equal(get(TDH), 0);
+    pci_fake_write(&nic.pci, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+    e1000_expire(&nic, test_time);
+    assert_int_equal(get(TDH), 1);
 }
 
 static void work_is_bounded(void **state)

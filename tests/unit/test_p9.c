@@ -340,6 +340,21 @@ static void wrong_lengths(void **state)
     assert_int_equal(get(4, 1), ERROR);
 }
 
+// A walk looks 16 names up, in directories of any size: none of them may cost the whole directory.
+static void names_are_found_at_once(void **state)
+{
+    (void)state;
+    unsigned in_buckets = 0;
+    for (uint32_t i = 0; i < share.server.tree.count; i++) {
+        unsigned length_here = 0;
+        for (uint32_t n = nodes[i].bucket; n != FILE_TREE_NONE; n = nodes[n].same)
+            length_here++;
+        assert_in_range(length_here, 0, 8);
+        in_buckets += length_here;
+    }
+    assert_int_equal(in_buckets, share.server.tree.count - 1);
+}
+
 static void damaged_archives(void **state)
 {
     (void)state;
@@ -407,11 +422,17 @@ static void device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(versions, setup),   cmocka_unit_test_setup(walks, setup),
-        cmocka_unit_test_setup(reads, setup),      cmocka_unit_test_setup(lists, setup),
-        cmocka_unit_test_setup(attributes, setup), cmocka_unit_test_setup(refuses_changes, setup),
-        cmocka_unit_test_setup(many_fids, setup),  cmocka_unit_test_setup(wrong_lengths, setup),
-        cmocka_unit_test(damaged_archives),        cmocka_unit_test_setup(device, setup),
+        cmocka_unit_test_setup(versions, setup),
+        cmocka_unit_test_setup(walks, setup),
+        cmocka_unit_test_setup(reads, setup),
+        cmocka_unit_test_setup(lists, setup),
+        cmocka_unit_test_setup(attributes, setup),
+        cmocka_unit_test_setup(refuses_changes, setup),
+        cmocka_unit_test_setup(many_fids, setup),
+        cmocka_unit_test_setup(wrong_lengths, setup),
+        cmocka_unit_test(damaged_archives),
+        cmocka_unit_test_setup(names_are_found_at_once, setup),
+        cmocka_unit_test_setup(device, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ static void test_monitor(void **state)
     supervise(1ull << BIT_REPORT(0));
     expect_asked("balloon 16\n");
     assert_true(object(SECURE->signal)->bits & 1ull << channel_of_monitor(SECURE->config));
-    ask(MANAGE_SNAPSHOT, "secure"); // one at a time
+    ask(MANAGE_SNAPSHOT, "secure"); // one at a time with each
     assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
     memset(longer, 'x', sizeof(longer));
     say_monitor(longer, sizeof(longer));
@@ -147,11 +147,93 @@ static void test_snapshot(void **state)
     assert_true(answer(&reply) && reply.status == MANAGE_REFUSED);
 }
 
+static void command(const char *name, uint32_t tag)
+{
+    struct manage_request request = {.op = MANAGE_MONITOR, .tag = tag, .text = "pause"};
+
+    snprintf(request.name, sizeof(request.name), "%s", name);
+    ring_write(&to_root, &request, sizeof(request));
+    supervise(1ull << BIT_REPORT(0));
+}
+
+// A vmm that does not answer holds up nobody, and its late answer is nobody else's.
+static void test_late(void **state)
+{
+    struct manage_reply reply;
+    struct ring_end tx;
+    uint64_t hz = fake_boot.tsc_hz;
+
+    (void)state;
+    start(CONSOLE);
+    open_manager();
+    start(OPEN);
+    start(SECURE);
+    open_monitor(OPEN);
+    tx = monitor_tx;
+    open_monitor(SECURE);
+    assert_int_equal(monitor_deadline(), 0);
+    command("secure", 20); // which keeps silent
+    expect_asked("pause\n");
+    command("open", 21);
+    assert_false(answer(&reply));
+    assert_int_equal(ring_write(&tx, "\0\1", 2), 2);
+    supervise(1ull << BIT_REPORT(OPEN->index));
+    assert_true(answer(&reply) && reply.tag == 21 && reply.status == MANAGE_OK);
+    assert_true(monitor_deadline() > task_tsc());
+    supervise(0);
+    assert_false(answer(&reply)); // it still has time
+    fake_boot.tsc_hz = 0;
+    say_monitor("a", 1); // one byte is a sign of life
+    assert_true(answer(&reply) && reply.tag == 20 && reply.status == MANAGE_FAILED && !reply.more);
+    assert_string_equal(reply.message, "its monitor does not answer");
+    assert_int_equal(monitor_deadline(), 0);
+    fake_boot.tsc_hz = hz;
+    command("secure", 22);
+    assert_true(answer(&reply) && reply.tag == 22 && reply.status == MANAGE_REFUSED);
+    char flood[3000];
+    memset(flood, 'x', sizeof(flood));
+    say_monitor(flood, sizeof(flood));
+    say_monitor("\0\1", 2); // the answer to 20, too late
+    assert_false(answer(&reply));
+    expect_asked("");
+    command("secure", 23);
+    expect_asked("pause\n");
+    say_monitor("\0\2", 2);
+    assert_true(answer(&reply) && reply.tag == 23 && reply.status == MANAGE_REFUSED);
+    // A snapshot: the guest does not stay held for one that nobody waits for any more.
+    ask(MANAGE_SNAPSHOT, "secure");
+    expect_asked("snapshot-size\n");
+    fake_boot.tsc_hz = 0;
+    say_monitor("5", 1);
+    assert_true(answer(&reply) && reply.status == MANAGE_FAILED);
+    fake_boot.tsc_hz = hz;
+    say_monitor("000\0\1", 5);
+    expect_asked("snapshot-cancel\n");
+    say_monitor("\0\1", 2);
+    assert_false(answer(&reply));
+    command("secure", 24);
+    expect_asked("pause\n");
+    say_monitor("\0\1", 2);
+    assert_true(answer(&reply) && reply.tag == 24 && reply.status == MANAGE_OK);
+    // One that hangs is stopped as any other.
+    fake_boot.tsc_hz = 0;
+    command("secure", 25);
+    supervise(0);
+    assert_true(answer(&reply) && reply.tag == 25 && reply.status == MANAGE_FAILED);
+    fake_boot.tsc_hz = hz;
+    ask(MANAGE_RESTART, "secure");
+    assert_true(answer(&reply) && reply.tag == 7 && reply.status == MANAGE_OK);
+    open_monitor(SECURE);
+    command("secure", 26);
+    expect_asked("pause\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_monitor, setup),
         cmocka_unit_test_setup(test_snapshot, setup),
+        cmocka_unit_test_setup(test_late, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

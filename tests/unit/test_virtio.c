@@ -366,13 +366,20 @@ static void test_kicks(void **state)
     v->pci.config[PCI_COMMAND] = 0; /* may not reach memory */
     request();
     assert_int_equal(echo.notifies, 1);
-    v->pci.config[PCI_COMMAND] = PCI_COMMAND_MASTER;
-    driver_kick(&q);
+    pci_fake_write(&v->pci, PCI_STATUS, 2, 0xffff);
+    assert_int_equal(v->again_at, UINT64_MAX);
+    pci_fake_write(&v->pci, PCI_COMMAND, 2, PCI_COMMAND_MASTER); /* what came meanwhile counts */
+    assert_int_equal(v->again_at, 0);
+    virtio_expire(v, 1);
     assert_int_equal(echo.notifies, 2);
+    assert_int_equal(v->again_at, UINT64_MAX);
     assert_true(driver_negotiate(v, ALL));
     driver_queue(v, &q, 1, 8);
     request(); /* before DRIVER_OK: not now, but then */
     assert_int_equal(echo.notifies, 2);
+    pci_fake_write(&v->pci, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+    virtio_expire(v, 1); /* HAZARD: nor again and again until then */
+    assert_int_equal(v->again_at, UINT64_MAX);
     assert_int_equal(v->again_at, UINT64_MAX);
     driver_ok(v);
     assert_int_equal(v->again_at, 0);

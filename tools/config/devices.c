@@ -151,7 +151,7 @@ enum {
     AHCI_PORTS = 6,
     AHCI_ARENA = 100, // of the controller, KiB
     FIRMWARE_ARENA = 64,
-    FILE_ARENA = 20, // bytes for each file of a shared folder
+    FILE_ARENA = 32, // bytes for each file of a shared folder
 };
 
 static const struct device_kind *find_kind(struct config *config, const struct node *node,
