@@ -75,5 +75,5 @@ enum status arch_irq_bind(unsigned gsi, uint32_t flags, void *irq); // irq = NUL
 void arch_irq_mask(unsigned gsi, bool mask);
 enum status arch_hw_ctl(uint64_t op, uint64_t words[6]);
 bool arch_log_byte(char byte); // false when the port is not ready for it
-void arch_log(const char *bytes, size_t n);
+void log_text(const char *text);
 _Noreturn void panic(const char *what, uint64_t value); // a bug in the kernel, or a machine that it cannot run on

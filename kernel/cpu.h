@@ -39,9 +39,6 @@ struct cpu {
     uint64_t tag_generation, tag_next; // x86/tag.h: ASIDs or VPIDs
 };
 
-// Another CPU sent an interrupt (arch_ipi) to this one.
-void cpu_interrupt(void);
-
 // 10 ms; long enough that taking turns costs nothing, short enough that a shell answers beside a spinning guest.
 #define SLICE_PER_SECOND 100
 

@@ -47,42 +47,36 @@ static bool same(const char *a, const char *b)
     return *a == *b;
 }
 
-static void put_text(const char *text)
-{
-    for (; *text; text++) // bound: a name, or a text of this file
-        arch_log(text, 1);
-}
-
 static void put_number(uint64_t value, unsigned base)
 {
-    char digits[20];
-    unsigned n = sizeof(digits);
+    char digits[21] = "";
+    unsigned n = sizeof(digits) - 1;
 
     do // bound: 20 digits
         digits[--n] = "0123456789abcdef"[value % base];
     while (value /= base);
-    arch_log(digits + n, sizeof(digits) - n);
+    log_text(digits + n);
 }
 
 void debug_say(const char *format, const uint64_t *arguments)
 {
     for (; *format; format++) { // bound: the format
         if (*format != '%') {
-            arch_log(format, 1);
+            log_text((const char[]){*format, 0});
             continue;
         }
         uint64_t value = *arguments++;
         const struct object *object = *++format == 'o' ? (const struct object *)value : NULL;
         bool named = object && *debug_name(object);
         if (*format == 's')
-            put_text((const char *)value);
+            log_text((const char *)value);
         else if (*format == 'o' && !object)
-            put_text("-");
+            log_text("-");
         else
             put_number(object ? object->slot : value, *format == 'x' ? 16 : 10);
-        put_text(named ? "(" : "");
-        put_text(named ? debug_name(object) : "");
-        put_text(named ? ")" : "");
+        log_text(named ? "(" : "");
+        log_text(named ? debug_name(object) : "");
+        log_text(named ? ")" : "");
     }
 }
 

@@ -23,14 +23,15 @@
             return try_status;                 \
     } while (0)
 
-// Doubly linked lists, linked by the members `next` and `prev`: behind `after`, or as the head when that is NULL.
-#define LIST_INSERT(head, item, after, next, prev)                 \
-    do {                                                           \
-        (item)->prev = (after);                                    \
-        (item)->next = (item)->prev ? (item)->prev->next : (head); \
-        if ((item)->next)                                          \
-            (item)->next->prev = (item);                           \
-        *((item)->prev ? &(item)->prev->next : &(head)) = (item);  \
+// Doubly linked lists, linked by the members `next` and `prev`: behind `after`, or as the head when that is NULL. The
+// last store is the one by which a CPU that walks the list meanwhile finds the item.
+#define LIST_INSERT(head, item, after, next, prev)                                                \
+    do {                                                                                          \
+        (item)->prev = (after);                                                                   \
+        (item)->next = (item)->prev ? (item)->prev->next : (head);                                \
+        if ((item)->next)                                                                         \
+            (item)->next->prev = (item);                                                          \
+        __atomic_store_n((item)->prev ? &(item)->prev->next : &(head), (item), __ATOMIC_RELEASE); \
     } while (0)
 #define LIST_REMOVE(head, item, next, prev)                             \
     do {                                                                \

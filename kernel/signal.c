@@ -2,11 +2,6 @@
 // Signals.
 #include "signal.h"
 
-enum status signal_create(struct pool *pool, struct signal **out)
-{
-    return object_create(pool, OBJ_SIGNAL, sizeof(**out), out);
-}
-
 void signal_leave(struct signal *signal)
 {
     struct thread *waiter = READ_ONCE(signal->waiter);

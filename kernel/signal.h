@@ -13,7 +13,6 @@ struct signal {
     struct thread *vcpu;   // bound vCPU; CPU 0 changes it
 };
 
-enum status signal_create(struct pool *pool, struct signal **out);
 // The part of this CPU when the signal is destroyed: a thread that waits here gets ERR_DEAD.
 void signal_leave(struct signal *signal);
 // Another CPU raised it: if its waiter is here, it gets the bits.

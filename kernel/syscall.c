@@ -14,6 +14,7 @@
 struct call {
     struct thread *thread;
     struct task *task; // of the caller
+    void *object;      // behind the capability in `slot`, as far as `calls` looks it up
     uint64_t slot, label, w[6];
     unsigned words; // results: w[0..words)
 };
@@ -50,9 +51,7 @@ static _Noreturn void travel(struct thread *thread, struct cpu *to)
 
 static enum status sys_call(struct call *c)
 {
-    struct gate *gate;
-    TRY(lookup(c, c->slot, OBJ_GATE, RIGHT_CALL, &gate));
-    return ipc_call(c->thread, gate);
+    return ipc_call(c->thread, c->object);
 }
 
 static enum status sys_raise(struct call *c)
@@ -67,9 +66,7 @@ static enum status sys_raise(struct call *c)
 
 static enum status sys_wait(struct call *c)
 {
-    struct signal *signal;
-    TRY(lookup(c, c->slot, OBJ_SIGNAL, RIGHT_WAIT, &signal));
-    return signal_wait(signal, c->thread, c->label & 1, c->w[0]);
+    return signal_wait(c->object, c->thread, c->label & 1, c->w[0]);
 }
 
 static enum status create_pool(struct call *c, struct pool *home, struct object **out)
@@ -182,7 +179,7 @@ static enum status create_guest(struct call *c, struct pool *pool, struct object
 static enum status create_signal(struct call *c, struct pool *pool, struct object **out)
 {
     (void)c;
-    return signal_create(pool, (struct signal **)out);
+    return object_create(pool, OBJ_SIGNAL, sizeof(struct signal), out);
 }
 
 static enum status sys_create(struct call *c)
@@ -192,15 +189,13 @@ static enum status sys_create(struct call *c)
         [OBJ_GUEST] = create_guest,   [OBJ_THREAD] = create_thread, [OBJ_GATE] = create_gate,
         [OBJ_SIGNAL] = create_signal, [OBJ_IRQ] = create_irq,
     };
-    struct pool *pool;
     struct object *object = NULL;
     uint64_t slot = c->label >> 16, type = c->label & 0xffff;
-    TRY(lookup(c, c->slot, OBJ_POOL, RIGHT_CREATE, &pool));
     if (slot == 0 || slot >= CAP_SLOTS || c->task->caps[slot])
         return ERR_SLOT;
     if (type >= OBJ_COUNT || !create[type])
         return type == OBJ_DEVICE ? ERR_UNSUPPORTED : ERR_ARG;
-    TRY(create[type](c, pool, &object));
+    TRY(create[type](c, c->object, &object));
     c->task->caps[slot] = object_cap(object, RIGHT_ALL);
     return OK;
 }
@@ -233,8 +228,7 @@ static enum status sys_destroy(struct call *c)
 
 static enum status sys_revoke(struct call *c)
 {
-    struct object *object;
-    TRY(lookup(c, c->slot, OBJ_NONE, RIGHT_CTRL, &object));
+    struct object *object = c->object;
     unsigned rights = cap_rights(c->task->caps[c->slot]);
     if (!object_revoke(object))
         return ERR_STATE;
@@ -246,10 +240,9 @@ static enum status sys_revoke(struct call *c)
 
 static enum status sys_cap_copy(struct call *c)
 {
-    struct task *from, *to;
+    struct task *from = c->object, *to;
     struct object *object;
 
-    TRY(lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &from));
     TRY(lookup(c, c->w[1], OBJ_TASK, RIGHT_CTRL, &to));
     TRY(cap_lookup(from, c->w[0], OBJ_NONE, 0, &object));
     if (c->w[2] == 0 || c->w[2] >= CAP_SLOTS || to->caps[c->w[2]])
@@ -268,11 +261,9 @@ static enum status sys_cap_copy(struct call *c)
 
 static enum status sys_cap_drop(struct call *c)
 {
-    struct task *task;
-    TRY(lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &task));
     if (c->w[0] >= CAP_SLOTS)
         return ERR_ARG;
-    task->caps[c->w[0]] = 0;
+    ((struct task *)c->object)->caps[c->w[0]] = 0;
     return OK;
 }
 
@@ -367,8 +358,7 @@ static enum status sys_thread_ctl(struct call *c)
 
 static enum status sys_task_ctl(struct call *c)
 {
-    struct task *task;
-    TRY(lookup(c, c->slot, OBJ_TASK, RIGHT_CTRL, &task));
+    struct task *task = c->object;
     c->words = 2;
     switch (c->label) {
     case TASK_READ_CAP:
@@ -390,27 +380,21 @@ static enum status sys_task_ctl(struct call *c)
 
 static enum status sys_vcpu_ctl(struct call *c)
 {
-    struct thread *thread;
     struct signal *signal;
-    TRY(lookup(c, c->slot, OBJ_THREAD, RIGHT_CTRL, &thread));
     if (c->label != VCPU_BIND)
         return ERR_ARG;
     TRY(lookup(c, c->w[0], OBJ_SIGNAL, RIGHT_WAIT, &signal));
-    return arch_vcpu_bind(thread, signal);
+    return arch_vcpu_bind(c->object, signal);
 }
 
 static enum status sys_irq_ctl(struct call *c)
 {
-    struct irq *irq;
-    TRY(lookup(c, c->slot, OBJ_IRQ, RIGHT_CTRL, &irq));
-    return irq_ctl(irq, c->label);
+    return irq_ctl(c->object, c->label);
 }
 
 static enum status sys_hw_ctl(struct call *c)
 {
-    struct object *hw;
     struct pool *pool;
-    TRY(lookup(c, c->slot, OBJ_HW, RIGHT_CTRL, &hw));
     if (CHECKED && c->label == HW_CHECK) {
         c->w[0] = check_slots(c->w[0], 16);
         c->words = 1;
@@ -469,29 +453,34 @@ static enum status sys_yield(struct call *c)
     return OK;
 }
 
-static enum status sys_device_ctl(struct call *c)
-{
-    (void)c;
-    return ERR_UNSUPPORTED;
-}
-
 // `place`: HERE where the caller is; SHARED on CPU 0, as it changes what all CPUs share; thread_ctl itself goes to
-// where the thread is.
+// where the thread is. `type`, `rights`: of the capability in c->slot; 0: there is none, or the handler looks it up.
 // clang-format off
 static const struct {
     enum status (*handler)(struct call *);
     enum { HERE, SHARED } place;
+    enum object_type type;
+    unsigned rights;
 } calls[SYS_COUNT] = {
-    [SYS_CALL] = {sys_call, HERE},                [SYS_REPLY_WAIT] = {sys_reply_wait, HERE},
-    [SYS_RAISE] = {sys_raise, HERE},              [SYS_WAIT] = {sys_wait, HERE},
-    [SYS_YIELD] = {sys_yield, HERE},              [SYS_CREATE] = {sys_create, SHARED},
-    [SYS_DESTROY] = {sys_destroy, SHARED},        [SYS_REVOKE] = {sys_revoke, SHARED},
-    [SYS_CAP_COPY] = {sys_cap_copy, SHARED},      [SYS_CAP_DROP] = {sys_cap_drop, SHARED},
-    [SYS_MAP] = {sys_map, SHARED},                [SYS_UNMAP] = {sys_unmap, SHARED},
-    [SYS_THREAD_CTL] = {sys_thread_ctl, HERE},    [SYS_TASK_CTL] = {sys_task_ctl, SHARED},
-    [SYS_VCPU_RUN] = {sys_vcpu_run, HERE},        [SYS_VCPU_CTL] = {sys_vcpu_ctl, SHARED},
-    [SYS_IRQ_CTL] = {sys_irq_ctl, SHARED},        [SYS_DEVICE_CTL] = {sys_device_ctl, HERE},
-    [SYS_HW_CTL] = {sys_hw_ctl, SHARED},          [SYS_LOG] = {sys_log, SHARED},
+    [SYS_CALL] = {sys_call, HERE, OBJ_GATE, RIGHT_CALL},
+    [SYS_REPLY_WAIT] = {sys_reply_wait, HERE},
+    [SYS_RAISE] = {sys_raise, HERE},
+    [SYS_WAIT] = {sys_wait, HERE, OBJ_SIGNAL, RIGHT_WAIT},
+    [SYS_YIELD] = {sys_yield, HERE},
+    [SYS_CREATE] = {sys_create, SHARED, OBJ_POOL, RIGHT_CREATE},
+    [SYS_DESTROY] = {sys_destroy, SHARED},
+    [SYS_REVOKE] = {sys_revoke, SHARED, OBJ_NONE, RIGHT_CTRL},
+    [SYS_CAP_COPY] = {sys_cap_copy, SHARED, OBJ_TASK, RIGHT_CTRL},
+    [SYS_CAP_DROP] = {sys_cap_drop, SHARED, OBJ_TASK, RIGHT_CTRL},
+    [SYS_MAP] = {sys_map, SHARED},
+    [SYS_UNMAP] = {sys_unmap, SHARED},
+    [SYS_THREAD_CTL] = {sys_thread_ctl, HERE},
+    [SYS_TASK_CTL] = {sys_task_ctl, SHARED, OBJ_TASK, RIGHT_CTRL},
+    [SYS_VCPU_RUN] = {sys_vcpu_run, HERE},
+    [SYS_VCPU_CTL] = {sys_vcpu_ctl, SHARED, OBJ_THREAD, RIGHT_CTRL},
+    [SYS_IRQ_CTL] = {sys_irq_ctl, SHARED, OBJ_IRQ, RIGHT_CTRL},
+    [SYS_HW_CTL] = {sys_hw_ctl, SHARED, OBJ_HW, RIGHT_CTRL},
+    [SYS_LOG] = {sys_log, SHARED},
 };
 // clang-format on
 
@@ -512,13 +501,15 @@ void syscall_slow(struct thread *thread)
                      .label = r->rsi,
                      .w = {r->rdx, r->r10, r->r8, r->r9, r->r12, r->r13}};
     trace(syscall, thread->obj.slot, op, c.slot, c.label);
-    enum status status = ERR_ARG;
+    enum status status = op == SYS_DEVICE_CTL ? ERR_UNSUPPORTED : ERR_ARG;
 
-    if (op < SYS_COUNT) {
+    if (op < SYS_COUNT && calls[op].handler) {
         struct cpu *place = place_of(&c, op);
         if (place != thread->cpu)
             travel(thread, place);
-        status = calls[op].handler(&c);
+        status = calls[op].rights ? lookup(&c, c.slot, calls[op].type, calls[op].rights, &c.object) : OK;
+        if (status == OK)
+            status = calls[op].handler(&c);
         if (this_cpu()->current != thread) // away from home it stopped itself: it belongs to its home again
             schedule();
     }

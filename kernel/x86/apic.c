@@ -22,17 +22,16 @@
 #define MASKED         (1u << 16)
 #define TSC_DEADLINE   (2u << 17)
 
-static volatile uint8_t *apic;
 static uint64_t timer_ratio; // APIC timer ticks per TSC tick, 32.32 fixed point
 
 static uint32_t apic_read(unsigned reg)
 {
-    return *(volatile uint32_t *)(apic + reg);
+    return *(volatile uint32_t *)(DEVICES + reg);
 }
 
 static void apic_write(unsigned reg, uint32_t value)
 {
-    *(volatile uint32_t *)(apic + reg) = value;
+    *(volatile uint32_t *)(DEVICES + reg) = value;
 }
 
 void pic_disable(void)
@@ -43,11 +42,6 @@ void pic_disable(void)
 
     for (unsigned i = 0; i < sizeof(writes) / 2; i++)
         outb(writes[i][0], writes[i][1]);
-}
-
-void apic_init(uint64_t address)
-{
-    apic = (volatile uint8_t *)address;
 }
 
 void apic_cpu_init(void)

@@ -21,8 +21,6 @@ static inline void apic_eoi(void)
     *(volatile uint32_t *)(DEVICES + 0xb0) = 0;
 }
 
-// `address`: kernel's address of the register page, the same on each CPU.
-void apic_init(uint64_t address);
 // On each CPU: enables its APIC, everything masked. apic_timer_mode() then lets its timer interrupt.
 void apic_cpu_init(void);
 void apic_timer_mode(void);

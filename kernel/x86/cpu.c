@@ -28,10 +28,10 @@ void features_init(void)
     features.pcid = r.ecx >> 17 & 1;
     features.tsc_deadline = r.ecx >> 24 & 1;
     features.pge = r.edx >> 13 & 1;
+    features.cr4 = (features.pge ? CR4_PGE : 0) | (features.pcid ? CR4_PCIDE : 0);
     r = cpuid_checked(7, 0);
-    features.smep = r.ebx >> 7 & 1;
-    features.smap = r.ebx >> 20 & 1;
-    features.umip = r.ecx >> 2 & 1;
+    features.cr4 |=
+        (r.ebx >> 7 & 1 ? CR4_SMEP : 0) | (r.ebx >> 20 & 1 ? CR4_SMAP : 0) | (r.ecx >> 2 & 1 ? CR4_UMIP : 0);
     r = cpuid_checked(0x80000001, 0);
     features.nx = r.edx >> 20 & 1;
     features.gib_pages = r.edx >> 26 & 1;
@@ -94,13 +94,7 @@ void cpu_setup(unsigned number, uint32_t apic_id)
         set_gate(i, i == 1 ? 1 : i == 2 ? 2 : i == 18 ? 3 : i == 8 ? 4 : 0);
     load_tables(local, number);
 
-    uint64_t cr4 = read_cr4();
-    cr4 |= features.pge ? CR4_PGE : 0;
-    cr4 |= features.smep ? CR4_SMEP : 0;
-    cr4 |= features.smap ? CR4_SMAP : 0;
-    cr4 |= features.umip ? CR4_UMIP : 0;
-    cr4 |= features.pcid ? CR4_PCIDE : 0;
-    write_cr4(cr4);
+    write_cr4(read_cr4() | features.cr4);
     write_cr0((read_cr0() & ~(3ull << 29 | 1ull << 2)) | 1ull << 1); // CD, NW, EM off; MP
     domain_init(number == 0);
     fpu_init();

@@ -22,7 +22,8 @@ struct cpu_local {
 _Static_assert(sizeof(struct cpu_local) <= 4096, "one page of the region");
 
 struct features {
-    bool smep, smap, umip, pcid, pge, tsc_deadline, gib_pages, nx;
+    bool pcid, pge, tsc_deadline, gib_pages, nx;
+    uint64_t cr4; // bits that are set for all the time
     char name[49];
 };
 extern struct features features;

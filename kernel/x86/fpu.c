@@ -234,7 +234,7 @@ void fpu_free(struct thread *thread)
     thread->xstate = NULL;
 }
 
-enum status fpu_area(struct thread *thread)
+enum status arch_thread_area(struct thread *thread)
 {
     if (!thread->xstate && (thread->xstate = pool_alloc(thread->obj.pool, xstate_size)))
         __builtin_memcpy(thread->xstate, clean, 32);
@@ -261,9 +261,4 @@ enum status arch_thread_fpu(struct thread *thread, bool use)
         __builtin_memcpy(thread->xstate, clean, 32);
     }
     return OK;
-}
-
-enum status arch_thread_area(struct thread *thread)
-{
-    return thread->kind == THREAD_VCPU ? ERR_STATE : fpu_area(thread);
 }

@@ -44,12 +44,6 @@ void log_hex(const char *before, uint64_t value)
         put("0123456789abcdef"[value >> shift & 15]);
 }
 
-void arch_log(const char *bytes, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        put(bytes[i]);
-}
-
 bool arch_log_byte(char byte)
 {
     if (!(inb(COM1 + 5) & 0x20))

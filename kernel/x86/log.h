@@ -8,5 +8,4 @@
 extern bool panicking; // a CPU stopped the machine
 
 void log_init(void);
-void log_text(const char *text);
 void log_hex(const char *before, uint64_t value); // " before 0xvalue"

@@ -167,7 +167,6 @@ void kernel_main(void)
     cpu_setup(0, boot.madt.cpu[0]);
     object_table_init((struct slot *)OBJECT_TABLE, OBJECT_COUNT);
     pic_disable();
-    apic_init(DEVICES);
     apic_cpu_init();
     this_cpu()->apic_id = apic_id();
     for (unsigned i = 0; i < boot.madt.ioapic_count; i++)

@@ -119,7 +119,8 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     v->vendor = pool_alloc(pool, PAGE_SIZE);
     v->apic = apic ? pool_alloc(pool, PAGE_SIZE) : NULL;
     v->fpu = fpu ? pool_alloc(pool, PAGE_SIZE) : NULL;
-    enum status status = v->page && v->vendor && !v->apic == !apic && !v->fpu == !fpu ? fpu_area(thread) : ERR_MEMORY;
+    enum status status =
+        v->page && v->vendor && !v->apic == !apic && !v->fpu == !fpu ? arch_thread_area(thread) : ERR_MEMORY;
     if (status == OK && apic)
         status = guest_apic(guest);
     // HAZARD: last, and as both places are reserved it cannot fail: other CPUs see the pages from here on, so that they
@@ -143,10 +144,7 @@ enum status arch_vcpu_create(struct thread *thread, struct guest *guest, uint64_
     virt->vcpu_create(v);
     thread->vcpu = v;
     guest->vcpus++;
-    v->guest_next = guest->space.threads;
-    if (v->guest_next)
-        v->guest_next->vcpu->guest_prev = thread;
-    __atomic_store_n(&guest->space.threads, thread, __ATOMIC_RELEASE);
+    LIST_INSERT(guest->space.threads, thread, NULL, vcpu->guest_next, vcpu->guest_prev);
     return OK;
 }
 
@@ -158,12 +156,7 @@ bool arch_thread_detach(struct thread *thread)
         return true;
     arch_vcpu_unbind(thread);
     if (v->guest) {
-        if (v->guest_next)
-            v->guest_next->vcpu->guest_prev = v->guest_prev;
-        if (v->guest_prev)
-            v->guest_prev->vcpu->guest_next = v->guest_next;
-        else
-            v->guest->space.threads = v->guest_next;
+        LIST_REMOVE(v->guest->space.threads, thread, vcpu->guest_next, vcpu->guest_prev);
         v->guest->vcpus--;
         __atomic_store_n(&v->guest, NULL, __ATOMIC_RELEASE);
     }

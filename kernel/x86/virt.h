@@ -18,8 +18,7 @@ struct vcpu {
     uint64_t page_address;  // where the vmm's task has it
     unsigned unmapped;      // of its three places there, while it is destroyed
     struct signal *signal;  // bound to it, or NULL
-    struct thread *guest_next,
-        *guest_prev; // vCPU threads of the guest, list head guest->space.threads
+    struct thread *guest_next, *guest_prev; // vCPU threads of the guest, list head guest->space.threads
     struct tag tag;
     // Extended state of the guest: stays in the registers until another owner needs them (fpu.c).
     uint64_t xcr0;
@@ -131,10 +130,9 @@ void fpu_own(struct thread *thread);
 // On each switch to a thread: opens the FPU (CR0.TS clear) for one that uses it, closes it for all
 // others.
 void fpu_switch(struct cpu *cpu, struct thread *to);
-void fpu_leave(struct thread *thread);       // its state is saved, and not in the registers of this CPU
-void fpu_free(struct thread *thread);        // its save area goes back
-enum status fpu_area(struct thread *thread); // its save area, once; ERR_MEMORY
-void vcpu_load_dr(const struct vcpu *v);     // DR0..3 of a guest that uses them
+void fpu_leave(struct thread *thread);   // its state is saved, and not in the registers of this CPU
+void fpu_free(struct thread *thread);    // its save area goes back
+void vcpu_load_dr(const struct vcpu *v); // DR0..3 of a guest that uses them
 uint64_t vcpu_load_debug(struct vcpu *v, struct vcpu_page *page); // GROUP_DEBUG; the DR7 to use
 void vcpu_store_debug(const struct vcpu *v, struct vcpu_page *page, uint64_t dr7);
 // GROUP_XSTATE and GROUP_FPU, as far as `groups` names them. The vCPU is the owner.

@@ -43,7 +43,7 @@ static void drive_setup(void)
     }
     for (unsigned i = 0; i < 4; i++) {
         struct signal *signal;
-        assert_int_equal(signal_create(pool[i % 3], &signal), OK);
+        assert_int_equal(object_create(pool[i % 3], OBJ_SIGNAL, sizeof(*signal), &signal), OK);
         common[i] = &signal->obj;
     }
     for (unsigned i = 1; i < 3; i++) {

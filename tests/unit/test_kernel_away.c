@@ -77,7 +77,8 @@ static void round_waits_for_the_inbox(void **state)
     struct thread *waiters[9];
 
     for (unsigned i = 0; i < 9; i++) {
-        assert_int_equal(signal_create(&boot_pool, &signals[i]), OK);
+        assert_int_equal(object_create(&boot_pool, OBJ_SIGNAL, sizeof(struct signal), &signals[i]),
+                         OK);
         give(20 + i, &signals[i]->obj);
         waiters[i] = make(THREAD_ACTIVE, 1, 10 + i);
         start(waiters[i]);

@@ -70,7 +70,7 @@ uint64_t arch_time(void)
 {
     return 0;
 }
-enum status fpu_area(struct thread *thread)
+enum status arch_thread_area(struct thread *thread)
 {
     static uint32_t area[8] = {0x37f, 0, 0, 0, 0, 0, 0x1f80};
 

@@ -21,17 +21,9 @@ void vmx_host_state(const struct vmx_host *host)
     vmwrite(HOST_CS, cs);
     vmwrite(HOST_SS, ss);
     vmwrite(HOST_TR, tr);
-    for (unsigned field = HOST_DS; field <= HOST_GS; field += 2)
-        vmwrite(field, 0);
-    vmwrite(HOST_ES, 0);
     vmwrite(HOST_TR_BASE, (uint64_t)tss[2] << 32 | (tss[1] & 0xff000000) | (tss[1] & 0xff) << 16 | tss[0] >> 16);
     vmwrite(HOST_GDTR_BASE, host->gdtr.base);
     vmwrite(HOST_IDTR_BASE, idtr.base);
-    vmwrite(HOST_FS_BASE, 0);
-    vmwrite(HOST_GS_BASE, 0);
-    vmwrite(HOST_SYSENTER_CS, 0); // CS 0: SYSENTER faults at user level
-    vmwrite(HOST_SYSENTER_ESP, 0);
-    vmwrite(HOST_SYSENTER_EIP, 0);
     vmwrite(HOST_CR0, read_cr0() | CR0_TS); // the FPU owner rule
     vmwrite(HOST_CR4, read_cr4());
     vmwrite(HOST_EFER, rdmsr(MSR_EFER));
@@ -40,11 +32,13 @@ void vmx_host_state(const struct vmx_host *host)
 
 void vmx_reset(struct vcpu *v)
 {
+    // HOST_SYSENTER_CS 0: SYSENTER faults at user level.
     // clang-format off
     static const uint16_t zero[] = {
         CR3_TARGETS, ENTRY_EVENT, GUEST_SHADOW, GUEST_ACTIVITY, GUEST_DEBUGCTL, TSC_OFFSET, GUEST_CR3, GUEST_PENDING_DEBUG,
         GUEST_SYSENTER_CS, GUEST_SYSENTER_ESP, GUEST_SYSENTER_EIP, GUEST_RIP, GUEST_RSP, GUEST_GDTR_BASE, GUEST_IDTR_BASE,
-        GUEST_GDTR_LIMIT, GUEST_IDTR_LIMIT, GUEST_EFER, CR0_SHADOW, CR4_SHADOW};
+        GUEST_GDTR_LIMIT, GUEST_IDTR_LIMIT, GUEST_EFER, CR0_SHADOW, CR4_SHADOW, HOST_ES, HOST_DS, HOST_FS, HOST_GS,
+        HOST_FS_BASE, HOST_GS_BASE, HOST_SYSENTER_CS, HOST_SYSENTER_ESP, HOST_SYSENTER_EIP};
     // clang-format on
     const struct vmx_features *f = &vmx_features;
 
