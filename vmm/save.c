@@ -11,6 +11,7 @@
 #include "bulkhead/syscall.h"
 #include "snapshot.h"
 #include "vm.h"
+#include "x86.h"
 
 #define CHIPSET_ROOM (512u << 10) // what all devices' snapshots may take
 #define PARK_S       5            // how long to wait for the vCPUs
@@ -33,7 +34,7 @@ struct cpu_image {
     uint64_t tsc; // of the guest
     uint32_t event, event_error, event_length;
     uint16_t start;
-    bool nmi, init, waits, halted, apic_disabled, ready;
+    uint8_t nmi, init, waits, halted, apic_disabled, ready; // 0 or 1
     uint64_t cr4, xcr0;
     uint64_t stored[MSR_STORED_MAX];
     uint64_t clock_base, clock_wall, system_time, wall_clock, pv_eoi;
@@ -305,7 +306,35 @@ void save_init(struct vm *vm)
 }
 
 // ---- Reading. HAZARD: an image with a right checksum may still hold anything: what is taken from
-// it is what a guest could have brought about too, or is checked.
+// it is what a guest could have brought about too, or is checked. A disk keeps its contents over a
+// restart: nothing is written to it before all else was found good.
+
+#define EFER_LME     0x100u
+#define SEGMENT_BITS 0x1f0ffu // of its attributes
+#define LENGTH_MAX   15u      // of an instruction
+
+static bool good_xcr0(const struct vcpu *vcpu, uint64_t value)
+{
+    return value == 1 || cpuid_xcr0_valid(&vcpu->cpu, value); // 1: also without XSAVE
+}
+
+static bool acceptable(const struct vcpu *vcpu, const struct cpu_image *image)
+{
+    const struct vcpu_page *page = &image->page;
+    bool paging = page->cr0 & CR0_PG, long_mode = page->efer & EFER_LMA;
+
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        if (page->seg[i].attributes & ~SEGMENT_BITS)
+            return false;
+    if ((image->nmi | image->init | image->waits | image->halted | image->ready |
+         image->apic_disabled) > 1 ||
+        (image->waits && vcpu->index == 0) || image->start & ~(SIPI_VALID | 0xff) ||
+        page->exit >= EXIT_CLASSES || image->event_length > LENGTH_MAX)
+        return false;
+    return !((page->cr0 | page->cr4) >> 32) && (!paging || page->cr0 & CR0_PE) &&
+           long_mode == (paging && page->efer & EFER_LME) && (!long_mode || page->cr4 & CR4_PAE) &&
+           good_xcr0(vcpu, page->xcr0) && good_xcr0(vcpu, image->xcr0);
+}
 
 static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
 {
@@ -316,7 +345,6 @@ static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
     memcpy(vcpu->fpu.area, image->fpu, sizeof(image->fpu));
     memcpy(page->want, vcpu->want, sizeof(vcpu->want));
     page->control = control;
-    page->exit %= EXIT_CLASSES; // an index until the next exit
     page->exceptions = 0;
     page->inject = page->window = 0;
     page->vectoring = 0;
@@ -326,12 +354,12 @@ static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
     vcpu->event = image->event;
     vcpu->event_error = image->event_error;
     vcpu->event_length = image->event_length;
-    vcpu->start = image->start & (SIPI_VALID | 0xff);
-    vcpu->nmi = image->nmi & 1;
-    vcpu->init = image->init & 1;
-    vcpu->waits = image->waits & (vcpu->index != 0);
-    vcpu->halted = image->halted & 1;
-    vcpu->cpu.apic_disabled = image->apic_disabled & 1;
+    vcpu->start = image->start;
+    vcpu->nmi = image->nmi;
+    vcpu->init = image->init;
+    vcpu->waits = image->waits;
+    vcpu->halted = image->halted;
+    vcpu->cpu.apic_disabled = image->apic_disabled;
     vcpu->cpu.cr4 = image->cr4;
     vcpu->cpu.xcr0 = image->xcr0;
     memcpy(vcpu->msr.stored, image->stored, sizeof(image->stored));
@@ -342,6 +370,23 @@ static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
     pv_eoi_write(&vcpu->eoi, image->pv_eoi); // without effect when it is outside of RAM
     vcpu->lapic->tsc_offset = page->tsc_offset;
     mmio_flush(&vcpu->mmio);
+}
+
+// The memory of devices; with `check` only whether the image has it.
+static bool get_memory(const struct vm *vm, const void *image, bool check)
+{
+    for (unsigned i = 0; i < vm->info->device_count && i < TASK_DEVICE_MAX; i++) {
+        const struct task_device *device = &vm->info->devices[i];
+        uint64_t size = device->size & ~(uint64_t)(SNAPSHOT_PAGE - 1);
+
+        if (!device->address || device->flags & DEVICE_READ_ONLY)
+            continue;
+        if (!check)
+            memset((void *)device->address, 0, size);
+        if (!snapshot_get_memory(image, i + 1, check ? NULL : (void *)device->address, size))
+            return false;
+    }
+    return true;
 }
 
 static const char *restore(struct vm *vm, const void *image)
@@ -358,25 +403,20 @@ static const char *restore(struct vm *vm, const void *image)
 
         if (!cpu || length != sizeof(*cpu))
             return "a vCPU is missing";
+        if (!acceptable(&vm->vcpu[i], cpu))
+            return "the state of a vCPU is not acceptable";
         get_cpu(&vm->vcpu[i], cpu);
-        if (i == 0 && cpu->ready & 1)
+        if (i == 0 && cpu->ready)
             vm->save.ready = true;
     }
     if (!snapshot_get_memory(image, 0, vm->ram.base, vm->ram.size))
         return "its memory is not of this VM's size";
-    for (unsigned i = 0; i < vm->info->device_count && i < TASK_DEVICE_MAX; i++) {
-        const struct task_device *device = &vm->info->devices[i];
-        uint64_t size = device->size & ~(uint64_t)(SNAPSHOT_PAGE - 1);
-
-        if (!device->address || device->flags & DEVICE_READ_ONLY)
-            continue;
-        memset((void *)device->address, 0, size); // a disk keeps its contents over a restart
-        if (!snapshot_get_memory(image, i + 1, (void *)device->address, size))
-            return "the memory of a device is not of this VM's size";
-    }
+    if (!get_memory(vm, image, true))
+        return "the memory of a device is not of this VM's size";
     const void *chipset = snapshot_find(image, SNAPSHOT_CHIPSET, 0, &length);
     if (!chipset || !chipset_restore(&vm->chipset, chipset, length))
         return "the state of a device is not acceptable";
+    get_memory(vm, image, false);
     return NULL;
 }
 

@@ -194,7 +194,8 @@ bool snapshot_get_memory(const void *image, uint32_t index, void *memory, uint64
         if (run[0] < next || run[0] > pages || run[1] > pages - run[0] ||
             run[1] > length / SNAPSHOT_PAGE)
             return false;
-        memcpy((uint8_t *)memory + run[0] * SNAPSHOT_PAGE, at, run[1] * SNAPSHOT_PAGE);
+        if (memory)
+            memcpy((uint8_t *)memory + run[0] * SNAPSHOT_PAGE, at, run[1] * SNAPSHOT_PAGE);
         next = run[0] + run[1];
         at += run[1] * SNAPSHOT_PAGE;
         length -= run[1] * SNAPSHOT_PAGE;

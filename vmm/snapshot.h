@@ -72,7 +72,7 @@ const void *snapshot_find(const void *image, enum snapshot_kind kind, uint32_t i
                           uint64_t *length);
 
 /* Fills memory, which is zero, from its section. False: it does not fit; the memory is then to be
- * thrown away. */
+ * thrown away. With NULL it is only looked at. */
 bool snapshot_get_memory(const void *image, uint32_t index, void *memory, uint64_t size);
 
 #endif

@@ -8,8 +8,9 @@
 
 #include <cmocka.h>
 
-#include "snapshot.h"
+#include "snapshot.c" // its checksum
 #include "tests/unit/vm_fake.h"
+#include "x86.h"
 
 #define IMAGE_SIZE (4u << 20)
 
@@ -161,6 +162,64 @@ static void refuses(void **state)
     }
 }
 
+static uint8_t disk[2 * SNAPSHOT_PAGE];
+
+// An image with `size` bytes at this place of a section changed, and the right checksum.
+static bool accepts(enum snapshot_kind kind, uint64_t at, uint64_t value, unsigned size)
+{
+    struct snapshot_header *header = (struct snapshot_header *)image;
+    uint64_t length, total = ((struct snapshot_header *)first)->size;
+    char error[112] = "";
+
+    setup(NULL);
+    memcpy(image, first, total);
+    uint8_t *contents = (uint8_t *)snapshot_find(image, kind, 0, &length);
+    assert_true(contents && at + size <= length);
+    memcpy(contents + at, &value, size);
+    header->checksum = checksum(image + sizeof(*header), total - sizeof(*header));
+    info.snapshot_address = (uintptr_t)image;
+    info.snapshot_size = total;
+    info.device_count = 1;
+    info.devices[0] = (struct task_device){.address = (uintptr_t)disk, .size = sizeof(disk)};
+    memset(disk, 0x11, sizeof(disk));
+    bool good = save_restore(&vm, error, sizeof(error));
+    if (!good)
+        assert_non_null(strstr(error, "is not acceptable"));
+    assert_int_equal(disk[5000], good ? 0x22 : 0x11); // a disk outlives the VM
+    return good;
+}
+
+// Right by its checksum, and not what a guest can bring about.
+static void refuses_wrong_state(void **state)
+{
+    const uint64_t flags = sizeof(struct vcpu_page) + sizeof(fpu) + 8 + 3 * 4 + 2;
+
+    (void)state;
+    work();
+    info.device_count = 1;
+    info.devices[0] = (struct task_device){.address = (uintptr_t)disk, .size = sizeof(disk)};
+    memset(disk, 0x22, sizeof(disk));
+    memcpy(first, image, save());
+#define PAGE(field) SNAPSHOT_CPU, offsetof(struct vcpu_page, field)
+    assert_true(accepts(PAGE(gpr), 5, 8));
+    assert_false(accepts(PAGE(exit), EXIT_CLASSES, 4));
+    assert_false(accepts(PAGE(cr0), 1ull << 32 | CR0_PE, 8));
+    assert_false(accepts(PAGE(cr0), CR0_PG, 8));
+    assert_true(accepts(PAGE(cr0), CR0_PG | CR0_PE, 8));
+    assert_false(accepts(PAGE(cr4), 1ull << 40, 8));
+    assert_false(accepts(PAGE(efer), EFER_LMA, 8));
+    assert_true(accepts(PAGE(efer), 0x100, 8)); // LME alone: paging is not on yet
+    assert_false(accepts(PAGE(seg[SEG_CS].attributes), 0xfffff, 4));
+    assert_false(accepts(PAGE(xcr0), 4, 8));
+    for (unsigned i = 0; i < 6; i++) { // nmi, init, waits, halted, apic_disabled, ready
+        assert_int_equal(accepts(SNAPSHOT_CPU, flags + i, 1, 1), i != 2);
+        assert_false(accepts(SNAPSHOT_CPU, flags + i, 2, 1));
+        assert_false(accepts(SNAPSHOT_CPU, flags + i, 0x80, 1));
+    }
+    assert_false(accepts(SNAPSHOT_CHIPSET, 4, 0, 4)); // the first device's identifier
+    assert_false(accepts(SNAPSHOT_CHIPSET, 0, 1, 4)); // and its length
+}
+
 static void paused(void **state)
 {
     (void)state;
@@ -226,9 +285,10 @@ static void log_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(bit_for_bit, setup), cmocka_unit_test_setup(refuses, setup),
-        cmocka_unit_test_setup(paused, setup),      cmocka_unit_test_setup(peers_wait, setup),
-        cmocka_unit_test_setup(fits, setup),        cmocka_unit_test_setup(log_is_bounded, setup),
+        cmocka_unit_test_setup(bit_for_bit, setup),         cmocka_unit_test_setup(refuses, setup),
+        cmocka_unit_test_setup(refuses_wrong_state, setup), cmocka_unit_test_setup(paused, setup),
+        cmocka_unit_test_setup(peers_wait, setup),          cmocka_unit_test_setup(fits, setup),
+        cmocka_unit_test_setup(log_is_bounded, setup),
     };
     return cmocka_run_group_tests_name("save", tests, NULL, NULL);
 }

@@ -33,6 +33,8 @@ static unsigned fake_vcpus = 1;                // before fake_machine()
 static struct task_status status;
 static struct task_info info;
 static uint8_t ram[FAKE_RAM] __attribute__((aligned(4096)));
+static void (*fake_devices)(
+    void);                 // before fake_machine(): adds to `info` what the VM's entry names
 static bool fake_has_apic; // before fake_machine(): the processor virtualizes the APIC
 static uint32_t apic_page[1024];
 static uint8_t fpu_page[4096] __attribute__((aligned(64)));
@@ -112,6 +114,8 @@ static void fake_machine(void)
                                              .tx = (uintptr_t)rings[1]};
     ring_open(&console_in, (struct ring *)rings[0], ring_capacity(FAKE_RING), RING_PRODUCER);
     ring_open(&console_out, (struct ring *)rings[1], ring_capacity(FAKE_RING), RING_CONSUMER);
+    if (fake_devices)
+        fake_devices();
     vm.info = &info;
     memset(more_pages, 0, sizeof(more_pages));
     vm.vcpus = fake_vcpus;
