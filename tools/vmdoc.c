@@ -73,7 +73,8 @@ static const char *check_text(const char *check)
         {"CHECK_LOW32", "; #GP if bits 63:32 are set"},
         {"CHECK_TRUNCATE", ""},
         {"CHECK_PAT", "; #GP on a reserved memory type"},
-        {"CHECK_MTRR", "; #GP on a reserved memory type"},
+        {"CHECK_MTRR", "; #GP on a reserved memory type or a bit that no address has"},
+        {"CHECK_MTRR_FIXED", "; #GP on a reserved memory type"},
         {"CHECK_EFER", "; #GP on any other bit"},
     };
     for (unsigned i = 0; i < sizeof(text) / sizeof(*text); i++)

@@ -176,6 +176,8 @@ static void build_processor(struct vcpu *vcpu)
     pvclock_init(&vcpu->pvclock, &vm->ram, info->tsc_hz, 0, 0);
     pv_eoi_init(&vcpu->eoi, &vm->ram);
     msr_init(&vcpu->msr, &vcpu->cpu, vcpu->page, &vcpu->pvclock, &hooks);
+    if (info->kernel_kind != KERNEL_FIRMWARE)
+        msr_firmware_state(&vcpu->msr);
     cpuid_get(&vcpu->cpu, 0x80000008, 0, &sizes);
     cpuid_get(&vcpu->cpu, 0x80000001, 0, &extended);
     vcpu->mmio.ops = &mmio;

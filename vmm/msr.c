@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "platform.h"
+
 enum msr_kind { KIND_VALUE, KIND_STORE, KIND_PAGE, KIND_CALL };
 enum msr_cpus { ANY, INTEL, AMD };
 enum msr_check {
@@ -14,7 +16,8 @@ enum msr_check {
     CHECK_LOW32,    // upper half must be 0
     CHECK_TRUNCATE, // upper half is dropped
     CHECK_PAT,
-    CHECK_MTRR,
+    CHECK_MTRR,       // one type; no bit beyond the guest's physical addresses
+    CHECK_MTRR_FIXED, // eight types
     CHECK_EFER,
 };
 
@@ -40,6 +43,15 @@ struct msr {
 #define X2APIC_RANGE 8u // index >> 8
 
 #define PAT_RESET 0x0007040600070406ull
+
+// Memory types: PAT allows UC WC WT WP WB and UC-, MTRRs all but the last (SDM 3A 11.12.2,
+// 11.11.2.1).
+#define PAT_TYPES  0xf3u
+#define MTRR_TYPES 0x73u
+
+#define MTRR_WRITE_BACK  0x0606060606060606ull
+#define MTRR_DEF_TYPE_ON 0xc06u // E, FE, write-back
+#define MTRR_MASK_VALID  0x800u
 
 static enum msr_result read_tsc(struct msr_state *state, uint32_t index, uint64_t *value)
 {
@@ -183,21 +195,20 @@ static bool present(const struct msr_state *state, const struct msr *m)
     return m && (m->cpus == ANY || (m->cpus == INTEL) == state->model->intel);
 }
 
-// Memory types: PAT allows UC WC WT WP WB and UC-, MTRRs all but the last (SDM
-// 3A 11.12.2, 11.11.2.1).
-static bool pat_valid(uint64_t value)
+// Eight memory types, each of which is a bit of `allowed`.
+static bool types_valid(uint64_t value, unsigned allowed)
 {
-    for (unsigned i = 0; i < 8; i++, value >>= 8) {
-        unsigned type = value & 0xff;
-        if (type > 7 || type == 2 || type == 3)
+    for (unsigned i = 0; i < 8; i++, value >>= 8)
+        if ((value & 0xff) > 7 || !(allowed >> (value & 7) & 1))
             return false;
-    }
     return true;
 }
 
-static bool mtrr_type_valid(unsigned type)
+static unsigned physical_bits(const struct msr_state *state)
 {
-    return type <= 6 && type != 2 && type != 3;
+    struct cpuid_regs r;
+    cpuid_get(state->model, 0x80000008, 0, &r);
+    return r.eax & 0x3f;
 }
 
 // LMA is the processor's; a write cannot change it and is not refused for it (SDM 3A 2.2.1).
@@ -226,9 +237,11 @@ static bool check(const struct msr_state *state, const struct msr *m, uint64_t *
         *value &= UINT32_MAX;
         return true;
     case CHECK_PAT:
-        return pat_valid(*value);
+        return types_valid(*value, PAT_TYPES);
     case CHECK_MTRR:
-        return mtrr_type_valid(*value & 0xff);
+        return types_valid(*value & 0xff, MTRR_TYPES) && !(*value >> physical_bits(state));
+    case CHECK_MTRR_FIXED:
+        return types_valid(*value, MTRR_TYPES);
     case CHECK_EFER:
         return efer_check(state, value);
     }
@@ -259,6 +272,17 @@ void msr_init(struct msr_state *state, struct cpu_model *model, struct vcpu_page
     model->apic_disabled = false;
 #define MSR_STORE(index, name, cpus, v, change, check, reason) state->stored[SLOT_##index] = v;
 #include "cpu_model.def"
+}
+
+void msr_firmware_state(struct msr_state *state)
+{
+    for (unsigned i = SLOT_0x0250; i <= SLOT_0x026f; i++)
+        state->stored[i] = MTRR_WRITE_BACK;
+    state->stored[SLOT_0x0259] = 0;                      // where a VGA card is: uncacheable
+    state->stored[SLOT_0x0200] = PLATFORM_LOW_RAM_LIMIT; // so is all from there to 4 GiB
+    state->stored[SLOT_0x0201] =
+        ((1ull << physical_bits(state)) - PLATFORM_LOW_RAM_LIMIT) | MTRR_MASK_VALID;
+    state->stored[SLOT_0x02ff] = MTRR_DEF_TYPE_ON;
 }
 
 void msr_reset_page(struct vcpu_page *page)

@@ -25,7 +25,7 @@ struct msr_hooks {
     struct pv_eoi *pv_eoi; // NULL: the model hides it
 };
 
-#define MSR_STORED_MAX 4 // registers of kind MSR_STORE
+#define MSR_STORED_MAX 32 // registers of kind MSR_STORE
 
 struct msr_state {
     struct cpu_model *model; // its apic_disabled follows APIC_BASE
@@ -42,6 +42,10 @@ struct msr_state {
 // hooks is copied.
 void msr_init(struct msr_state *state, struct cpu_model *model, struct vcpu_page *page,
               struct pvclock *pvclock, const struct msr_hooks *hooks);
+
+// The MTRRs as firmware leaves them, for a kernel that starts without: all is write-back but VGA's
+// memory and the device hole below 4 GiB.
+void msr_firmware_state(struct msr_state *state);
 
 // Groups of the vCPU page (GROUP_*) that an access to this MSR reads or writes; 0 for most.
 uint32_t msr_groups(uint32_t index);

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define SNAPSHOT_MAGIC   0x3130504e53484c42ull /* "BLHSNP01" */
-#define SNAPSHOT_VERSION 1u
+#define SNAPSHOT_VERSION 2u
 #define SNAPSHOT_PAGE    4096u
 
 enum snapshot_kind {

@@ -109,11 +109,13 @@ def machine(m, vm, firmware, cpus):
     devices = m.shell("cut -f2 /proc/bus/pci/devices")
     efi = m.shell("ls /sys/firmware/efi 2>/dev/null || true")
     count = m.shell("nproc")
+    types = m.shell("cat /proc/mtrr; dmesg | grep -E 'mtrr:|MTRRs' || true")
     m.detach()
     expect_in(tables, "APIC", "DSDT", "FACP", "HPET", "MCFG")
     expect_in(devices, "808629c0", "80862918", "80862922" if "cd" in vm else "1af41042")
     expect_true(("systab" in efi) == (firmware == "ovmf"), f"/sys/firmware/efi holds {efi!r}")
     expect_true(count.strip() == str(cpus), f"{count.strip()} CPUs, not {cpus}")
+    expect_true(re.search(r"^(reg0\d: .*uncachable\n)+$", types), f"not what firmware makes of the MTRRs: {types!r}")
     exits = int(re.search(r"exits (\d+)", m.command(f"info {vm}")).group(1))
     print(f"  {vm}: {exits} exits from reset to the shell", flush=True)
 

@@ -87,8 +87,9 @@ def facts(m):
     expect_in(m.shell("dmesg | grep -i hypervisor"), "Hypervisor detected: KVM")
     expect_in(m.shell("dmesg | grep ttyS0:\\ *at\\\\\\|ttyS0.at"), r"ttyS0 at I/O 0x3f8 \(irq = 4.*16550A")
     bad = m.shell("dmesg | grep -E 'ACPI.*(Error|Warning)|Firmware Bug|BUG:|WARNING: CPU|Oops|Call Trace|"
-                  "unstable|lockup' || true")
+                  "unstable|lockup|mtrr:|MTRRs' || true")
     expect_true(bad == "", f"complaints in dmesg: {bad!r}")
+    expect_in(m.shell("cat /proc/mtrr"), r"^reg00: base=0x080000000 \( 2048MB\), size= 2048MB, count=1: uncachable\n$")
     kib = int(re.search(r"MemTotal: +(\d+)", m.shell("cat /proc/meminfo")).group(1))
     expect_true(180 << 10 < kib < 256 << 10, f"{kib} KiB of memory are not 256 MiB less the kernel")
     expect_in(m.shell("dmesg | grep BIOS-e820.*usable | tail -n 1"), "-0x000000000fffffff] usable")

@@ -88,6 +88,17 @@ def flood(m, vm):
     m.detach()
 
 
+def memory_types(m, vm):
+    """Linux finds the MTRRs of all CPUs alike, and sets a range on all of them at once."""
+    hole = r"reg00: base=0x080000000 .* uncachable\n"
+    expect_in(m.in_vm(vm, "cat /proc/mtrr"), f"^{hole}$")
+    m.in_vm(vm, "echo base=0xc0000000 size=0x1000000 type=write-combining > /proc/mtrr")
+    expect_in(m.in_vm(vm, "cat /proc/mtrr"), f"^{hole}reg01: base=0x0c0000000 .* write-combining\n$")
+    m.in_vm(vm, "echo disable=1 > /proc/mtrr")
+    expect_in(m.in_vm(vm, "cat /proc/mtrr"), f"^{hole}$")
+    expect_true(m.in_vm(vm, "dmesg | grep -E 'mtrr:|MTRRs' || true") == "", "complaints in dmesg")
+
+
 def ends(m, vm, command, why):
     m.attach(vm)
     m.fresh()
@@ -114,6 +125,7 @@ def run(machine, vms, *, more):
                 continue
             check(f"{vm}-offline-online", offline_online, m, vm)
             check(f"{vm}-flood", flood, m, vm)
+            check(f"{vm}-memory-types", memory_types, m, vm)
             check(f"{vm}-one-clock", one_clock, m, vm)
         vm = vms[0][0]
         if more:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The date that a machine starts with: pvclock's wall clock and the MC146818.
+// The date that a machine starts with: pvclock's wall clock and the MC146818. Its MTRRs.
 // links: @vmm lib/ring.c
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,10 +47,31 @@ static void test_date(void **state)
     expect(1795358413 * S, 1795358408 * S + S / 2 + (task_tsc() - tsc));
 }
 
+// Firmware finds them as after reset, a kernel without firmware as firmware leaves them.
+static void test_mtrr(void **state)
+{
+    char error[112];
+    uint64_t type, hole;
+
+    (void)state;
+    build(0, 0);
+    msr_read(&CPU->msr, 0x2ff, &type);
+    msr_read(&CPU->msr, 0x200, &hole);
+    assert_int_equal(type, 0xc06);
+    assert_int_equal(hole, 0x80000000);
+    fake_machine();
+    info.kernel_kind = KERNEL_FIRMWARE;
+    assert_false(machine_build(&vm, error, sizeof(error))); // there is none
+    msr_read(&CPU->msr, 0x2ff, &type);
+    msr_read(&CPU->msr, 0x200, &hole);
+    assert_int_equal(type | hole, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_date),
+        cmocka_unit_test(test_mtrr),
     };
     return cmocka_run_group_tests_name("machine", tests, NULL, NULL);
 }

@@ -66,6 +66,8 @@ static void intel_host(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
     (void)subleaf;
     *out = (struct cpuid_regs){0x80000008, leaf ? 0 : 0x756e6547, 0, 0}; // no NX
+    if (leaf == 0x80000008)
+        out->eax = 36;
 }
 
 static void make(cpuid_host_fn *host, bool hide_pvclock, bool x2apic)
@@ -176,17 +178,83 @@ static void test_memory_types(void **state)
     refuse(0x277, 2);
     refuse(0x277, 3ull << 56);
     refuse(0x277, 0x0807010600070106);
-    assert_int_equal(get(0xfe), 0x400);
-    refuse(0xfe, 0x400);
-    assert_int_equal(get(0x2ff), 0x806);
-    accept(0x2ff, 0);
+    refuse(0x277, 1ull << 63);
+}
+
+// amd_host has 32 bits of physical address.
+static void test_mtrr(void **state)
+{
+    (void)state;
+    const uint32_t fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+                              0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+    const unsigned bad[] = {2, 3, 7, 8, 0x40, 0x86, 0xff};
+    assert_int_equal(get(0xfe), 0x508);
+    refuse(0xfe, 0x508);
     assert_int_equal(get(0x2ff), 0);
     accept(0x2ff, 0xc06);
-    refuse(0x2ff, 0x802);
-    refuse(0x2ff, 0x807);
+    assert_int_equal(get(0x2ff), 0xc06);
     refuse(0x2ff, 0x1806);
-    refuse_read(0x200);
-    refuse_read(0x250);
+    refuse(0x2ff, 0x906);
+    refuse(0x2ff, 1ull << 32 | 0x806);
+    for (unsigned i = 0; i < 7; i++) {
+        refuse(0x2ff, 0x800 | bad[i]);
+        refuse(0x200, bad[i]);
+        refuse(0x26f, (uint64_t)bad[i] << 8 * i);
+    }
+    for (uint32_t i = 0x200; i < 0x210; i += 2) {
+        assert_int_equal(get(i), 0);
+        assert_int_equal(get(i + 1), 0);
+        accept(i, 0xc0000001 + i * 0x1000);
+        accept(i + 1, 0xfffff800 - i * 0x1000);
+    }
+    for (uint32_t i = 0; i < 11; i++) {
+        assert_int_equal(get(fixed[i]), 0);
+        accept(fixed[i], 0x0605040100010400 + i % 2);
+    }
+    refuse(0x200, 0xc0000106); // reserved bits
+    refuse(0x200, 0xc0000806);
+    refuse(0x201, 0xc0000806);
+    refuse(0x201, 0xc0000c00);
+    refuse(0x200, 0x100000000); // beyond physical addresses
+    refuse(0x201, 0x100000800);
+    refuse(0x20f, 1ull << 63);
+    for (uint32_t i = 0x200; i < 0x210;
+         i += 2) { // all are what was written to them, and nothing else
+        assert_int_equal(get(i), 0xc0000001 + i * 0x1000);
+        assert_int_equal(get(i + 1), 0xfffff800 - i * 0x1000);
+    }
+    for (uint32_t i = 0; i < 11; i++)
+        assert_int_equal(get(fixed[i]), 0x0605040100010400 + i % 2);
+    assert_int_equal(get(0x2ff), 0xc06);
+    refuse_read(0x1ff);
+    refuse_read(0x210);
+    refuse_read(0x251);
+    refuse_read(0x25a);
+    refuse_read(0x267);
+    refuse_read(0x270);
+}
+
+static void test_mtrr_firmware(void **state)
+{
+    (void)state;
+    msr_firmware_state(&msr);
+    assert_int_equal(get(0x2ff), 0xc06);
+    assert_int_equal(get(0x200), 0x80000000);
+    assert_int_equal(get(0x201), 0x80000800);
+    assert_int_equal(get(0x203), 0); // off
+    assert_int_equal(get(0x20f), 0);
+    assert_int_equal(get(0x250), 0x0606060606060606);
+    assert_int_equal(get(0x258), 0x0606060606060606);
+    assert_int_equal(get(0x259), 0);
+    assert_int_equal(get(0x268), 0x0606060606060606);
+    assert_int_equal(get(0x26f), 0x0606060606060606);
+    assert_int_equal(get(0x17a), 0);
+    make(intel_host, false, false); // 36 bits
+    msr_firmware_state(&msr);
+    assert_int_equal(get(0x201), 0xf80000800);
+    accept(0x201, get(0x201));
+    accept(0x200, 0xf00000006);
+    refuse(0x200, 0x1000000006);
 }
 
 // What Linux 6.1 does while it boots, per vendor; see docs/virtual-machine.md.
@@ -317,6 +385,8 @@ int main(void)
         cmocka_unit_test_setup(test_efer, setup),
         cmocka_unit_test_setup(test_addresses, setup),
         cmocka_unit_test_setup(test_memory_types, setup),
+        cmocka_unit_test_setup(test_mtrr, setup),
+        cmocka_unit_test_setup(test_mtrr_firmware, setup),
         cmocka_unit_test_setup(test_linux, setup),
         cmocka_unit_test_setup(test_hidden, setup),
         cmocka_unit_test_setup(test_hooks, setup),

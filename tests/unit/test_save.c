@@ -87,7 +87,8 @@ static void work(void)
     CPU->nmi = true;
     CPU->halted = true;
     CPU->cpu.xcr0 = 7;
-    CPU->msr.stored[1] = 0xabcdef;
+    for (unsigned i = 0; i < MSR_STORED_MAX; i++) // MTRRs among them
+        CPU->msr.stored[i] = 0xabcdef + i;
     CPU->pvclock.system_time = 0x9001;
 }
 
@@ -126,6 +127,7 @@ static void bit_for_bit(void **state)
     assert_int_equal(fixed_time + page.tsc_offset, 1000);
     assert_int_equal(fpu[100], 44);
     assert_true(CPU->halted && CPU->nmi);
+    assert_int_equal(CPU->msr.stored[MSR_STORED_MAX - 1], 0xabcdef + MSR_STORED_MAX - 1);
     page.dirty = 0; // the kernel has loaded all of it
     memset(image, 0, size);
     assert_int_equal(save(), size);
