@@ -143,7 +143,7 @@ int main(const struct boot_info *info)
     }
     // When there is nothing to watch, root stays where the reason can be read.
     for (;;) {
-        enum status status = sys_wait(root_signal, monitor_deadline(), &bits);
+        enum status status = sys_wait(root_signal, monitor_deadline, &bits);
 
         if (status == OK || status == ERR_TIMEOUT)
             supervise(bits);

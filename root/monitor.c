@@ -29,6 +29,8 @@ static struct exchange {
     uint64_t limit; // TSC: when that will be
 } exchanges[TASK_MAX];
 
+uint64_t monitor_deadline = UINT64_MAX;
+
 static struct ring *rings_of(const struct task *task, unsigned half)
 {
     return (struct ring *)(WINDOW_MONITOR + task->index * MONITOR_STEP + half * MONITOR_RING);
@@ -197,33 +199,27 @@ static void serve(struct exchange *e)
         wait_from_now(e);
         take(e, byte);
     }
-    if (e->purpose != NOTHING && e->rx.raise) {
-        e->rx.raise = false;
+    if (e->purpose == NOTHING)
+        return;
+    if (e->rx.raise)
         tell(e);
-    }
-    if (e->purpose != NOTHING && !e->late && manage_room() && task_tsc() >= e->limit) {
+    e->rx.raise = false;
+    if (e->late || !manage_room()) // without room it is the manager's turn
+        return;
+    if (task_tsc() >= e->limit) {
         say(e, MANAGE_FAILED, 0, "its monitor does not answer");
         e->late = true;
+    } else if (e->limit < monitor_deadline) {
+        monitor_deadline = e->limit;
     }
 }
 
 void monitor_serve(void)
 {
+    monitor_deadline = UINT64_MAX;
     for (unsigned i = 0; i < config.count; i++)
         if (exchanges[i].purpose != NOTHING)
             serve(&exchanges[i]);
-}
-
-uint64_t monitor_deadline(void)
-{
-    uint64_t first = UINT64_MAX;
-
-    for (unsigned i = 0; i < config.count && manage_room(); i++) { // else it is the manager's turn
-        const struct exchange *e = &exchanges[i];
-        if (e->purpose != NOTHING && !e->late && e->limit < first)
-            first = e->limit;
-    }
-    return first == UINT64_MAX ? 0 : first;
 }
 
 void monitor_ended(struct task *task)

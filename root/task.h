@@ -104,7 +104,7 @@ void monitor_reset(struct task *task); // before it starts: forgets what its las
 // Passes `text` on, or begins a snapshot (NULL). NULL, and the answer comes later; else why not.
 const char *monitor_ask(struct task *task, uint32_t tag, const char *text);
 void monitor_serve(void);              // takes what monitors said, or no longer waits for it
-uint64_t monitor_deadline(void);       // when it is to be called for that, TSC; 0: never
+extern uint64_t monitor_deadline;      // when it is to be called for that, TSC; UINT64_MAX: never
 void monitor_ended(struct task *task); // the task has ended: it will not answer
 // Starts the VM again from its snapshot. NULL, or why not.
 const char *monitor_restore(struct task *task);

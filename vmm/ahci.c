@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // AHCI 1.3.1: registers, resets, interrupts, snapshots. The commands are in ahci_command.c.
 #include "ahci_internal.h"
+#include "pci_dma.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 // The 82540EM's registers, interrupts and PCI function: 8254x SDM chapters 4, 13. The rings are in
 // e1000_rx.c and e1000_tx.c, EEPROM and PHY in e1000_eeprom.c.
 #include "e1000.h"
+#include "pci_dma.h"
 
 #include <stdio.h>
 #include <string.h>

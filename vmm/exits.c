@@ -170,9 +170,13 @@ void vcpu_handle(struct vcpu *vcpu, uint64_t exit)
     case EXIT_WINDOW: // the loop injects what it waited for
     case EXIT_NMI_WINDOW:
         break;
-    case EXIT_DEADLINE:
-        chipset_expire(&vcpu->vm->chipset, vcpu->index, task_tsc());
+    case EXIT_DEADLINE: {
+        uint64_t now = task_tsc();
+        chipset_expire(&vcpu->vm->chipset, vcpu->index, now);
+        if (chipset_deadline(&vcpu->vm->chipset, vcpu->index) <= task_tsc()) // there is more
+            vcpu_worked(vcpu, now);
         break;
+    }
     case EXIT_KICK: {
         uint64_t bits;
         sys_poll(vcpu->signal, &bits);

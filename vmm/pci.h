@@ -184,13 +184,6 @@ static inline bool pci_may_dma(const struct pci_function *f)
     return f->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
 }
 
-/* Whether a write of these bytes of configuration space may have allowed that: a device whose guest
- * told it something before then looks at it. */
-static inline bool pci_dma_began(const struct pci_function *f, unsigned offset, unsigned size)
-{
-    return offset <= PCI_COMMAND && offset + size > PCI_COMMAND && pci_may_dma(f);
-}
-
 /* INTx: drives its line; the bus keeps the level while MSI or MSI-X is on or INTx is disabled, and
  * drives it again after. */
 void pci_set_intx(struct pci_function *f, bool level);

@@ -9,6 +9,9 @@
 
 #define DR6_BS (1u << 14)
 
+#define EXIT_HZ     200000u // what an exit costs the guest beside the work: 5 us
+#define REST_MAX_HZ 2000u   // timers are not later than that
+
 void vm_stop(struct vm *vm, enum task_state state, const char *format, ...)
 {
     va_list arguments;
@@ -45,8 +48,16 @@ void vcpu_step_trap(struct vcpu *vcpu)
     inject_exception(vcpu, 1, false, 0);
 }
 
+void vcpu_worked(struct vcpu *vcpu, uint64_t since)
+{
+    uint64_t hz = vcpu->vm->info->tsc_hz, now = task_tsc(), rest = now - since + hz / EXIT_HZ;
+
+    vcpu->rest = now + (rest < hz / REST_MAX_HZ ? rest : hz / REST_MAX_HZ);
+}
+
 void vcpu_serve(struct vcpu *vcpu)
 {
+    uint64_t since = task_tsc();
     const struct task_channel *channel = vcpu->vm->line.channel;
     const struct task_channel *monitor = vcpu->vm->devices.monitor.channel;
     struct vm_save *save = &vcpu->vm->save;
@@ -64,6 +75,7 @@ void vcpu_serve(struct vcpu *vcpu)
     if (channel && bits >> channel->own_bit & 1)
         line_receive(vcpu->vm);
     vm_devices_serve(vcpu->vm, bits);
+    vcpu_worked(vcpu, since);
 }
 
 void vcpu_dead(struct vcpu *vcpu, const char *reason)
@@ -180,6 +192,16 @@ static inline uint64_t enter(struct vcpu *vcpu, bool smp)
     }
 }
 
+// Serves what came, unless the guest is to have this time.
+static void serve_or_rest(struct vcpu *vcpu)
+{
+    if (vcpu->rest && task_tsc() < vcpu->rest)
+        return;
+    vcpu->rest = 0;
+    if (vcpu->bits)
+        vcpu_serve(vcpu);
+}
+
 _Noreturn void vcpu_run(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
@@ -199,6 +221,8 @@ _Noreturn void vcpu_run(struct vcpu *vcpu)
             end(vcpu);
         inject_prepare(vcpu);
         page->deadline = chipset_deadline(&vm->chipset, vcpu->index);
+        if (unlikely(vcpu->rest) && (vcpu->bits || page->deadline < vcpu->rest))
+            page->deadline = vcpu->rest;
         if (unlikely(smp))
             smp_unlock(vcpu);
         uint64_t exit = enter(vcpu, smp);
@@ -207,8 +231,8 @@ _Noreturn void vcpu_run(struct vcpu *vcpu)
         if (unlikely(vcpu->eoi.armed) && pv_eoi_take(&vcpu->eoi))
             lapic_eoi(vcpu->lapic);
         vcpu_handle(vcpu, exit);
-        if (unlikely(vcpu->bits))
-            vcpu_serve(vcpu);
+        if (unlikely(vcpu->bits | vcpu->rest))
+            serve_or_rest(vcpu);
     }
 }
 

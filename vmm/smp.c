@@ -78,7 +78,6 @@ void smp_settle(struct vcpu *vcpu)
             pv_eoi_write(&vcpu->eoi, 0); // its flag may be any other memory by now
             vcpu->init = vcpu->nmi = false;
             vcpu->event = 0;
-            pv_eoi_write(&vcpu->eoi, 0);
             vcpu->waits = true;
         }
         if (vcpu->start)

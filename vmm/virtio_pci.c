@@ -2,6 +2,7 @@
 // The registers of a virtio device on PCI: virtio 1.2 section 4.1, without the legacy interface.
 // One memory BAR has the four structures, a page each; a second one is MSI-X. The window in
 // configuration space (4.1.4.9) is for firmware that cannot reach the BAR.
+#include "pci_dma.h"
 #include "virtio_internal.h"
 
 #include <string.h>

@@ -63,6 +63,7 @@ struct vcpu {
     unsigned signal;     // slot of its signal
 
     uint64_t bits;  // taken from the signal, not yet served
+    uint64_t rest;  // 0, or until when neither peers nor timers are served: see vcpu_worked()
     uint32_t event; // to be injected at the next entry, before all else; 0: none
     uint32_t event_error, event_length;
     uint32_t want[EXIT_CLASSES]; // groups that each exit class stores, see vcpu_has()
@@ -157,6 +158,11 @@ void vcpu_wait(struct vcpu *vcpu, uint64_t deadline);
 
 // Serves the bits in vcpu->bits.
 void vcpu_serve(struct vcpu *vcpu);
+
+// What peers and timers had done for themselves since `since` (TSC) took time from the guest. It
+// gets about as long for itself before more is done for them: another VM that sends without end, or
+// a request of gigabytes that is done in parts, leaves it half of its time.
+void vcpu_worked(struct vcpu *vcpu, uint64_t since);
 
 // This vCPU can be woken by another one only. With no other one left the VM ends.
 void vcpu_dead(struct vcpu *vcpu, const char *reason);

@@ -331,6 +331,83 @@ static void test_loop(void **state)
     assert_int_not_equal(status.tsc_first_entry, 0);
 }
 
+// ---- A neighbour that raises without end
+
+static unsigned arrivals, entries, late, spin;
+
+static void peer_arrived(void *dev)
+{
+    (void)dev;
+    arrivals++;
+}
+
+static enum status raised_always(enum sys_op op, struct message *message)
+{
+    memset(message, 0, sizeof(*message));
+    if (op == SYS_VCPU_RUN) {
+        page.exit = EXIT_KICK;
+        page.have = page.want[EXIT_KICK];
+        message->label = EXIT_KICK;
+        for (uint64_t until = task_tsc() + spin; task_tsc() < until;)
+            ;
+        late += CPU->bits && page.deadline > task_tsc() + info.tsc_hz / 2000;
+        if (++entries == 90) // waits are counted, too
+            vm_stop(&vm, TASK_FAILED, "enough");
+    } else if (op == SYS_WAIT) {
+        message->w[0] = 1ull << info.channels[0].own_bit;
+    }
+    return OK;
+}
+
+// The guest keeps time for itself, and what came is served all the same.
+static void test_flood(void **state)
+{
+    (void)state;
+    entries = arrivals = late = spin = 0;
+    vm.devices.channel[0].arrived = peer_arrived;
+    info.tsc_hz = 200000ull * 4000000000; // a rest is some seconds long, for this test
+    fake_call = raised_always;
+    if (setjmp(fake_end) == 0)
+        vcpu_run(CPU);
+    assert_int_equal(entries, 90);
+    assert_int_equal(arrivals, 1);
+    assert_int_equal(late, 0);
+    assert_true(CPU->bits && page.deadline == CPU->rest);
+    setup(NULL);
+    vm.devices.channel[0].arrived = peer_arrived;
+    info.tsc_hz = 200000ull * 200000; // one of a hundred microseconds passes
+    entries = arrivals = 0;
+    spin = 20000;
+    fake_call = raised_always;
+    if (setjmp(fake_end) == 0)
+        vcpu_run(CPU);
+    assert_in_range(arrivals, 3, 60);
+}
+
+static void timer_again(void *dev, uint64_t now)
+{
+    *(uint64_t *)dev = now + 1;
+    arrivals++;
+}
+
+// A device that always has more to do leaves the guest time, too.
+static void test_more_to_do(void **state)
+{
+    static uint64_t deadline;
+
+    (void)state;
+    arrivals = 0;
+    deadline = 0;
+    assert_true(chipset_add_timer(&vm.chipset, &deadline, timer_again, &deadline));
+    fake_exit(EXIT_DEADLINE);
+    assert_int_equal(arrivals, 1);
+    assert_true(CPU->rest > deadline);
+    CPU->rest = 0;
+    deadline = CLOCK_NEVER;
+    fake_exit(EXIT_DEADLINE);
+    assert_int_equal(CPU->rest, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +425,8 @@ int main(void)
         cmocka_unit_test_setup(test_full_ring_holds_the_guest, setup),
         cmocka_unit_test_setup(test_typing, setup),
         cmocka_unit_test_setup(test_loop, setup),
+        cmocka_unit_test_setup(test_flood, setup),
+        cmocka_unit_test_setup(test_more_to_do, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
