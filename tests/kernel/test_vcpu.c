@@ -209,13 +209,18 @@ static void test_once(void)
 
     page->gpr[RAX] = guest_count(0x55);
     page->gpr[RCX] = 0x55; // never comes
-    page->deadline = ktest_tsc() + 100000;
-    bool ok = guest_go(G_spin_open) == EXIT_DEADLINE && page->rflags & 1u << 9;
+    page->deadline = ktest_tsc();
+    bool ok = guest_go(G_spin_open) == EXIT_DEADLINE;
     for (unsigned i = 0; ok && i < 200; i++) {
-        guest_inject(EVENT_EXTERNAL, 0x54, 0);
-        page->deadline = ktest_tsc() + 10000 + 37 * i;
-        ok = guest_run() == EXIT_DEADLINE;
-        expected += !(page->vectoring & EVENT_VALID); // else the deadline came before the entry
+        if (i) {
+            guest_inject(EVENT_EXTERNAL, 0x54, 0);
+            expected++;
+        }
+        do { // until it is out of its handler
+            page->deadline = ktest_tsc() + 10000 + 37 * i;
+            ok = guest_run() == EXIT_DEADLINE;
+            expected -= page->vectoring >> 31; // the deadline came before the entry: given back
+        } while (ok && !(page->rflags & 1u << 9));
         ok = ok && guest_count(0x54) == expected;
     }
     ktest_check(ok, "an interrupt is delivered once");
