@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Lines of code, without blank lines and comments, as cloc counts them; bytes of the kernel's code."""
 
+import glob
 import json
 import os
 import re
@@ -21,17 +22,34 @@ def lines(*folders):
                           "--include-lang=C,C/C++ Header,Assembly", *folders))["SUM"]["code"]
 
 
-def vmm_sources(program="vmm"):
-    """The files of vmm/ that a vmm is made of: its linker map names the objects, their dependencies the headers."""
-    with open(f"{OUT}/{program}.elf.map", encoding="ascii", errors="replace") as file:
-        names = {"main"} | set(re.findall(r"^\S*vmm\.a\((\w+)\.o\)", file.read(), re.M))
+def compiled(depends):
+    """The files of this tree that were read for these objects, by the compiler's dependency files; not what it generates."""
     sources = set()
-    for name in names:
-        depends = f"{OUT}/u/vmm/{name}.d"
-        if os.path.exists(depends):  # else it is of lib/
-            with open(depends, encoding="utf-8") as file:
-                sources.update(word.rstrip(":") for word in file.read().split() if word.startswith("vmm/"))
-    return sorted(sources)
+    for name in depends:
+        with open(name, encoding="utf-8") as file:
+            words = (os.path.normpath(word.rstrip(":")) for word in file.read().split())
+        sources.update(word for word in words if word.startswith(("include/", "kernel/", "lib/", "root/", "vmm/")))
+    return sources
+
+
+def vmm_depends(program="vmm"):
+    """Dependency files of what a vmm is linked from: its linker map names the objects."""
+    with open(f"{OUT}/{program}.elf.map", encoding="ascii", errors="replace") as file:
+        names = {"main", "start"} | set(re.findall(r"^\S*vmm\.a\((\w+)\.o\)", file.read(), re.M))
+    return [name for part in ("vmm", "lib") for name in (f"{OUT}/u/{part}/{object}.d" for object in names) if os.path.exists(name)]
+
+
+def vmm_sources(program="vmm"):
+    """The files of vmm/ that a vmm is made of."""
+    return sorted(name for name in compiled(vmm_depends(program)) if name.startswith("vmm/"))
+
+
+def trusted_sources(program="vmm"):
+    """All that a guest trusts, each file once: of the kernel, of root and of its vmm, with what they use of lib/ and include/."""
+    kernel = glob.glob(f"{OUT}/k/kernel/**/*.d", recursive=True)
+    root = glob.glob(f"{OUT}/u/root/*.d") + glob.glob(f"{OUT}/u/lib/*.d")  # it is linked with all of lib/
+    layout = {"kernel/x86/offsets.c", "kernel/x86/kernel.lds", "lib/task.lds"}
+    return sorted(compiled(kernel + root + vmm_depends(program)) | layout)
 
 
 def longest():

@@ -43,9 +43,7 @@ static void read_vm(struct reader *r, struct task_config *task)
             task->hide |= HIDE_CX16;
         else if (feature && strcmp(feature, "pci-ports") == 0)
             task->hide |= HIDE_PCI_PORTS;
-        else if (feature && strcmp(feature, "hpet") == 0)
-            task->hide |= HIDE_HPET;
-        else
+        else if (!feature || strcmp(feature, "hpet") != 0) // with which its vmm was not linked
             reader_refuse(r, "cpu-hide", "names an unknown feature");
     }
 }

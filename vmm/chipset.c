@@ -13,7 +13,6 @@ _Static_assert(PLATFORM_PM1_CTL == ACPI_PM_PORT + ACPI_PM_CNT, "ACPI tables and 
 _Static_assert(PLATFORM_PM_TIMER == ACPI_PM_PORT + ACPI_PM_TMR, "ACPI tables and device agree");
 _Static_assert(PLATFORM_SLP_TYP_S5 == ACPI_SLP_TYP_S5, "ACPI tables and device agree");
 _Static_assert(PLATFORM_LAPIC == LAPIC_BASE && PLATFORM_IOAPIC == IOAPIC_BASE, "APIC addresses");
-_Static_assert(PLATFORM_HPET == HPET_BASE, "ACPI tables and device agree");
 _Static_assert(PLATFORM_IOAPIC_PINS == IOAPIC_PINS, "I/O APIC pins");
 
 #define ISA_LINES 16
@@ -187,7 +186,6 @@ static bool add_regions(struct chipset *c)
               bus_add(ports, RESET_PORT92, 1, &reset_port92_ops, &c->reset) &&
               bus_add(ports, RESET_CONFIG_PORT, 4, &reset_ops, &c->reset) &&
               bus_add(ports, ACPI_SMI_PORT, 2, &acpi_smi_ops, &c->pm) &&
-              bus_add(&c->mmio, HPET_BASE, HPET_SIZE, &hpet_ops, &c->hpet) &&
               bus_add(&c->mmio, IOAPIC_BASE, IOAPIC_SIZE, &ioapic_ops, &c->ioapic) &&
               bus_add(&c->mmio, LAPIC_BASE, LAPIC_SIZE, &lapic_page_ops, &c->apics);
     for (unsigned i = 0; ok && i < c->config.uarts; i++)
@@ -233,7 +231,7 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
     clock_init(&c->clock, config->tsc_hz, config->now, config->now_ctx);
     bus_init(&c->ports, "ports");
     bus_init(&c->mmio, "mmio");
-    c->irqs = (struct irq_sink){irq_from_device, c};
+    c->irqs = c->timer_irqs = (struct irq_sink){irq_from_device, c};
     c->pci_irqs = (struct irq_sink){irq_from_pci, c};
 
     struct apic_callbacks callbacks = {
@@ -253,9 +251,8 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
     }
     ioapic_init(&c->ioapic, &c->apics);
     pic_init(&c->pic, intr_changed, c);
-    hpet_init(&c->hpet, &c->clock, &c->irqs);
-    pit_init(&c->pit, &c->clock, (struct irq_line){&c->hpet.legacy, PLATFORM_IRQ_PIT});
-    rtc_init(&c->rtc, &c->clock, (struct irq_line){&c->hpet.legacy, PLATFORM_IRQ_RTC},
+    pit_init(&c->pit, &c->clock, (struct irq_line){&c->timer_irqs, PLATFORM_IRQ_PIT});
+    rtc_init(&c->rtc, &c->clock, (struct irq_line){&c->timer_irqs, PLATFORM_IRQ_RTC},
              config->unix_seconds);
     rtc_set_memory(&c->rtc, config->ram_below_4g, config->ram_above_4g);
     acpi_pm_init(&c->pm, &c->clock, (struct irq_line){&c->irqs, PLATFORM_IRQ_SCI},
@@ -269,7 +266,6 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
     }
     chipset_add_device(c, &pit_ops, &c->pit);
     chipset_add_device(c, &rtc_ops, &c->rtc);
-    chipset_add_device(c, &hpet_ops, &c->hpet);
     chipset_add_device(c, &acpi_pm_ops, &c->pm);
     chipset_add_device(c, &reset_ops, &c->reset);
     add_controller(c, &pic_ops, &c->pic);
@@ -327,7 +323,6 @@ void chipset_expire(struct chipset *c, unsigned cpu, uint64_t now)
         return;
     pit_expire(&c->pit, now);
     rtc_expire(&c->rtc, now);
-    hpet_expire(&c->hpet, now);
     acpi_pm_expire(&c->pm, now);
     for (unsigned i = 0; i < c->config.uarts; i++)
         uart_expire(&c->uart[i], now);

@@ -10,7 +10,6 @@
 #include "apic_bus.h"
 #include "bus.h"
 #include "clock.h"
-#include "hpet.h"
 #include "ioapic.h"
 #include "irq.h"
 #include "lapic.h"
@@ -74,13 +73,13 @@ struct chipset {
     struct clock clock;
     struct irq_sink irqs;          /* for devices added later: lines 0..23 */
     struct irq_sink pci_irqs;      /* the PCI bus': see pci.h */
+    struct irq_sink timer_irqs;    /* the 8254's and the RTC's: `irqs`, or an HPET before it */
     uint16_t isa_lines, pci_lines; /* levels at the 8259 pair that each of the two drives */
     struct pci_bus pci;
     struct q35 q35;
     struct pic pic;
     struct pit pit;
     struct rtc rtc;
-    struct hpet hpet;
     struct ioapic ioapic;
     struct apic_bus apics;
     struct lapic lapic[APIC_CPUS];
@@ -164,8 +163,6 @@ static inline uint64_t chipset_deadline(const struct chipset *c, unsigned cpu)
         first = pit_deadline(&c->pit);
     if (rtc_deadline(&c->rtc) < first)
         first = rtc_deadline(&c->rtc);
-    if (hpet_deadline(&c->hpet) < first)
-        first = hpet_deadline(&c->hpet);
     if (acpi_pm_deadline(&c->pm) < first)
         first = acpi_pm_deadline(&c->pm);
     for (unsigned i = 0; i < c->config.uarts; i++)

@@ -429,10 +429,3 @@ enum decode_status decode(struct insn *out, const uint8_t *bytes, size_t n, enum
         return limit == INSN_MAX_LENGTH ? DECODE_TOO_LONG : DECODE_MORE;
     return valid ? DECODE_OK : DECODE_INVALID;
 }
-
-unsigned decode_length(const uint8_t *bytes, size_t n, enum cpu_mode mode)
-{
-    struct insn insn;
-
-    return decode(&insn, bytes, n, mode) == DECODE_OK ? insn.length : 0;
-}

@@ -72,10 +72,6 @@ struct insn {
 // that no instruction uses, are not rejected: their length is well defined.
 enum decode_status decode(struct insn *out, const uint8_t *bytes, size_t n, enum cpu_mode mode);
 
-// Returns the length of the instruction at `bytes`, prefixes included, or 0 when decode() fails:
-// for exits on processors that save no next RIP.
-unsigned decode_length(const uint8_t *bytes, size_t n, enum cpu_mode mode);
-
 // Register numbers 0..15 of the ModRM fields.
 static inline unsigned insn_reg(const struct insn *insn)
 {

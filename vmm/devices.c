@@ -24,6 +24,14 @@ static const struct device_kind *find(const char *name)
     return kind < __stop_device_kinds ? kind : NULL;
 }
 
+/* A VM that shall have one is linked with it. */
+static bool create_hpet(const struct device_env *env, char *error, size_t size)
+{
+    const struct device_kind *kind = find("hpet");
+
+    return kind == NULL || kind->create(env, NULL, error, size);
+}
+
 /* Last: the ACPI tables that it gets describe the other devices. */
 static bool create_firmware(const struct device_env *env, char *error, size_t size)
 {
@@ -75,5 +83,6 @@ bool devices_create(const struct device_env *env, char *error, size_t size)
         if (device_detach_offer)
             device_detach_offer(env, before, config->name);
     }
-    return info->kernel_kind != KERNEL_FIRMWARE || create_firmware(env, error, size);
+    return create_hpet(env, error, size) &&
+           (info->kernel_kind != KERNEL_FIRMWARE || create_firmware(env, error, size));
 }

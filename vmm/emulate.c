@@ -8,6 +8,9 @@
 #include "emulate_alu.h"
 #include "emulate_internal.h"
 
+// Not in every vmm.
+#pragma weak emulate_extended
+
 enum cpu_mode cpu_mode_of(const struct vcpu_segment *cs, uint64_t efer)
 {
     if (efer & EFER_LMA && cs->attributes & SEGMENT_LONG)
@@ -428,8 +431,7 @@ static enum emulate_status execute(struct emulation *e)
         if (status != EMULATE_UNSUPPORTED || insn->map == MAP_ONE_BYTE)
             return status;
     }
-    status = emulate_bits(e);
-    return status == EMULATE_UNSUPPORTED ? emulate_vector(e) : status;
+    return emulate_extended ? emulate_extended(e) : EMULATE_UNSUPPORTED;
 }
 
 enum emulate_status emulate(struct cpu_view *cpu, const struct insn *insn,

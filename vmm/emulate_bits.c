@@ -203,7 +203,7 @@ static enum emulate_status bmi(struct emulation *e)
     return EMULATE_OK;
 }
 
-enum emulate_status emulate_bits(struct emulation *e)
+static enum emulate_status bits(struct emulation *e)
 {
     const struct insn *insn = e->insn;
     unsigned op = selector(insn);
@@ -232,4 +232,11 @@ enum emulate_status emulate_bits(struct emulation *e)
     default:
         return EMULATE_UNSUPPORTED;
     }
+}
+
+enum emulate_status emulate_extended(struct emulation *e)
+{
+    enum emulate_status status = bits(e);
+
+    return status == EMULATE_UNSUPPORTED ? emulate_vector(e) : status;
 }

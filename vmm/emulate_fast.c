@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fast paths of mmio_emulate() and mmio_length(). A register of the Local APIC is one MOV, and a
+// The fast path of mmio_emulate(). A register of the Local APIC is one MOV, and a
 // kernel has few of them: each is kept by its address, decoded, with all that this rests on: CR3,
 // the page-table entries that lead to the code, and the code itself.
 //
@@ -65,16 +65,17 @@ void fast_remember(struct mmio *m, const struct cpu_view *cpu, const struct insn
                    const uint8_t *bytes, const uint8_t *host, const struct translation *t)
 {
     struct mmio_site *site = site_of(m, cpu->rip);
+    struct mmio_move move = {0};
     unsigned offset = cpu->rip & (PAGE_SIZE - 1);
 
     // An RIP above 4 GiB is 64-bit mode whatever CS says; 5-level paging has an entry too many.
     if (cpu->mode != CPU_MODE_64 || cpu->rip >> 32 == 0 ||
         offset > PAGE_SIZE - sizeof(site->code) || t->levels == 0 || t->levels > 4 ||
-        t->entry_size != 8)
+        t->entry_size != 8 || !move_of(&move, insn, cpu->rip))
         return;
-    *site = (struct mmio_site){.rip = cpu->rip, .cr3 = cpu->cr3, .host = host + offset};
+    *site =
+        (struct mmio_site){.rip = cpu->rip, .cr3 = cpu->cr3, .host = host + offset, .move = move};
     site->length = insn->length;
-    site->is_move = move_of(&site->move, insn, cpu->rip);
     memcpy(site->code, host + offset, sizeof(site->code));
     if (memcmp(site->code, bytes, insn->length) != 0) // it has changed since it was decoded
         site->rip = 0;
@@ -101,20 +102,13 @@ static inline bool still_valid(const struct mmio_site *site, const struct cpu_vi
     return changed == 0;
 }
 
-unsigned fast_length(struct mmio *m, const struct cpu_view *cpu)
-{
-    const struct mmio_site *site = site_of(m, cpu->rip);
-
-    return still_valid(site, cpu) ? site->length : 0;
-}
-
 bool fast_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write)
 {
     const struct mmio_site *site = site_of(m, cpu->rip);
     const struct mmio_move *move = &site->move;
     uint64_t *gpr = cpu->gpr;
 
-    if (!still_valid(site, cpu) || !site->is_move)
+    if (!still_valid(site, cpu))
         return false;
 
     // An access that crosses pages faults at the start of the second one: the addresses differ.

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fast paths of mmio_emulate() and mmio_length(): instructions of 64-bit code that were met before.
+// The fast path of mmio_emulate(): moves of 64-bit code that were met before.
 #pragma once
 
 #include "emulate_mmio.h"
 
 // Does the whole access and returns true, or changes nothing and returns false.
 bool fast_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write);
-
-// Length of the instruction at cpu->rip, or 0 when it is not known.
-unsigned fast_length(struct mmio *m, const struct cpu_view *cpu);
 
 // Keeps what the slow path found out about the instruction at cpu->rip: its bytes, which were read
 // from the page at `host`, the translation of that page, and what they decode to.

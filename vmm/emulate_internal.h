@@ -34,9 +34,11 @@ enum emulate_status emulate_two_byte(struct emulation *e);
 // PUSH, POP, CALL, RET, LEAVE and near jumps; EMULATE_UNSUPPORTED when it is none of them.
 enum emulate_status emulate_stack(struct emulation *e);
 
-// Bit counts and scans, CRC32, ADCX, ADOX, and the general-register instructions in VEX encoding.
-// EMULATE_UNSUPPORTED when it is none of them.
-enum emulate_status emulate_bits(struct emulation *e);
+// Bit scans and counts, CRC32, ADCX, ADOX, the general-register instructions in VEX encoding, and
+// emulate_vector(). EMULATE_UNSUPPORTED when it is none of them. Linked into the vmms that have
+// devices or firmware: the registers of the devices that every VM has are accessed by other
+// instructions.
+enum emulate_status emulate_extended(struct emulation *e);
 
 // Moves of MMX, SSE and AVX.
 enum emulate_status emulate_vector(struct emulation *e);

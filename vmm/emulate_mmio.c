@@ -308,17 +308,3 @@ enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t 
         return EMULATE_OK;
     return slow_emulate(m, cpu, fault);
 }
-
-enum emulate_status mmio_length(struct mmio *m, struct cpu_view *cpu, unsigned *length,
-                                struct guest_fault *fault)
-{
-    struct insn insn;
-
-    *length = fast_length(m, cpu);
-    if (*length)
-        return EMULATE_OK;
-    enum emulate_status status = look(m, cpu, &insn, fault);
-    if (status == EMULATE_OK)
-        *length = insn.length;
-    return status;
-}

@@ -47,7 +47,6 @@ struct mmio_site {
         uint64_t value;
     } entry[4];     // page-table entries; the last one is repeated where a large page needs fewer
     uint8_t length; // of the instruction
-    bool is_move;   // then `move` is valid
     struct mmio_move move;
 };
 
@@ -70,12 +69,6 @@ void mmio_flush(struct mmio *m);
 // clears the interrupt shadow, and raises #DB when TF was set, on EMULATE_OK.
 enum emulate_status mmio_emulate(struct mmio *m, struct cpu_view *cpu, uint64_t gpa, bool write,
                                  struct guest_fault *fault);
-
-// Length of the instruction at cpu->rip in bytes, prefixes included, for exits on processors that
-// save no next RIP. Fast, with the same needs, where the same instruction was met before. Any
-// status but EMULATE_OK means that the instruction could not be fetched or decoded as it is now.
-enum emulate_status mmio_length(struct mmio *m, struct cpu_view *cpu, unsigned *length,
-                                struct guest_fault *fault);
 
 // Copies up to 15 bytes of the instruction at cpu->rip, for a debugger or a report. Returns
 // EMULATE_OK and the count in *n, which is below 15 only when the following page cannot be fetched

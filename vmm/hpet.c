@@ -158,8 +158,9 @@ static void update(struct hpet *hpet, uint64_t now)
     drive(hpet);
 }
 
-void hpet_expire(struct hpet *hpet, uint64_t now)
+void hpet_expire(void *dev, uint64_t now)
 {
+    struct hpet *hpet = dev;
     if (now >= hpet->deadline)
         update(hpet, now);
 }

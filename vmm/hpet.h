@@ -44,8 +44,8 @@ struct hpet_state {
 
 struct hpet {
     struct hpet_state s;
-    uint64_t deadline;
-    uint32_t lines; /* levels that it drives now */
+    uint64_t deadline; /* absolute ticks, CLOCK_NEVER when no interrupt is to come */
+    uint32_t lines;    /* levels that it drives now */
     const struct clock *clock;
     const struct irq_sink *irqs;
     struct irq_sink legacy; /* the 8254 drives line 0 of it, the RTC line 8 */
@@ -56,13 +56,8 @@ extern const struct device_ops hpet_ops;
 /* Connects and resets. It drives lines 0, 8, 14 and 15 of `irqs`. Must not move afterwards. */
 void hpet_init(struct hpet *hpet, const struct clock *clock, const struct irq_sink *irqs);
 
-/* When hpet_expire() must be called: absolute ticks, CLOCK_NEVER when no interrupt is to come. */
-static inline uint64_t hpet_deadline(const struct hpet *hpet)
-{
-    return hpet->deadline;
-}
-
-/* Gives the interrupts that are due at `now`; missed periods of a timer are merged into one. */
-void hpet_expire(struct hpet *hpet, uint64_t now);
+/* To be called at `deadline`: gives the interrupts that are due at `now`; missed periods of a timer
+ * are merged into one. */
+void hpet_expire(void *hpet, uint64_t now);
 
 #endif

@@ -139,14 +139,6 @@ static bool has_x2apic(const struct vm *vm)
     return vm_is_smp(vm) && !vm->vcpu[0].apic_page;
 }
 
-// Linux calibrates against an HPET that it finds for 2,300 exits, and then uses a better clock when
-// there is one. A firmware's guest may be any system.
-static bool shows_hpet(const struct task_info *info)
-{
-    return !(info->hide & HIDE_HPET) &&
-           (info->clock == GUEST_CLOCK_8254 || info->kernel_kind == KERNEL_FIRMWARE);
-}
-
 static void build_processor(struct vcpu *vcpu)
 {
     const struct vm *vm = vcpu->vm;
@@ -322,7 +314,6 @@ static void describe_pci(struct vm *vm)
     bus->no_ports = vm->info->hide & HIDE_PCI_PORTS;
     vm->acpi = (struct acpi_options){
         .vcpus = vm->vcpus,
-        .hpet = shows_hpet(vm->info),
         .ecam = PLATFORM_ECAM,
         .window64 = bus->window64,
         .window64_size = bus->window64_size,

@@ -239,11 +239,3 @@ enum walk_status paging_walk(const struct paging *p, uint64_t linear, enum walk_
         status = walk_once(p, &f, linear, access, out, fault);
     return status;
 }
-
-bool paging_still_valid(const struct translation *t)
-{
-    for (unsigned i = 0; i < t->levels; i++)
-        if (load_entry(t->visited[i].entry, t->entry_size) != t->visited[i].value)
-            return false;
-    return true;
-}

@@ -69,10 +69,6 @@ struct translation {
 enum walk_status paging_walk(const struct paging *p, uint64_t linear, enum walk_access access,
                              struct translation *out, struct guest_fault *fault);
 
-// True when every entry that `t` came from still has its value: then the translation holds, under
-// the same CR3 and paging mode, for the same kind of access.
-bool paging_still_valid(const struct translation *t);
-
 static inline bool linear_is_canonical(uint64_t linear, uint64_t cr4)
 {
     unsigned unused = cr4 & CR4_LA57 ? 7 : 16;

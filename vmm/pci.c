@@ -73,14 +73,6 @@ void pci_update_intx(struct pci_function *f)
     update_isa(bus);
 }
 
-void pci_set_intx(struct pci_function *f, bool level)
-{
-    if (f->intx == level)
-        return;
-    f->intx = level;
-    pci_update_intx(f);
-}
-
 void pci_init(struct pci_function *f, const char *name, uint16_t vendor, uint16_t device,
               uint32_t class_code, uint8_t revision)
 {
@@ -102,27 +94,6 @@ void pci_init(struct pci_function *f, const char *name, uint16_t vendor, uint16_
     f->writable[PCI_INTERRUPT_LINE] = 0xff;
     for (unsigned i = 0; i < PCI_BARS; i++)
         f->bar[i].address = PCI_UNMAPPED;
-}
-
-void pci_subsystem(struct pci_function *f, uint16_t vendor, uint16_t device)
-{
-    memcpy(f->config + PCI_SUBSYSTEM_VENDOR_ID, &vendor, 2);
-    memcpy(f->config + PCI_SUBSYSTEM_ID, &device, 2);
-}
-
-uint8_t pci_add_capability(struct pci_function *f, uint8_t id, unsigned size)
-{
-    unsigned at = f->next_capability;
-    if (size < 2 || size > PCI_CFG_SPACE_SIZE - at)
-        return 0;
-    f->config[f->last_capability != 0 ? f->last_capability + PCI_CAP_LIST_NEXT
-                                      : PCI_CAPABILITY_LIST] = (uint8_t)at;
-    f->config[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
-    f->config[at] = id;
-    f->last_capability = (uint8_t)at;
-    at = (at + size + 3) & ~3u;
-    f->next_capability = (uint8_t)(at < PCI_CFG_SPACE_SIZE ? at : PCI_CFG_SPACE_SIZE - 1);
-    return f->last_capability;
 }
 
 static bool slot_free(const struct pci_bus *bus, unsigned slot)
@@ -187,6 +158,24 @@ void pci_bus_reset(struct pci_bus *bus)
             f->reset(f->dev);
         pci_map_bars(f);
         pci_update_intx(f);
+    }
+}
+
+void pci_assign(struct pci_bus *bus)
+{
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++)
+        if (bus->function[i] != NULL && bus->function[i]->bars != NULL) {
+            bus->function[i]->bars->assign(bus);
+            break;
+        }
+    for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
+        struct pci_function *f = bus->function[i];
+        if (f == NULL)
+            continue;
+        if (f->config[PCI_INTERRUPT_PIN] != 0)
+            pci_config_write(bus, (uint8_t)i, PCI_INTERRUPT_LINE, 1, pci_isa_line(f));
+        pci_config_write(bus, (uint8_t)i, PCI_COMMAND, 1,
+                         PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     }
 }
 

@@ -65,6 +65,17 @@ struct pci_message_ops {
     void (*reset)(struct pci_function *f);                /* the table's state after power on */
 };
 
+/* BARs; pci_device.c has them, which only devices with BARs bring. */
+struct pci_bar_ops {
+    /* Maps those that are decoded and not mapped, as far as their places are free. */
+    void (*place)(struct pci_bus *bus, struct pci_function *f);
+    /* Unmaps those that are mapped elsewhere than they are decoded, or all. True: there were some.
+     */
+    bool (*displace)(struct pci_bus *bus, struct pci_function *f, bool all);
+    /* Gives all BARs of the bus their addresses; nothing is mapped yet. */
+    void (*assign)(struct pci_bus *bus);
+};
+
 struct pci_function {
     const char *name; /* for the monitor */
     uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
@@ -72,6 +83,7 @@ struct pci_function {
         writable[PCI_CFG_SPACE_SIZE];  /* bits that a guest may write; the rest reads as set up */
     uint8_t clear[PCI_CFG_SPACE_SIZE]; /* bits that a guest clears by writing 1 */
     struct pci_bar bar[PCI_BARS];
+    const struct pci_bar_ops *bars;         /* NULL: it has none */
     const struct pci_message_ops *messages; /* NULL: it has neither MSI nor MSI-X */
     struct pci_msix msix;
     uint8_t msi;             /* offset of its MSI capability, 0: none */
@@ -214,6 +226,8 @@ uint8_t pci_isa_line(const struct pci_function *f);
 /* Maps and unmaps BARs as the command register and the BARs' registers now say. */
 void pci_map_bars(struct pci_function *f);
 void pci_unmap_bars(struct pci_bus *bus, struct pci_function *f);
+bool pci_in_ram(const struct pci_bus *bus, uint64_t address, uint64_t size);
+void pci_assign_bars(struct pci_bus *bus);
 
 /* The level of its INTx line after anything that it depends on changed. */
 void pci_update_intx(struct pci_function *f);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What firmware does with PCI, for kernels that are loaded directly: addresses and interrupt lines.
-// Largest BARs first, so that each lies on its own size without gaps.
+// What firmware does with BARs, for kernels that are loaded directly. The largest first, so that
+// each lies on its own size without gaps.
 #include "pci.h"
 
 #include <string.h>
@@ -34,7 +34,7 @@ static void set_bar(struct pci_function *f, unsigned index, uint64_t address)
     memcpy(at, &address, f->bar[index].kind == PCI_BAR_MEM64 ? 8 : 4);
 }
 
-void pci_assign(struct pci_bus *bus)
+void pci_assign_bars(struct pci_bus *bus)
 {
     struct window io = {PLATFORM_PCI_IO, PLATFORM_PCI_IO_END};
     struct window low = {PLATFORM_PCI32, PLATFORM_PCI32_END};
@@ -55,14 +55,5 @@ void pci_assign(struct pci_bus *bus)
                         take(&low, bar->size, &address);
             set_bar(f, i % PCI_BARS, found ? address : 0);
         }
-    }
-    for (unsigned i = 0; i < PCI_FUNCTIONS; i++) {
-        struct pci_function *f = bus->function[i];
-        if (f == NULL)
-            continue;
-        if (f->config[PCI_INTERRUPT_PIN] != 0)
-            pci_config_write(bus, (uint8_t)i, PCI_INTERRUPT_LINE, 1, pci_isa_line(f));
-        pci_config_write(bus, (uint8_t)i, PCI_COMMAND, 1,
-                         PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     }
 }

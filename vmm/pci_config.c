@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Configuration space: ports 0xCF8 and 0xCFC, ECAM, BARs. PCI Local Bus 3.0 sections 3.2.2.3 and
-// 6.2.5, PCI Express 5.0 sections 7.2.2 and 7.5.1.2. HAZARD: a guest moves a BAR while decoding is
-// on, half of a 64-bit one first, onto RAM, the Local APIC or its neighbour. A BAR that finds its
-// place taken stays unmapped, and gets it when it becomes free.
+// Configuration space: ports 0xCF8 and 0xCFC, ECAM. PCI Local Bus 3.0 section 3.2.2.3, PCI Express
+// 5.0 sections 7.2.2 and 7.5.1.2. HAZARD: a guest moves ECAM onto RAM, the Local APIC or a BAR:
+// what finds its place taken stays unmapped, and gets it when it becomes free.
 #include "pci.h"
 
 #include <string.h>
@@ -13,88 +12,11 @@
 #define ADDRESS_ENABLE 0x80000000u
 #define ADDRESS_BITS   0x80fffffcu
 #define BARS_END       (PCI_BASE_ADDRESS_0 + 4 * PCI_BARS)
-#define PORTS_END      0x10000ull
-#define MEMORY_BITS    52
 
-static uint32_t register32(const struct pci_function *f, unsigned offset)
-{
-    uint32_t value;
-    memcpy(&value, f->config + offset, 4);
-    return value;
-}
-
-static bool in_ram(const struct pci_bus *bus, uint64_t address, uint64_t size)
+bool pci_in_ram(const struct pci_bus *bus, uint64_t address, uint64_t size)
 {
     uint64_t high_end = PLATFORM_HIGH_RAM + bus->ram_high;
     return address < bus->ram_low || (address < high_end && address + size > PLATFORM_HIGH_RAM);
-}
-
-/* Where the registers put a BAR; PCI_UNMAPPED: nowhere. Address 0, and the ones that are written to
- * learn the size, mean nowhere too. */
-static uint64_t wanted(const struct pci_bus *bus, const struct pci_function *f, unsigned index)
-{
-    const struct pci_bar *bar = &f->bar[index];
-    bool io = bar->kind == PCI_BAR_IO;
-    if (bar->kind == PCI_BAR_NONE ||
-        !(f->config[PCI_COMMAND] & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
-        return PCI_UNMAPPED;
-    uint64_t address = register32(f, PCI_BASE_ADDRESS_0 + 4 * index);
-    uint64_t end = io ? PORTS_END : UINT32_MAX;
-    if (bar->kind == PCI_BAR_MEM64) {
-        address |= (uint64_t)register32(f, PCI_BASE_ADDRESS_0 + 4 * index + 4) << 32;
-        end = 1ull << MEMORY_BITS;
-    }
-    address &= ~(bar->size - 1);
-    if (address == 0 || address >= end || bar->size > end - address ||
-        (!io && in_ram(bus, address, bar->size)))
-        return PCI_UNMAPPED;
-    return address;
-}
-
-static uint64_t ones(void *dev, uint64_t offset, unsigned size)
-{
-    (void)dev;
-    (void)offset;
-    (void)size;
-    return UINT64_MAX;
-}
-
-static void drop(void *dev, uint64_t offset, unsigned size, uint64_t value)
-{
-    (void)dev;
-    (void)offset;
-    (void)size;
-    (void)value;
-}
-
-/* Holds the place of a BAR that is memory. */
-static const struct device_ops memory_ops = {.name = "pci-memory", .read = ones, .write = drop};
-
-static void place(struct pci_bus *bus, struct pci_function *f, unsigned index, uint64_t address)
-{
-    struct pci_bar *bar = &f->bar[index];
-    struct bus *where = bar->kind == PCI_BAR_IO ? bus->ports : bus->mmio;
-    if (address == PCI_UNMAPPED || bar->address != PCI_UNMAPPED)
-        return;
-    if (!bus_add(where, address, bar->size, bar->ops != NULL ? bar->ops : &memory_ops, bar->dev)) {
-        bus->blocked = true;
-        return;
-    }
-    bar->address = address;
-    if (bar->moved != NULL)
-        bar->moved(bar->dev, index, address);
-}
-
-static bool displace(struct pci_bus *bus, struct pci_function *f, unsigned index)
-{
-    struct pci_bar *bar = &f->bar[index];
-    if (bar->address == PCI_UNMAPPED)
-        return false;
-    bus_remove(bar->kind == PCI_BAR_IO ? bus->ports : bus->mmio, bar->address);
-    bar->address = PCI_UNMAPPED;
-    if (bar->moved != NULL)
-        bar->moved(bar->dev, index, PCI_UNMAPPED);
-    return true;
 }
 
 /* ECAM has no function of its own; the bus is its device. */
@@ -118,7 +40,7 @@ static void place_ecam(struct pci_bus *bus)
 {
     if (bus->ecam_wanted == PCI_UNMAPPED || bus->ecam != PCI_UNMAPPED)
         return;
-    if (!in_ram(bus, bus->ecam_wanted, bus->ecam_size) &&
+    if (!pci_in_ram(bus, bus->ecam_wanted, bus->ecam_size) &&
         bus_add(bus->mmio, bus->ecam_wanted, bus->ecam_size, &ecam_ops, bus))
         bus->ecam = bus->ecam_wanted;
     else
@@ -133,31 +55,24 @@ static void retry(struct pci_bus *bus)
     bus->blocked = false;
     place_ecam(bus);
     for (unsigned i = 0; i < PCI_FUNCTIONS; i++)
-        for (unsigned bar = 0; bus->function[i] != NULL && bar < PCI_BARS; bar++)
-            place(bus, bus->function[i], bar, wanted(bus, bus->function[i], bar));
+        if (bus->function[i] != NULL && bus->function[i]->bars != NULL)
+            bus->function[i]->bars->place(bus, bus->function[i]);
 }
 
 void pci_map_bars(struct pci_function *f)
 {
     struct pci_bus *bus = f->bus;
-    bool freed = false;
-    if (bus == NULL)
+    if (bus == NULL || f->bars == NULL)
         return;
-    for (unsigned i = 0; i < PCI_BARS; i++)
-        if (wanted(bus, f, i) != f->bar[i].address)
-            freed |= displace(bus, f, i);
-    for (unsigned i = 0; i < PCI_BARS; i++)
-        place(bus, f, i, wanted(bus, f, i));
+    bool freed = f->bars->displace(bus, f, false);
+    f->bars->place(bus, f);
     if (freed)
         retry(bus);
 }
 
 void pci_unmap_bars(struct pci_bus *bus, struct pci_function *f)
 {
-    bool freed = false;
-    for (unsigned i = 0; i < PCI_BARS; i++)
-        freed |= displace(bus, f, i);
-    if (freed)
+    if (f->bars != NULL && f->bars->displace(bus, f, true))
         retry(bus);
 }
 
@@ -174,29 +89,6 @@ void pci_set_ecam(struct pci_bus *bus, uint64_t address, uint64_t size)
     place_ecam(bus);
     if (freed)
         retry(bus);
-}
-
-bool pci_add_bar(struct pci_function *f, unsigned index, enum pci_bar_kind kind, bool prefetchable,
-                 uint64_t size, const struct device_ops *ops, void *dev)
-{
-    bool io = kind == PCI_BAR_IO, wide = kind == PCI_BAR_MEM64;
-    if (index + wide >= PCI_BARS || kind == PCI_BAR_NONE || f->bar[index].kind != PCI_BAR_NONE ||
-        (wide && f->bar[index + 1].kind != PCI_BAR_NONE) ||
-        (index > 0 && f->bar[index - 1].kind == PCI_BAR_MEM64) || size & (size - 1) ||
-        size < (io ? 4 : 16) ||
-        size > (io     ? 1ull << 12
-                : wide ? 1ull << 40
-                       : 1ull << 30))
-        return false;
-    f->bar[index] = (struct pci_bar){kind, prefetchable, size, ops, dev, NULL, PCI_UNMAPPED};
-    uint64_t mask = ~(size - 1);
-    unsigned at = PCI_BASE_ADDRESS_0 + 4 * index;
-    memcpy(f->writable + at, &mask, wide ? 8 : 4);
-    f->config[at] = (uint8_t)(io ? PCI_BASE_ADDRESS_SPACE_IO
-                                 : (wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
-                                       (prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
-    f->writable[PCI_COMMAND] |= io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
-    return true;
 }
 
 uint32_t pci_config_read(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsigned size)

@@ -45,13 +45,6 @@ void pvclock_init(struct pvclock *clock, const struct guest_ram *ram, uint64_t t
     pvclock_scale(tsc_hz, &clock->mult, &clock->shift);
 }
 
-uint64_t pvclock_ns(const struct pvclock *clock, uint64_t tsc)
-{
-    uint64_t delta = tsc - clock->tsc_base;
-    delta = clock->shift < 0 ? delta >> -clock->shift : delta << clock->shift;
-    return (uint64_t)((unsigned __int128)delta * clock->mult >> 32);
-}
-
 // The version is odd while the rest changes, and even and new afterwards: another vCPU of the guest
 // may be reading.
 bool pvclock_write_system_time(struct pvclock *clock, uint64_t value)

@@ -36,10 +36,6 @@ bool pvclock_write_system_time(struct pvclock *clock, uint64_t value);
 // (#GP): not in RAM.
 bool pvclock_write_wall_clock(struct pvclock *clock, uint64_t value);
 
-// Nanoseconds that the guest computes for this TSC value; for tests and for devices that must agree
-// with the guest.
-uint64_t pvclock_ns(const struct pvclock *clock, uint64_t tsc);
-
 // After the time base moved (pause, restore, TSC written): new base; the named pages are filled
 // again.
 void pvclock_rebase(struct pvclock *clock, uint64_t tsc_base, uint64_t wall_ns);

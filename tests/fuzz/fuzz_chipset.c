@@ -3,12 +3,15 @@
 // buses, interrupts taken, time passing, changed snapshots.
 // links: vmm/chipset.c vmm/bus.c vmm/device.c vmm/clock.c vmm/pic.c vmm/pit.c vmm/rtc.c
 // links: vmm/rtc_time.c vmm/uart.c vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c
-// links: vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c vmm/pci.c vmm/pci_config.c vmm/pci_msix.c
+// links: vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c vmm/pci.c vmm/pci_device.c vmm/pci_assign.c vmm/pci_config.c vmm/pci_msix.c
 // links: vmm/pci_state.c vmm/pci_hotplug.c vmm/q35.c
-// links: vmm/hpet.c
+// links: vmm/hpet.c vmm/kind_hpet.c
 #include "device_fuzz.h"
 
-#include "chipset.h"
+#include "device_kind.h"
+#include "hpet.h"
+
+extern const struct device_kind device_kind_hpet;
 
 static struct chipset c;
 
@@ -86,7 +89,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     .uarts = 2,
                                     .x2apic = true,
                                     .tsc_deadline = true};
+    struct acpi_options acpi;
+    const struct device_env env = {.chipset = &c, .acpi = &acpi};
+    char error[64];
     CHECK(chipset_init(&c, &config));
+    CHECK(device_kind_hpet.create(&env, NULL, error, sizeof(error)));
     chipset_firmware_state(&c);
     while (fuzz_left > 0) {
         uint8_t op = (uint8_t)fuzz_take(1);

@@ -124,8 +124,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (unsigned i = 0; i < 4; i++) { // the second time the fast path may apply
         uint64_t rip = cpu.rip;
+        uint8_t bytes[INSN_MAX_LENGTH];
         unsigned length;
-        if (mmio_length(&mmio, &cpu, &length, &fault) == EMULATE_OK &&
+        if (mmio_fetch(&mmio, &cpu, bytes, &length, &fault) == EMULATE_OK &&
             (length == 0 || length > INSN_MAX_LENGTH))
             abort();
         accesses = 0;

@@ -2,7 +2,7 @@
 // A hostile guest against the whole vmm: any exit, with any registers, qualification and code, in
 // any order. Whatever it does, every answer returns, touches only its own memory, and leaves a
 // state that can be entered or an end.
-// links: @vmm lib/ring.c
+// links: vmm/emulate_bits.c @vmm lib/ring.c
 #include "tests/unit/vm_fake.h"
 
 static const uint8_t *data;

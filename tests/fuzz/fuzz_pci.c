@@ -3,7 +3,7 @@
 // moved anywhere, functions that come, go and interrupt, snapshots that were changed. What must
 // hold: the bus and the functions agree where each BAR is, and lines are as the functions that
 // share them say.
-// links: vmm/q35.c vmm/pci.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c vmm/pci_hotplug.c
+// links: vmm/q35.c vmm/pci.c vmm/pci_device.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c vmm/pci_hotplug.c
 // links: vmm/pci_assign.c vmm/acpi_pm.c vmm/bus.c vmm/device.c vmm/clock.c
 #include "device_fuzz.h"
 

@@ -3,12 +3,15 @@
 // I/O APIC, ExtINT, deadlines, power off and reset, snapshot, hostile accesses to every port.
 // links: vmm/chipset.c vmm/bus.c vmm/device.c vmm/clock.c vmm/pic.c vmm/pit.c vmm/rtc.c
 // links: vmm/rtc_time.c vmm/uart.c vmm/lapic.c vmm/lapic_regs.c vmm/lapic_timer.c vmm/lapic_virtual.c
-// links: vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c vmm/pci.c vmm/pci_config.c vmm/pci_msix.c
+// links: vmm/apic_bus.c vmm/ioapic.c vmm/acpi_pm.c vmm/reset.c vmm/pci.c vmm/pci_device.c vmm/pci_assign.c vmm/pci_config.c vmm/pci_msix.c
 // links: vmm/pci_state.c vmm/pci_hotplug.c vmm/q35.c
-// links: vmm/hpet.c
+// links: vmm/hpet.c vmm/kind_hpet.c
 #include "device_test.h"
 
-#include "chipset.h"
+#include "device_kind.h"
+#include "hpet.h"
+
+extern const struct device_kind device_kind_hpet;
 
 static struct chipset c;
 static unsigned offs, resets, sent, ready_calls;
@@ -351,6 +354,11 @@ static void test_added(void **state)
 static void test_hpet_legacy(void **state)
 {
     (void)state;
+    struct acpi_options acpi = {0};
+    const struct device_env env = {.chipset = &c, .acpi = &acpi};
+    char error[64];
+    assert_true(device_kind_hpet.create(&env, NULL, error, sizeof(error)));
+    assert_true(acpi.hpet);
     outb(0x20, 0x11);
     outb(0x21, 0x20);
     outb(0x21, 0x04);
@@ -374,7 +382,8 @@ static void test_hpet_legacy(void **state)
     outb(0x20, 0x20);
     bus_write(&c.mmio, HPET_BASE + 0x10, 8, 0);
     run_until(test_time + test_us(2500));
-    assert_int_equal(chipset_interrupt_take(&c, 0), 0x20); /* the 8254 again */
+    assert_int_equal(chipset_interrupt_take(&c, 0), 0x20);                   /* the 8254 again */
+    assert_false(device_kind_hpet.create(&env, NULL, error, sizeof(error))); /* there is one */
 }
 
 int main(void)

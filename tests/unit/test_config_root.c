@@ -62,7 +62,7 @@ static void test_what_is_written_is_read(void **state)
     assert_true(console->manager);
 
     assert_string_equal(open->name, "open");
-    assert_string_equal(open->image, "vmm-multiboot");
+    assert_string_equal(open->image, "vmm-multiboot+hpet");
     assert_int_equal(open->priority, 7);
     assert_int_equal(open->pool_size, MIB);
     assert_int_equal(open->memory, 256 * MIB);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vmm's answers to exits: CPUID, MSRs, ports, control and debug registers, device memory.
-// links: @vmm lib/ring.c
+// links: vmm/emulate_bits.c @vmm lib/ring.c
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

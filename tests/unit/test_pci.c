@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The PCI bus: configuration space by ports and ECAM, BARs that are sized, moved, blocked by each
 // other and by RAM, INTx through PIRQs, addresses as firmware gives them, removal, snapshot.
-// links: vmm/pci.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c vmm/pci_assign.c
+// links: vmm/pci.c vmm/pci_device.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c vmm/pci_assign.c
 // links: vmm/pci_hotplug.c vmm/bus.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 

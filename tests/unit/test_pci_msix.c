@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // MSI and MSI-X: the capabilities and the table as a driver programs them, masks and pending bits,
 // what is sent and what is not, INTx while they are on.
-// links: vmm/pci.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c
+// links: vmm/pci.c vmm/pci_device.c vmm/pci_assign.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c
 // links: vmm/pci_hotplug.c vmm/bus.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 

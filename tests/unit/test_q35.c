@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Host bridge and LPC bridge as firmware programs them: ECAM and the power management block move,
 // PIRQs are routed, the other registers hold what they must, reset and snapshot.
-// links: vmm/q35.c vmm/pci.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c vmm/pci_hotplug.c
+// links: vmm/q35.c vmm/pci.c vmm/pci_device.c vmm/pci_assign.c vmm/pci_config.c vmm/pci_msix.c vmm/pci_state.c vmm/pci_hotplug.c
 // links: vmm/acpi_pm.c vmm/bus.c vmm/device.c vmm/clock.c
 #include "device_test.h"
 

@@ -343,6 +343,17 @@ void devices_check(struct config *config)
     }
 }
 
+// A firmware's guest may be any system, and one without KVM's clock needs it to find the TSC's
+// frequency.
+static bool has_hpet(const struct vm *vm)
+{
+    bool needed = vm->firmware || vm->clock == CLOCK_8254;
+
+    for (unsigned i = 0; i < vm->hide_count; i++)
+        needed = needed && strcmp(vm->hide[i], "hpet");
+    return needed;
+}
+
 const char *vmm_name(struct config *config, const struct vm *vm)
 {
     const char *start = vm->firmware ? "firmware" : vm->kernel_kind;
@@ -350,6 +361,10 @@ const char *vmm_name(struct config *config, const struct vm *vm)
     const char *name = linked ? config_printf(config, "vmm-%s", start) : "vmm";
     char separator = linked ? '+' : '-';
 
+    if (has_hpet(vm)) {
+        name = config_printf(config, "%s%chpet", name, separator);
+        separator = '+';
+    }
     for (unsigned i = 0; i < KINDS; i++) // in the order of the table: VMs with the same share one
         for (unsigned j = 0; j < vm->device_count; j++)
             if (vm->devices[j].kind == &kinds[i]) {

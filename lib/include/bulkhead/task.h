@@ -86,7 +86,6 @@ enum guest_clock { GUEST_CLOCK_PVCLOCK, GUEST_CLOCK_8254 };
 enum guest_hide { // what is kept from the guest
     HIDE_CX16 = 1 << 0,
     HIDE_PCI_PORTS = 1 << 1, // configuration space by memory only, not by 0xCF8 and 0xCFC
-    HIDE_HPET = 1 << 2,      // ACPI does not tell of it
 };
 enum guest_kernel { KERNEL_UNKNOWN, KERNEL_BZIMAGE, KERNEL_MULTIBOOT, KERNEL_MULTIBOOT2, KERNEL_PVH, KERNEL_FIRMWARE };
 
