@@ -35,7 +35,6 @@ struct cpu_image {
     uint32_t event, event_error, event_length;
     uint16_t start;
     uint8_t nmi, init, waits, halted, apic_disabled, ready; // 0 or 1
-    uint64_t cr4, xcr0;
     uint64_t stored[MSR_STORED_MAX];
     uint64_t clock_base, clock_wall, system_time, wall_clock, pv_eoi;
 };
@@ -184,8 +183,6 @@ static void put_cpu(struct snapshot_writer *w, struct vcpu *vcpu)
     image.halted = vcpu->halted;
     image.ready = vcpu->vm->status->tsc_ready != 0;
     image.apic_disabled = vcpu->cpu.apic_disabled;
-    image.cr4 = vcpu->cpu.cr4;
-    image.xcr0 = vcpu->cpu.xcr0;
     memcpy(image.stored, vcpu->msr.stored, sizeof(image.stored));
     image.clock_base = vcpu->pvclock.tsc_base;
     image.clock_wall = vcpu->pvclock.wall_ns;
@@ -313,11 +310,6 @@ void save_init(struct vm *vm)
 #define SEGMENT_BITS 0x1f0ffu // of its attributes
 #define LENGTH_MAX   15u      // of an instruction
 
-static bool good_xcr0(const struct vcpu *vcpu, uint64_t value)
-{
-    return value == 1 || cpuid_xcr0_valid(&vcpu->cpu, value); // 1: also without XSAVE
-}
-
 static bool acceptable(const struct vcpu *vcpu, const struct cpu_image *image)
 {
     const struct vcpu_page *page = &image->page;
@@ -333,7 +325,7 @@ static bool acceptable(const struct vcpu *vcpu, const struct cpu_image *image)
         return false;
     return !((page->cr0 | page->cr4) >> 32) && (!paging || page->cr0 & CR0_PE) &&
            long_mode == (paging && page->efer & EFER_LME) && (!long_mode || page->cr4 & CR4_PAE) &&
-           good_xcr0(vcpu, page->xcr0) && good_xcr0(vcpu, image->xcr0);
+           (page->xcr0 == 1 || cpuid_xcr0_valid(&vcpu->cpu, page->xcr0)); // 1: also without XSAVE
 }
 
 static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
@@ -360,8 +352,6 @@ static void get_cpu(struct vcpu *vcpu, const struct cpu_image *image)
     vcpu->waits = image->waits;
     vcpu->halted = image->halted;
     vcpu->cpu.apic_disabled = image->apic_disabled;
-    vcpu->cpu.cr4 = image->cr4;
-    vcpu->cpu.xcr0 = image->xcr0;
     memcpy(vcpu->msr.stored, image->stored, sizeof(image->stored));
     vcpu->pvclock.tsc_base = image->clock_base;
     vcpu->pvclock.wall_ns = image->clock_wall;

@@ -86,7 +86,7 @@ static void work(void)
     CPU->event = EVENT_VALID | EVENT_EXCEPTION << 8 | 6;
     CPU->nmi = true;
     CPU->halted = true;
-    CPU->cpu.xcr0 = 7;
+    page.xcr0 = 3;
     for (unsigned i = 0; i < MSR_STORED_MAX; i++) // MTRRs among them
         CPU->msr.stored[i] = 0xabcdef + i;
     CPU->pvclock.system_time = 0x9001;
