@@ -21,11 +21,7 @@ struct machine_identity {
     uint64_t ram_size;
     uint32_t vcpus, device_count;
     uint64_t processor; // of all CPUID leaves
-    struct {
-        char kind[16], name[16];
-        uint64_t size;
-        uint32_t flags, number;
-    } device[TASK_DEVICE_MAX];
+    struct task_device device[TASK_DEVICE_MAX];
 };
 
 struct cpu_image {
@@ -57,13 +53,8 @@ static void identify(const struct vm *vm, struct machine_identity *identity)
     identity->device_count = vm->info->device_count;
     identity->processor = processor_identity(&vm->vcpu[0].cpu);
     for (unsigned i = 0; i < vm->info->device_count && i < TASK_DEVICE_MAX; i++) {
-        const struct task_device *device = &vm->info->devices[i];
-
-        memcpy(identity->device[i].kind, device->kind, sizeof(device->kind));
-        memcpy(identity->device[i].name, device->name, sizeof(device->name));
-        identity->device[i].size = device->size;
-        identity->device[i].flags = device->flags;
-        identity->device[i].number = device->number;
+        identity->device[i] = vm->info->devices[i];
+        identity->device[i].address = identity->device[i].slot = 0; // where this vmm has it
     }
 }
 
