@@ -2,7 +2,7 @@
 // Images of a VM with all kinds of devices that were changed and have the right checksum all the
 // same. Each is refused with a line, or it is a machine like another: then its devices, exits and
 // peers go on at random, and what it saves it takes back.
-// links: @vmm lib/ring.c lib/cpio.c
+// links: vmm/emulate_bits.c @vmm lib/ring.c lib/cpio.c
 #include "tests/unit/vm_fake.h"
 
 #include "snapshot.c" // its checksum
@@ -53,7 +53,7 @@ extern const struct device_kind device_kind_vga, device_kind_keyboard, device_ki
     device_kind_virtio_net, device_kind_virtio_console, device_kind_virtio_rng,
     device_kind_virtio_balloon, device_kind_virtio_9p, device_kind_virtio_vsock, device_kind_e1000,
     device_kind_ahci_disk, device_kind_debug_port, device_kind_debug_exit, device_kind_pvpanic,
-    device_kind_watchdog;
+    device_kind_watchdog, device_kind_hpet;
 __attribute__((used)) static const struct device_kind *const kinds[] = {&device_kind_vga,
                                                                         &device_kind_keyboard,
                                                                         &device_kind_virtio_blk,
@@ -68,7 +68,8 @@ __attribute__((used)) static const struct device_kind *const kinds[] = {&device_
                                                                         &device_kind_debug_port,
                                                                         &device_kind_debug_exit,
                                                                         &device_kind_pvpanic,
-                                                                        &device_kind_watchdog};
+                                                                        &device_kind_watchdog,
+                                                                        &device_kind_hpet};
 
 static void check(bool condition)
 {
