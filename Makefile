@@ -102,7 +102,7 @@ $(O)/vmm.a: $(VMM_OBJ) $(call uobj,$(LIB_SRC))
 	ar rcs $@ $^
 LOADERS := multiboot multiboot2 pvh
 kinds    = $(foreach kind,$(subst +, ,$(1)),-Wl$(comma)-u$(comma)$(if $(filter $(LOADERS),$(kind)),$(kind)_load,device_kind_$(subst -,_,$(kind)))) \
-           $(if $(filter-out firmware hpet $(LOADERS),$(subst +, ,$(1))),-Wl$(comma)-u$(comma)device_detach_init) \
+           $(if $(filter-out firmware hpet $(LOADERS),$(subst +, ,$(1))),-Wl$(comma)-u$(comma)device_detach_init$(comma)-u$(comma)ssdt_slots) \
            $(if $(filter-out hpet $(LOADERS),$(subst +, ,$(1))),-Wl$(comma)-u$(comma)emulate_extended)
 comma   := ,
 link_vmm = $(CC) $(LDFLAGS) -Wl,-T,lib/task.lds -Wl,-Map,$@.map $(1) -o $@.new $(VMM_FIRST) $(O)/vmm.a && mv $@.new $@

@@ -56,49 +56,16 @@ static void pci_event(void *ctx)
     acpi_pm_event(&c->pm, PLATFORM_GPE_PCI);
 }
 
-static void apic_kick(void *ctx, unsigned cpu)
-{
-    const struct chipset *c = ctx;
-    if (c->config.cpu_kick != NULL)
-        c->config.cpu_kick(c->config.ctx, cpu);
-}
-
 /* INTR of the 8259 pair is wired to LINT0 of every CPU. */
 static void intr_changed(void *ctx, bool level)
 {
     struct chipset *c = ctx;
     for (unsigned i = 0; i < c->apics.count; i++) {
         lapic_set_lint(&c->lapic[i], 0, level);
-        if (level && i != c->apics.current && ioapic_extint(&c->ioapic, 0, i))
-            apic_kick(c, i);
+        if (level && i != c->apics.current && ioapic_extint(&c->ioapic, 0, i) &&
+            c->config.cpu.kick != NULL)
+            c->config.cpu.kick(c->config.cpu.ctx, i);
     }
-}
-
-static void apic_eoi(void *ctx, uint8_t vector)
-{
-    struct chipset *c = ctx;
-    ioapic_eoi(&c->ioapic, vector);
-}
-
-static void apic_nmi(void *ctx, unsigned cpu)
-{
-    const struct chipset *c = ctx;
-    if (c->config.cpu_nmi != NULL)
-        c->config.cpu_nmi(c->config.ctx, cpu);
-}
-
-static void apic_init(void *ctx, unsigned cpu)
-{
-    const struct chipset *c = ctx;
-    if (c->config.cpu_init != NULL)
-        c->config.cpu_init(c->config.ctx, cpu);
-}
-
-static void apic_sipi(void *ctx, unsigned cpu, uint8_t vector)
-{
-    const struct chipset *c = ctx;
-    if (c->config.cpu_sipi != NULL)
-        c->config.cpu_sipi(c->config.ctx, cpu, vector);
 }
 
 static void uart_tx(void *ctx, const uint8_t *bytes, size_t n)
@@ -234,14 +201,9 @@ bool chipset_init(struct chipset *c, const struct chipset_config *config)
     c->irqs = c->timer_irqs = (struct irq_sink){irq_from_device, c};
     c->pci_irqs = (struct irq_sink){irq_from_pci, c};
 
-    struct apic_callbacks callbacks = {
-        .nmi = apic_nmi,
-        .init = apic_init,
-        .sipi = apic_sipi,
-        .kick = apic_kick,
-        .eoi = apic_eoi,
-        .ctx = c,
-    };
+    struct apic_callbacks callbacks = config->cpu;
+    callbacks.eoi = ioapic_eoi;
+    callbacks.eoi_ctx = &c->ioapic;
     apic_bus_init(&c->apics, &callbacks);
     for (unsigned i = 0; i < config->cpus; i++) {
         if (!lapic_init(&c->lapic[i], &c->apics, &c->clock, config->apic_timer_hz))

@@ -44,11 +44,7 @@ struct chipset_config {
     void (*reset)(void *ctx); /* call chipset_reset() once the exit is handled */
     void (*uart_tx)(void *ctx, unsigned uart, const uint8_t *bytes, size_t n);
     void (*uart_rx_ready)(void *ctx, unsigned uart); /* room: offer more with uart_receive() */
-    void (*cpu_nmi)(void *ctx, unsigned cpu);
-    void (*cpu_init)(void *ctx, unsigned cpu);
-    void (*cpu_sipi)(void *ctx, unsigned cpu, uint8_t vector);
-    void (*cpu_kick)(void *ctx,
-                     unsigned cpu); /* a CPU other than the current one has an interrupt */
+    struct apic_callbacks cpu; /* with a ctx of their own; `eoi` is the chipset's */
 };
 
 struct chipset_uart { /* tells a callback which port it is */

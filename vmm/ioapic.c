@@ -54,8 +54,9 @@ void ioapic_set(struct ioapic *ioapic, unsigned pin, bool level)
         deliver(ioapic, pin);
 }
 
-void ioapic_eoi(struct ioapic *ioapic, uint8_t vector)
+void ioapic_eoi(void *dev, uint8_t vector)
 {
+    struct ioapic *ioapic = dev;
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         uint64_t *entry = &ioapic->s.entry[pin];
         if (!(*entry & IOAPIC_REMOTE_IRR) || (uint8_t)*entry != vector)

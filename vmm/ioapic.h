@@ -44,7 +44,7 @@ void ioapic_set(struct ioapic *ioapic, unsigned pin, bool level);
 
 /* A CPU finished a level-triggered vector: pins of that vector that are still asserted ask again.
  */
-void ioapic_eoi(struct ioapic *ioapic, uint8_t vector);
+void ioapic_eoi(void *ioapic, uint8_t vector);
 
 /* Whether a pin passes the 8259's INTR on to this CPU: unmasked, delivery mode ExtINT. */
 bool ioapic_extint(const struct ioapic *ioapic, unsigned pin, unsigned cpu);

@@ -120,7 +120,7 @@ void lapic_finish(struct lapic *lapic, uint8_t vector)
     }
     const struct apic_callbacks *callbacks = &lapic->bus->callbacks;
     if (callbacks->eoi != NULL)
-        callbacks->eoi(callbacks->ctx, vector);
+        callbacks->eoi(callbacks->eoi_ctx, vector);
 }
 
 void lapic_local(struct lapic *lapic, unsigned entry)

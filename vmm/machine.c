@@ -196,10 +196,7 @@ static bool build_chipset(struct vm *vm)
         .reset = reset,
         .uart_tx = uart_tx,
         .uart_rx_ready = uart_rx_ready,
-        .cpu_nmi = cpu_nmi,
-        .cpu_init = cpu_init,
-        .cpu_sipi = cpu_sipi,
-        .cpu_kick = cpu_kick,
+        .cpu = {.nmi = cpu_nmi, .init = cpu_init, .sipi = cpu_sipi, .kick = cpu_kick, .ctx = vm},
     };
 
     if (!chipset_init(&vm->chipset, &config))

@@ -3,15 +3,13 @@
 and for 32 without PAE, up to its first screen.
 usage: tests/guest/debian.py qemu|bochs"""
 
-import os
-import subprocess
 import sys
 
 import guest
-from guest import Checks, OUT, ROOT, System, expect_in, expect_true
+import kernels
+from guest import Checks, System, expect_in, expect_true
 
 EMULATOR = sys.argv[1]
-KERNELS = os.path.join(OUT, "guests")
 
 
 def yaml(kernel, initrd, options, memory):
@@ -56,27 +54,23 @@ def to_installer(m):
 
 def main():
     group = "debian-" + EMULATOR
-    subprocess.run(["bash", os.path.join(ROOT, "tests/guest/fetch-kernels.sh"), KERNELS], stdout=sys.stdout, stderr=subprocess.STDOUT, check=False)
-    for name, words in (("generic", ("x86_64",)), ("rt", ("PREEMPT_RT", "x86_64"))):
-        kernel = os.path.join(KERNELS, name)
-        if not os.path.exists(kernel):
-            print(f"SKIP {group}/{name} (the kernel's package cannot be fetched)")
-            continue
-        iso = guest.image(yaml(kernel, "build:initrd", "quiet hostname=guest", "256M"), f"{group}-{name}")
-        with System(EMULATOR, iso, f"{group}-{name}") as m:
-            Checks(group, m)(name, to_shell, m, words)
-    for name, initrd, memory in (
-        ("installer-amd64", "installer-amd64", "640M"),
-        ("installer-i386", "installer-i386", "320M"),
-        ("i386-pae", "installer-i386", "320M"),  # the programs of the 32-bit initrd, on the kernel with PAE
-    ):
-        kernel, initrd = os.path.join(KERNELS, name), os.path.join(KERNELS, initrd + ".initrd")
-        if not (os.path.exists(kernel) and os.path.exists(initrd)):
+
+    def check(name, kernel, initrd, options, memory, body, *more):
+        if not kernel or not initrd:
             print(f"SKIP {group}/{name} (its packages cannot be fetched)")
-            continue
-        iso = guest.image(yaml(kernel, initrd, "", memory), f"{group}-{name}")
+            return
+        iso = guest.image(yaml(kernel, initrd, options, memory), f"{group}-{name}")
         with System(EMULATOR, iso, f"{group}-{name}") as m:
-            Checks(group, m)(name, to_installer, m)
+            Checks(group, m)(name, body, m, *more)
+
+    for name, words in (("generic", ("x86_64",)), ("rt", ("PREEMPT_RT", "x86_64"))):
+        kernel = kernels.debian(name)
+        check(name, kernel and kernel[0], "build:initrd", "quiet hostname=guest", "256M", to_shell, words)
+    for name, memory in (("amd64", "640M"), ("i386", "320M")):
+        kernel, initrd = kernels.installer(name) or (None, None)
+        check("installer-" + name, kernel, initrd, "", memory, to_installer)
+    # The programs of the 32-bit initrd, on the kernel with PAE.
+    check("i386-pae", kernels.pae(), initrd, "", "320M", to_installer)
 
 
 main()

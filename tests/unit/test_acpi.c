@@ -2,7 +2,7 @@
 // The ACPI tables, walked as an operating system walks them: root pointer, lists, checksums,
 // contents.
 // iasl reads what is AML in them.
-// links: vmm/acpi.c vmm/ssdt.c vmm/guest_memory.c
+// links: vmm/acpi.c vmm/ssdt.c vmm/ssdt_slots.c vmm/guest_memory.c
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>

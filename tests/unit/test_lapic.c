@@ -60,7 +60,8 @@ static int setup(void **state)
 {
     (void)state;
     test_setup();
-    struct apic_callbacks callbacks = {on_nmi, on_init, on_sipi, on_kick, on_eoi, NULL};
+    struct apic_callbacks callbacks = {
+        .nmi = on_nmi, .init = on_init, .sipi = on_sipi, .kick = on_kick, .eoi = on_eoi};
     apic_bus_init(&bus, &callbacks);
     for (unsigned i = 0; i < CPUS; i++) {
         assert_true(lapic_init(&lapic[i], &bus, &test_clock, TIMER_HZ));

@@ -189,7 +189,7 @@ static int setup(void **state)
     rvi = svi = exits = 0;
     on = false;
     for (unsigned side = 0; side < SIDES; side++) {
-        struct apic_callbacks callbacks = {.eoi = on_eoi, .ctx = &sides[side]};
+        struct apic_callbacks callbacks = {.eoi = on_eoi, .eoi_ctx = &sides[side]};
         apic_bus_init(&bus[side], &callbacks);
         assert_true(lapic_init(&lapic[side], &bus[side], &test_clock, 1000000000));
         lapic[side].allow_deadline = lapic[side].allow_x2apic = true;
