@@ -4,6 +4,7 @@
 #include "device_fuzz.h"
 
 #include "e1000.h"
+#include "net_fuzz.h"
 #include "tests/unit/pci_fake.h"
 
 enum { RAM = 1 << 18, RING = 0x1000 };
@@ -13,34 +14,14 @@ static _Alignas(64) uint8_t memory[RAM];
 static struct guest_ram ram = {memory, RAM};
 static struct pci_bus bus;
 static struct e1000 nic;
-static unsigned room, coming;
 
-static bool link_send(struct net_link *link, const void *frame, size_t size)
+static size_t net_fuzz_frame(void *frame)
 {
-    (void)link;
-    CHECK(size >= 14 && size <= NET_FRAME_MAX);
-    static uint8_t sink[NET_FRAME_MAX];
-    memcpy(sink, frame, size);
-    if (room == 0)
-        return false;
-    room--;
-    return true;
-}
-
-static size_t link_receive(struct net_link *link, void *frame)
-{
-    (void)link;
-    if (coming == 0)
-        return 0;
-    coming--;
-    size_t size = 14 + fuzz_take(2) % (NET_FRAME_MAX - 13);
-    memset(frame, (int)fuzz_take(1), size);
+    size_t size = net_fuzz_any(frame);
     if (fuzz_take(1) & 1)
         memcpy(frame, mac, 6);
     return size;
 }
-
-static struct net_link net = {.send = link_send, .receive = link_receive, .up = true};
 
 static void set(uint32_t offset, uint32_t value)
 {
@@ -77,8 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static uint8_t snapshot[16384];
     fuzz_begin(data, size);
     memset(memory, 0, sizeof(memory));
-    room = coming = 0;
-    CHECK(e1000_init(&nic, &bus, &ram, &fuzz_clock, &net, mac));
+    net_fuzz_room = net_fuzz_coming = 0;
+    CHECK(e1000_init(&nic, &bus, &ram, &fuzz_clock, &net_fuzz_link, mac));
     while (fuzz_left > 0) {
         uint8_t op = (uint8_t)fuzz_take(1);
         switch (op % 8) {
@@ -98,10 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             rings(op);
             break;
         case 5:
-            coming = fuzz_take(1);
-            room = op >> 4;
-            net.arrived(net.nic);
-            net.room(net.nic);
+            net_fuzz_room = op >> 4;
+            net_fuzz_arrived((unsigned)fuzz_take(1));
+            net_fuzz_has_room(net_fuzz_room);
             break;
         case 6:
             fuzz_time += fuzz_step() + 1000;

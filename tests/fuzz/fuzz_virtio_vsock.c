@@ -3,31 +3,15 @@
 // links: vmm/virtio_vsock.c vmm/virtio.c vmm/virtio_pci.c vmm/virtqueue.c vmm/guest_memory.c vmm/device.c vmm/clock.c
 #include "virtio_fuzz.h"
 
+#include "net_fuzz.h"
 #include "virtio_vsock.h"
 
 enum { OWN = 3, PEER = 4 };
 
 static struct virtio_vsock vsock;
-static unsigned room, coming;
 
-static bool link_send(struct net_link *link, const void *frame, size_t size)
+static size_t net_fuzz_frame(void *frame)
 {
-    (void)link;
-    CHECK(size >= 14 && size <= NET_FRAME_MAX);
-    static uint8_t sink[NET_FRAME_MAX];
-    memcpy(sink, frame, size);
-    if (room == 0)
-        return false;
-    room--;
-    return true;
-}
-
-static size_t link_receive(struct net_link *link, void *frame)
-{
-    (void)link;
-    if (coming == 0)
-        return 0;
-    coming--;
     uint8_t how = (uint8_t)fuzz_take(1);
     struct virtio_vsock_hdr h = {.src_cid = PEER,
                                  .dst_cid = OWN,
@@ -51,25 +35,21 @@ static size_t link_receive(struct net_link *link, void *frame)
     return size;
 }
 
-static struct net_link fake_link = {.send = link_send, .receive = link_receive, .up = true};
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     virtio_fuzz_begin(data, size);
     memset(&vsock, 0, sizeof(vsock));
-    room = coming = 0;
-    CHECK(virtio_vsock_init(&vsock, &driver_bus, &driver_ram, &fake_link, OWN));
+    net_fuzz_room = net_fuzz_coming = 0;
+    CHECK(virtio_vsock_init(&vsock, &driver_bus, &driver_ram, &net_fuzz_link, OWN));
     virtio_fuzz_setup(&vsock.v);
     vsock.s.peer = PEER;
     while (fuzz_left > 0) {
         uint8_t op = (uint8_t)fuzz_take(1);
         if (op % 4 == 0) {
-            coming = op >> 4;
-            fake_link.arrived(fake_link.nic);
+            net_fuzz_arrived(op >> 4);
         } else if (op % 4 == 1) {
-            room = op >> 2;
-            fake_link.room(fake_link.nic);
+            net_fuzz_has_room(op >> 2);
         } else if (op == 2) { /* a good header where buffers often are */
             struct virtio_vsock_hdr h = {.src_cid = OWN, .dst_cid = PEER, .type = 1, .op = 5};
             h.len = (uint32_t)fuzz_take(2);

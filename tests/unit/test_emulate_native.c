@@ -5,23 +5,10 @@
 // Flags that the SDM calls undefined are masked.
 // links: vmm/decode.c vmm/decode_tables.c vmm/emulate.c vmm/emulate_alu.c vmm/emulate_string.c
 // links: vmm/emulate_0f.c vmm/emulate_stack.c vmm/emulate_bits.c vmm/emulate_vector.c
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-
-#include <cmocka.h>
-
-#include "emulate.h"
-
-#if defined(__x86_64__)
+#define BUFFER 4096
+#include "native_code.h"
 
 #define ROUNDS 200000
-#define BUFFER 4096
 #define ARITH  (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 // Which flags an instruction leaves undefined.
@@ -108,108 +95,6 @@ static const struct template templates[] = {
     {1, 0x1f, 0x1f, 1, 0, 0, NO_IMM, NOTHING, 0},                // NOP
     {2, 0xf0, 0xf1, 1, -1, -1, NO_IMM, NOTHING, BIG_ENDIAN_MOVE},
 };
-
-// Data that the generated code reaches relative to RIP.
-struct state {
-    uint64_t in[16], in_flags;
-    uint64_t out[16], out_flags;
-    uint64_t host_rsp;
-};
-
-static uint8_t *code;          // one page of code, one page holding struct state
-static uint8_t *buffer;        // the operands; below 2 GiB
-static uint8_t shadow[BUFFER]; // what the emulator works on instead of `buffer`
-static struct state *state;
-
-static uint64_t random64(void)
-{
-    static uint64_t x = 0x2545f4914f6cdd1dull;
-
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return x * 0x9e3779b97f4a7c15ull >> 3 ^ x;
-}
-
-static unsigned below(unsigned n)
-{
-    return random64() >> 20 & 0xffffffff ? (random64() >> 17) % n : 0;
-}
-
-// ---- the native side
-
-static uint8_t *emit_move(uint8_t *p, unsigned reg, const void *field, bool store)
-{
-    int32_t disp;
-
-    *p++ = 0x48 | (reg >> 3 << 2);
-    *p++ = store ? 0x89 : 0x8b;
-    *p++ = (reg & 7) << 3 | 5;
-    disp = (int32_t)((intptr_t)field - (intptr_t)(p + 4));
-    memcpy(p, &disp, 4);
-    return p + 4;
-}
-
-static uint8_t *emit(uint8_t *p, const char *bytes, size_t n)
-{
-    memcpy(p, bytes, n);
-    return p + n;
-}
-
-// Everything before the instruction; returns where it goes.
-static uint8_t *emit_prologue(void)
-{
-    uint8_t *p = code;
-
-    p = emit(p, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57", 10); // push rbx rbp r12..r15
-    p = emit_move(p, RSP, &state->host_rsp, true);
-    p = emit_move(p, RAX, &state->in_flags, false);
-    p = emit(p, "\x50\x9d", 2); // push rax; popfq
-    for (unsigned i = 0; i < 16; i++)
-        if (i != RSP)
-            p = emit_move(p, i, &state->in[i], false);
-    return emit_move(p, RSP, &state->in[RSP], false);
-}
-
-static void emit_epilogue(uint8_t *p)
-{
-    for (unsigned i = 0; i < 16; i++)
-        p = emit_move(p, i, &state->out[i], true);
-    p = emit_move(p, RSP, &state->host_rsp, false);
-    p = emit(p, "\x9c\x58", 2); // pushfq; pop rax
-    p = emit_move(p, RAX, &state->out_flags, true);
-    emit(p, "\xfc\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3", 12); // cld; pop...; ret
-}
-
-// ---- the emulated side
-
-static enum emulate_status shadow_read(void *ctx, uint64_t linear, unsigned size,
-                                       enum walk_access intent, uint64_t *value,
-                                       struct guest_fault *fault)
-{
-    uint64_t offset = linear - (uintptr_t)buffer;
-
-    (void)ctx, (void)intent, (void)fault;
-    if (offset > BUFFER - size)
-        return EMULATE_NO_MEMORY;
-    *value = 0;
-    memcpy(value, shadow + offset, size);
-    return EMULATE_OK;
-}
-
-static enum emulate_status shadow_write(void *ctx, uint64_t linear, unsigned size,
-                                        const uint64_t *value, struct guest_fault *fault)
-{
-    uint64_t offset = linear - (uintptr_t)buffer;
-
-    (void)ctx, (void)fault;
-    if (offset > BUFFER - size || (size < 8 && *value >> (8 * size)))
-        return EMULATE_NO_MEMORY;
-    memcpy(shadow + offset, value, size);
-    return EMULATE_OK;
-}
-
-static const struct emulate_ops shadow_ops = {.read = shadow_read, .write = shadow_write};
 
 // ---- generation
 
@@ -483,38 +368,16 @@ static void run_one(uint8_t *at)
         report(&r, "status", status, EMULATE_OK);
 
     memcpy(at, r.bytes, r.n);
-    emit_epilogue(at + r.n);
+    emit_epilogue(at + r.n, NULL);
     ((void (*)(void))(uintptr_t)code)();
     compare(&r, &cpu, (uintptr_t)at);
 }
 
 static void same_results_as_the_processor(void **unused)
 {
-    int rwx = PROT_READ | PROT_WRITE | PROT_EXEC;
-    int low = MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT;
-
     (void)unused;
-    code = mmap(NULL, 8192, rwx, low, -1, 0);
-    buffer = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, low, -1, 0);
-    if (code == MAP_FAILED || buffer == MAP_FAILED)
-        skip();
-    state = (struct state *)(code + 4096);
-    uint8_t *at = emit_prologue();
-    const char *times = getenv("TEST_TIMES");
-    unsigned long count = times ? ROUNDS * strtoul(times, NULL, 0) : ROUNDS;
-    for (unsigned long i = 0; i < count; i++)
-        run_one(at);
+    native_run(ROUNDS, NULL, run_one);
 }
-
-#else
-
-static void same_results_as_the_processor(void **unused)
-{
-    (void)unused;
-    skip();
-}
-
-#endif
 
 int main(void)
 {

@@ -5,89 +5,21 @@
 // CRC32, division, near branches and the stack.
 // links: vmm/decode.c vmm/decode_tables.c vmm/emulate.c vmm/emulate_alu.c vmm/emulate_string.c
 // links: vmm/emulate_0f.c vmm/emulate_stack.c vmm/emulate_bits.c vmm/emulate_vector.c
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#define BUFFER 1024
+#include "native_code.h"
 
-#include <cmocka.h>
-
-#include "emulate.h"
 #include "emulate_templates.h"
 
-#if defined(__x86_64__)
-
 #define ROUNDS 100000 // times TEST_TIMES of the environment
-#define BUFFER 1024
-#define AREA   4096
 
-// Data that the generated code reaches relative to RIP.
-struct state {
-    uint64_t in[16], in_flags;
-    uint64_t out[16], out_flags;
-    uint64_t host_rsp;
-    uint8_t in_area[AREA] __attribute__((aligned(64)));
-    uint8_t out_area[AREA] __attribute__((aligned(64)));
-    uint8_t host_area[AREA] __attribute__((aligned(64)));
-};
-
-static uint8_t *code;   // one page of code, then struct state
-static uint8_t *buffer; // the operands; below 2 GiB
-static uint8_t shadow[BUFFER];
-static struct state *state;
 static bool has[FEATURES];
 static uint32_t components;
 static uint32_t ymm, zmm;
-
-static uint64_t random64(void)
-{
-    static uint64_t x = 0x1d872b41d3f5a9e7ull;
-
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return x * 0x9e3779b97f4a7c15ull >> 3 ^ x;
-}
-
-static unsigned below(unsigned n)
-{
-    return (random64() >> 17) % n;
-}
 
 static void fill(void *to, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         ((uint8_t *)to)[i] = random64() >> 11;
-}
-
-// ---- the native side
-
-static uint8_t *emit_field(uint8_t *p, unsigned rex, unsigned opcode, unsigned reg,
-                           const void *field)
-{
-    *p++ = 0x48 | rex;
-    if (opcode > 0xff)
-        *p++ = opcode >> 8;
-    *p++ = opcode;
-    *p++ = (reg & 7) << 3 | 5;
-    int32_t disp = (int32_t)((intptr_t)field - (intptr_t)(p + 4));
-    memcpy(p, &disp, 4);
-    return p + 4;
-}
-
-static uint8_t *emit_move(uint8_t *p, unsigned reg, const void *field, bool store)
-{
-    return emit_field(p, reg >> 3 << 2, store ? 0x89 : 0x8b, reg, field);
-}
-
-static uint8_t *emit(uint8_t *p, const void *bytes, size_t n)
-{
-    memcpy(p, bytes, n);
-    return p + n;
 }
 
 static uint8_t *emit_mask(uint8_t *p)
@@ -96,65 +28,19 @@ static uint8_t *emit_mask(uint8_t *p)
     return emit(p, &components, 4);
 }
 
-static uint8_t *emit_prologue(void)
+static uint8_t *emit_load(uint8_t *p)
 {
-    uint8_t *p = code;
-
-    p = emit(p, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57", 10); // push rbx rbp r12..r15
-    p = emit_move(p, RSP, &state->host_rsp, true);
     p = emit_mask(p);
-    p = emit_field(p, 0, 0x0fae, 4, state->host_area); // xsave64
-    p = emit_field(p, 0, 0x0fae, 5, state->in_area);   // xrstor64
-    p = emit_move(p, RAX, &state->in_flags, false);
-    p = emit(p, "\x50\x9d", 2); // push rax; popfq
-    for (unsigned i = 0; i < 16; i++)
-        if (i != RSP)
-            p = emit_move(p, i, &state->in[i], false);
-    return emit_move(p, RSP, &state->in[RSP], false);
+    p = emit_field(p, 0, 0x0fae, 4, state->host_area);  // xsave64
+    return emit_field(p, 0, 0x0fae, 5, state->in_area); // xrstor64
 }
 
-static void emit_epilogue(uint8_t *p)
+static uint8_t *emit_store(uint8_t *p)
 {
-    for (unsigned i = 0; i < 16; i++)
-        p = emit_move(p, i, &state->out[i], true);
-    p = emit_move(p, RSP, &state->host_rsp, false);
-    p = emit(p, "\x9c\x58", 2); // pushfq; pop rax
-    p = emit_move(p, RAX, &state->out_flags, true);
     p = emit_mask(p);
     p = emit_field(p, 0, 0x0fae, 4, state->out_area);
-    p = emit_field(p, 0, 0x0fae, 5, state->host_area);
-    emit(p, "\xfc\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3", 12); // cld; pop...; ret
+    return emit_field(p, 0, 0x0fae, 5, state->host_area);
 }
-
-// ---- the emulated side
-
-static enum emulate_status shadow_read(void *ctx, uint64_t linear, unsigned size,
-                                       enum walk_access intent, uint64_t *value,
-                                       struct guest_fault *fault)
-{
-    uint64_t offset = linear - (uintptr_t)buffer;
-
-    (void)ctx, (void)intent, (void)fault;
-    if (offset > BUFFER - size)
-        return EMULATE_NO_MEMORY;
-    *value = 0;
-    memcpy(value, shadow + offset, size);
-    return EMULATE_OK;
-}
-
-static enum emulate_status shadow_write(void *ctx, uint64_t linear, unsigned size,
-                                        const uint64_t *value, struct guest_fault *fault)
-{
-    uint64_t offset = linear - (uintptr_t)buffer;
-
-    (void)ctx, (void)fault;
-    if (offset > BUFFER - size || (size < 8 && *value >> (8 * size)))
-        return EMULATE_NO_MEMORY;
-    memcpy(shadow + offset, value, size);
-    return EMULATE_OK;
-}
-
-static const struct emulate_ops shadow_ops = {.read = shadow_read, .write = shadow_write};
 
 // ---- generation
 
@@ -452,7 +338,7 @@ static void run_one(uint8_t *at)
         report(&r, "status", status, EMULATE_OK);
 
     memcpy(at, r.bytes, r.n);
-    emit_epilogue(at + r.n);
+    emit_epilogue(at + r.n, emit_store);
     ((void (*)(void))(uintptr_t)code)();
     compare(&r, &cpu, (uintptr_t)at);
 }
@@ -497,31 +383,11 @@ static bool find_features(void)
 
 static void same_results_as_the_processor(void **unused)
 {
-    int rwx = PROT_READ | PROT_WRITE | PROT_EXEC;
-    int low = MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT;
-    const char *times = getenv("TEST_TIMES");
-    unsigned long count = times ? ROUNDS * strtoul(times, NULL, 0) : ROUNDS;
-
     (void)unused;
-    code = mmap(NULL, 4096 + sizeof(struct state), rwx, low, -1, 0);
-    buffer = mmap(NULL, 8192, PROT_READ | PROT_WRITE, low, -1, 0);
-    if (code == MAP_FAILED || buffer == MAP_FAILED || !find_features())
+    if (!find_features())
         skip();
-    state = (struct state *)(code + 4096);
-    uint8_t *at = emit_prologue();
-    for (unsigned long i = 0; i < count; i++)
-        run_one(at);
+    native_run(ROUNDS, emit_load, run_one);
 }
-
-#else
-
-static void same_results_as_the_processor(void **unused)
-{
-    (void)unused;
-    skip();
-}
-
-#endif
 
 int main(void)
 {
