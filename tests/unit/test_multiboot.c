@@ -2,24 +2,9 @@
 // The Multiboot loader: ELF32, ELF64 and header addresses made here, each refusal, and GRUB
 // Invaders when installed.
 // links: vmm/multiboot.c vmm/boot_elf.c vmm/boot.c vmm/guest_memory.c
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <elf.h>
-#include <cmocka.h>
-
 #include "multiboot.h"
+#include "loader_test.h"
 
-#define MIB (1u << 20)
-
-static struct guest_ram ram;
-static struct cpu_start start;
-static char error[160];
-static uint8_t image[4096];
 static Elf32_Ehdr *const elf = (Elf32_Ehdr *)image;
 static Elf32_Phdr *const segment = (Elf32_Phdr *)(image + sizeof(Elf32_Ehdr));
 static uint32_t *const header = (uint32_t *)(image + 512);
@@ -27,52 +12,19 @@ static uint32_t *const header = (uint32_t *)(image + 512);
 static int setup(void **state)
 {
     (void)state;
-    free(ram.base);
-    ram.size = 8 * MIB;
-    ram.base = calloc(1, ram.size);
-    memset(image, 0, sizeof(image));
-    memset(image + 1024, 0xcc, sizeof(image) - 1024);
-    memcpy(elf->e_ident, "\177ELF\1\1\1", 7);
-    elf->e_machine = EM_386;
-    elf->e_entry = 0x200010;
-    elf->e_phoff = sizeof(*elf);
-    elf->e_phentsize = sizeof(Elf32_Phdr);
-    elf->e_phnum = 2;
+    loader_elf32(2);
     segment[0] = (Elf32_Phdr){.p_type = PT_NOTE, .p_offset = UINT32_MAX};
-    segment[1] = (Elf32_Phdr){.p_type = PT_LOAD,
-                              .p_offset = 1024,
-                              .p_vaddr = 0x200000,
-                              .p_paddr = 0x200000,
-                              .p_filesz = 3000,
-                              .p_memsz = 5000};
     header[0] = 0x1badb002;
     header[1] = 3;
     header[2] = -(header[0] + header[1]);
-    error[0] = 0;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    free(ram.base);
-    ram.base = NULL;
     return 0;
 }
 
 static enum load_status load(void)
 {
-    const struct boot_module modules[] = {{"first", 5, "one"}, {"second", 6, NULL}};
     memset(ram.base, 0xee, ram.size);
     return multiboot_load(&ram, image, sizeof(image), modules, 2, "a=b", &start, error,
                           sizeof(error));
-}
-
-static uint32_t word(uint64_t address)
-{
-    uint32_t w;
-    assert_true(guest_ram_read(&ram, address, &w, 4));
-    return w;
 }
 
 static void check_loaded(void)
@@ -248,7 +200,6 @@ static void test_invaders(void **state)
     assert_int_equal(start.rip, 0x100024); // an ELF file too, but the header's addresses go first
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_elf32), TEST(test_elf64), TEST(test_addresses),

@@ -2,24 +2,9 @@
 // The Multiboot2 loader: ELF, address tags, relocation, what the kernel is told, each refusal; and
 // the project's own kernel when it is built (BULKHEAD=path).
 // links: vmm/multiboot2.c vmm/boot_elf.c vmm/boot.c vmm/guest_memory.c
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <elf.h>
-#include <cmocka.h>
-
 #include "multiboot2.h"
+#include "loader_test.h"
 
-#define MIB (1u << 20)
-
-static struct guest_ram ram;
-static struct cpu_start start;
-static char error[160];
-static uint8_t image[4096];
 static Elf32_Ehdr *const elf = (Elf32_Ehdr *)image;
 static Elf32_Phdr *const segment = (Elf32_Phdr *)(image + sizeof(Elf32_Ehdr));
 static uint32_t *const header = (uint32_t *)(image + 512);
@@ -54,42 +39,16 @@ static void tag(uint32_t type_flags, unsigned count, const uint32_t *body)
 static int setup(void **state)
 {
     (void)state;
-    free(ram.base);
-    ram.size = 8 * MIB;
-    ram.base = calloc(1, ram.size);
-    memset(image, 0, sizeof(image));
-    memset(image + 1024, 0xcc, sizeof(image) - 1024);
-    memcpy(elf->e_ident, "\177ELF\1\1\1", 7);
-    elf->e_machine = EM_386;
-    elf->e_entry = 0x200010;
-    elf->e_phoff = sizeof(*elf);
-    elf->e_phentsize = sizeof(Elf32_Phdr);
-    elf->e_phnum = 1;
-    segment[0] = (Elf32_Phdr){.p_type = PT_LOAD,
-                              .p_offset = 1024,
-                              .p_vaddr = 0x200000,
-                              .p_paddr = 0x200000,
-                              .p_filesz = 3000,
-                              .p_memsz = 5000};
+    loader_elf32(1);
     const uint32_t empty[] = {0xe85250d6, 0, 24, 0, 0, 8};
     memcpy(header, empty, sizeof(empty));
     words = 6;
     seal();
-    error[0] = 0;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    free(ram.base);
-    ram.base = NULL;
     return 0;
 }
 
 static enum load_status load_with(const char *cmdline)
 {
-    const struct boot_module modules[] = {{"first", 5, "one"}, {"second", 6, NULL}};
     const struct boot_layout layout = {.rsdp = 0xe0000};
     memset(ram.base, 0xee, ram.size);
     return multiboot2_load(&ram, image, sizeof(image), modules, 2, cmdline, &layout, &start, error,
@@ -99,13 +58,6 @@ static enum load_status load_with(const char *cmdline)
 static enum load_status load(void)
 {
     return load_with("a=b");
-}
-
-static uint32_t word(uint64_t address)
-{
-    uint32_t w;
-    assert_true(guest_ram_read(&ram, address, &w, 4));
-    return w;
 }
 
 // The n-th tag of a type in the information; its address or 0.
@@ -316,18 +268,10 @@ static void test_refusals(void **state)
 static void test_bulkhead(void **state)
 {
     (void)state;
-    const char *path = getenv("BULKHEAD");
-    FILE *f = path ? fopen(path, "rb") : NULL;
-    if (!f)
-        skip();
-    const size_t room = 16 * MIB;
-    uint8_t *data = malloc(room);
-    size_t size = fread(data, 1, room, f);
-    fclose(f);
+    size_t size;
+    uint8_t *data = loader_file("BULKHEAD", 16, &size);
     const struct boot_layout layout = {0};
-    free(ram.base);
-    ram.size = 64 * MIB;
-    ram.base = calloc(1, ram.size);
+    loader_memory(64);
     enum load_status status =
         multiboot2_load(&ram, data, size, NULL, 0, "", &layout, &start, error, sizeof(error));
     free(data);
@@ -335,7 +279,6 @@ static void test_bulkhead(void **state)
     assert_int_equal(status, LOAD_OK);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {

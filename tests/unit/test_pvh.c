@@ -2,24 +2,9 @@
 // The PVH loader: the note in ELF32 and ELF64, start information, modules, each refusal; and Linux
 // when a vmlinux is there (VMLINUX=path).
 // links: vmm/pvh.c vmm/boot_elf.c vmm/boot.c vmm/guest_memory.c
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <elf.h>
-#include <cmocka.h>
-
 #include "pvh.h"
+#include "loader_test.h"
 
-#define MIB (1u << 20)
-
-static struct guest_ram ram;
-static struct cpu_start start;
-static char error[160];
-static uint8_t image[4096];
 static Elf64_Ehdr *const elf = (Elf64_Ehdr *)image;
 static Elf64_Phdr *const segment = (Elf64_Phdr *)(image + sizeof(Elf64_Ehdr));
 static uint32_t *const note = (uint32_t *)(image + 512);
@@ -27,11 +12,7 @@ static uint32_t *const note = (uint32_t *)(image + 512);
 static int setup(void **state)
 {
     (void)state;
-    free(ram.base);
-    ram.size = 8 * MIB;
-    ram.base = calloc(1, ram.size);
-    memset(image, 0, sizeof(image));
-    memset(image + 1024, 0xcc, sizeof(image) - 1024);
+    loader_begin();
     *elf = (Elf64_Ehdr){.e_machine = EM_X86_64,
                         .e_entry = 0x200000,
                         .e_phoff = sizeof(*elf),
@@ -48,32 +29,15 @@ static int setup(void **state)
     const uint32_t notes[] = {4, 5, 18, 0x00756e47, 1,       2, // "Gnu": 5 bytes, padded to 8
                               4, 4, 18, 0x006e6558, 0x200020};
     memcpy(note, notes, sizeof(notes));
-    error[0] = 0;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    free(ram.base);
-    ram.base = NULL;
     return 0;
 }
 
 static enum load_status load(const char *cmdline)
 {
-    const struct boot_module modules[] = {{"first", 5, "one"}, {"second", 6, NULL}};
     const struct boot_layout layout = {.rsdp = 0xe0000};
     memset(ram.base, 0xee, ram.size);
     return pvh_load(&ram, image, sizeof(image), modules, 2, cmdline, &layout, &start, error,
                     sizeof(error));
-}
-
-static uint64_t number(uint64_t address, unsigned size)
-{
-    uint64_t n = 0;
-    assert_true(guest_ram_read(&ram, address, &n, size));
-    return n;
 }
 
 static void test_start(void **state)
@@ -176,18 +140,10 @@ static void test_refusals(void **state)
 static void test_linux(void **state)
 {
     (void)state;
-    const char *path = getenv("VMLINUX");
-    FILE *f = path ? fopen(path, "rb") : NULL;
-    if (!f)
-        skip();
-    const size_t room = 128 * MIB;
-    uint8_t *data = malloc(room);
-    size_t size = fread(data, 1, room, f);
-    fclose(f);
+    size_t size;
+    uint8_t *data = loader_file("VMLINUX", 128, &size);
     const struct boot_layout layout = {0};
-    free(ram.base);
-    ram.size = 256 * MIB;
-    ram.base = calloc(1, ram.size);
+    loader_memory(256);
     enum load_status status =
         pvh_load(&ram, data, size, NULL, 0, "", &layout, &start, error, sizeof(error));
     free(data);
@@ -196,7 +152,6 @@ static void test_linux(void **state)
     assert_in_range(start.rip, 16 * MIB, 128 * MIB);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_start), TEST(test_note_of_8_bytes),
