@@ -49,7 +49,9 @@ static bool place_image(struct firmware *f, const struct device_env *env, char *
         return false;
     }
     uint64_t copy = rom->size < ROM_COPY ? rom->size : ROM_COPY;
-    if (!guest_ram_write(env->ram, ROM_LOW + ROM_COPY - copy, rom->data + rom->size - copy, copy)) {
+    // HAZARD: a restored guest's RAM is what was saved, of which pages of zeros are left out.
+    if (!info->snapshot_size &&
+        !guest_ram_write(env->ram, ROM_LOW + ROM_COPY - copy, rom->data + rom->size - copy, copy)) {
         snprintf(error, size, "needs more than 1 MiB of memory");
         return false;
     }

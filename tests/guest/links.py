@@ -107,6 +107,26 @@ def stopped_peer(m):
     ping(m)
 
 
+def paused_peer(m):
+    """It answers nothing while it stands still, the sender is not held up, and it takes part again at once."""
+    m.attach("right")
+    m.shell("echo before > /tmp/paused")
+    m.detach()
+    m.command("pause right")
+    m.attach("left")
+    m.shell("arp -s 10.0.0.2 52:42:48:00:01:00")
+    expect_in(m.shell("ping -c 400 -i 0.005 -s 1400 -w 4 10.0.0.2 || true"), "100% packet loss")
+    m.detach()
+    expect_in(m.command("snapshot right"), "right: saved")  # what waits in the link is no part of it
+    m.command("resume right")
+    ping(m)
+    m.attach("left")
+    expect_in(m.shell("(seq 1 20000; sleep 1) | nc -l -p 5001 & sleep 1"), "")
+    m.detach()
+    expect_in(m.in_vm("right", "cat /tmp/paused; nc 10.0.0.1 5001 | md5sum"), "before",
+              hashlib.md5("".join(f"{i}\n" for i in range(1, 20001)).encode()).hexdigest())
+
+
 def disk(m):
     """Written, it stays over a reboot of the guest and over a stop and a start; the other VM's is another."""
     m.attach("left")
@@ -144,6 +164,7 @@ def main():
         check("alone", alone, m)
         check("restarted-peer", restarted_peer, m)
         check("stopped-peer", stopped_peer, m)
+        check("paused-peer", paused_peer, m)
         check("disk", disk, m)
 
 
