@@ -84,8 +84,8 @@ $(O)/$(1).elf: $(call uobj,$(2) $(LIB_SRC) $(LIB_ASM)) lib/task.lds
 endef
 $(eval $(call task,root,$(ROOT_SRC),-lfdt))
 # A vmm is linked with what it uses: main.c brings all that every VM has, `-u device_kind_NAME` a device that its entry names,
-# `-u NAME_load` the loader of a kernel that is no bzImage, `-u emulate_extended` instructions by which only memory of devices is
-# accessed. vmm.elf has nothing of that, vmm-KIND1+KIND2.elf these kinds. Its .bss stays: root fills images with zeros itself.
+# `-u NAME_load` the loader of a kernel that is no bzImage, `-u emulate_extended` instructions by which Linux accesses no register of
+# the devices that are always there. vmm.elf has nothing of that, vmm-KIND1+KIND2.elf these kinds. Its .bss stays: root fills images with zeros itself.
 # The map says which sources a vmm consists of: bench/sizes.py counts them.
 # The ACPI namespace: ASL through the C preprocessor, iasl and into an array.
 DSDT     := $(O)/gen/dsdt_aml.h
@@ -103,12 +103,12 @@ $(O)/vmm.a: $(VMM_OBJ) $(call uobj,$(LIB_SRC))
 LOADERS := multiboot multiboot2 pvh
 kinds    = $(foreach kind,$(subst +, ,$(1)),-Wl$(comma)-u$(comma)$(if $(filter $(LOADERS),$(kind)),$(kind)_load,device_kind_$(subst -,_,$(kind)))) \
            $(if $(filter-out firmware hpet $(LOADERS),$(subst +, ,$(1))),-Wl$(comma)-u$(comma)device_detach_init$(comma)-u$(comma)ssdt_slots) \
-           $(if $(filter-out hpet $(LOADERS),$(subst +, ,$(1))),-Wl$(comma)-u$(comma)emulate_extended)
+           $(if $(filter-out hpet,$(subst +, ,$(1))),-Wl$(comma)-u$(comma)emulate_extended)
 comma   := ,
 link_vmm = $(CC) $(LDFLAGS) -Wl,-T,lib/task.lds -Wl,-Map,$@.map $(1) -o $@.new $(VMM_FIRST) $(O)/vmm.a && mv $@.new $@
 $(O)/vmm.elf: $(VMM_FIRST) $(O)/vmm.a lib/task.lds
 	$(call link_vmm,)
-$(O)/vmm-%.elf: $(VMM_FIRST) $(O)/vmm.a lib/task.lds
+$(O)/vmm-%.elf: $(VMM_FIRST) $(O)/vmm.a lib/task.lds Makefile
 	$(call link_vmm,$(call kinds,$*))
 $(eval $(call task,console,$(CONSOLE_SRC)))
 $(eval $(call task,ktest,$(KTEST_SRC) $(KTEST_ASM)))

@@ -36,8 +36,8 @@ enum emulate_status emulate_stack(struct emulation *e);
 
 // Bit scans and counts, CRC32, ADCX, ADOX, the general-register instructions in VEX encoding, and
 // emulate_vector(). EMULATE_UNSUPPORTED when it is none of them. Linked into the vmms that have
-// devices or firmware: the registers of the devices that every VM has are accessed by other
-// instructions.
+// devices, firmware or a kernel that is no bzImage: Linux accesses the registers of the devices
+// that every VM has by other instructions.
 enum emulate_status emulate_extended(struct emulation *e);
 
 // Moves of MMX, SSE and AVX.

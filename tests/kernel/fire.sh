@@ -9,7 +9,7 @@ set -uo pipefail
 
 SEED=${SEED:-1}
 steps=200000 qemu_steps=50000 again=4000
-[ -z "${LONG:-}" ] || { steps=2000000 qemu_steps=1000000; }
+[ -z "${LONG:-}" ] || { steps=1000000 qemu_steps=1000000; }
 steps=${STEPS:-$steps}
 O=$O/DEBUG-2
 
