@@ -463,24 +463,24 @@ static const struct {
     unsigned rights;
 } calls[SYS_COUNT] = {
     [SYS_CALL] = {sys_call, HERE, OBJ_GATE, RIGHT_CALL},
-    [SYS_REPLY_WAIT] = {sys_reply_wait, HERE},
-    [SYS_RAISE] = {sys_raise, HERE},
+    [SYS_REPLY_WAIT] = {sys_reply_wait, HERE, OBJ_NONE, 0},
+    [SYS_RAISE] = {sys_raise, HERE, OBJ_NONE, 0},
     [SYS_WAIT] = {sys_wait, HERE, OBJ_SIGNAL, RIGHT_WAIT},
-    [SYS_YIELD] = {sys_yield, HERE},
+    [SYS_YIELD] = {sys_yield, HERE, OBJ_NONE, 0},
     [SYS_CREATE] = {sys_create, SHARED, OBJ_POOL, RIGHT_CREATE},
-    [SYS_DESTROY] = {sys_destroy, SHARED},
+    [SYS_DESTROY] = {sys_destroy, SHARED, OBJ_NONE, 0},
     [SYS_REVOKE] = {sys_revoke, SHARED, OBJ_NONE, RIGHT_CTRL},
     [SYS_CAP_COPY] = {sys_cap_copy, SHARED, OBJ_TASK, RIGHT_CTRL},
     [SYS_CAP_DROP] = {sys_cap_drop, SHARED, OBJ_TASK, RIGHT_CTRL},
-    [SYS_MAP] = {sys_map, SHARED},
-    [SYS_UNMAP] = {sys_unmap, SHARED},
-    [SYS_THREAD_CTL] = {sys_thread_ctl, HERE},
+    [SYS_MAP] = {sys_map, SHARED, OBJ_NONE, 0},
+    [SYS_UNMAP] = {sys_unmap, SHARED, OBJ_NONE, 0},
+    [SYS_THREAD_CTL] = {sys_thread_ctl, HERE, OBJ_NONE, 0},
     [SYS_TASK_CTL] = {sys_task_ctl, SHARED, OBJ_TASK, RIGHT_CTRL},
-    [SYS_VCPU_RUN] = {sys_vcpu_run, HERE},
+    [SYS_VCPU_RUN] = {sys_vcpu_run, HERE, OBJ_NONE, 0},
     [SYS_VCPU_CTL] = {sys_vcpu_ctl, SHARED, OBJ_THREAD, RIGHT_CTRL},
     [SYS_IRQ_CTL] = {sys_irq_ctl, SHARED, OBJ_IRQ, RIGHT_CTRL},
     [SYS_HW_CTL] = {sys_hw_ctl, SHARED, OBJ_HW, RIGHT_CTRL},
-    [SYS_LOG] = {sys_log, SHARED},
+    [SYS_LOG] = {sys_log, SHARED, OBJ_NONE, 0},
 };
 // clang-format on
 
