@@ -2,7 +2,6 @@
 // The 82540EM's registers, interrupts and PCI function: 8254x SDM chapters 4, 13. The rings are in
 // e1000_rx.c and e1000_tx.c, EEPROM and PHY in e1000_eeprom.c.
 #include "e1000.h"
-#include "pci_dma.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -129,7 +128,10 @@ static void link_event(void *nic)
 static void config_written(void *dev, unsigned offset, unsigned size)
 {
     struct e1000 *e = dev;
-    if (pci_dma_began(&e->pci, offset, size))
+
+    (void)offset;
+    (void)size;
+    if (e->pci.dma_began)
         e->deadline = 0;
 }
 

@@ -91,6 +91,8 @@ struct pci_function {
     uint8_t last_capability; /* the one whose pointer is to lead there, 0: the header's */
     bool intx;               /* level that the device wants of its INTx line */
     bool intx_driven;        /* level that the bus made of it */
+    bool dma_began; /* the write that config_written() tells of allowed it to reach memory: what
+                       the guest told it before counts now */
     /* Before the guest reads these bytes of configuration space: brings them up to date. NULL:
      * nothing to do. */
     void (*config_read)(void *dev, unsigned offset, unsigned size);

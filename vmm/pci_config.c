@@ -115,6 +115,7 @@ void pci_config_write(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsig
     struct pci_function *f = bus->function[devfn];
     if (f == NULL || size > 4 || offset > PCI_CFG_SPACE_SIZE - size)
         return;
+    bool dma = pci_may_dma(f);
     for (unsigned i = offset; i < offset + size; i++, value >>= 8) {
         uint8_t byte = (uint8_t)value;
         f->config[i] = (uint8_t)((f->config[i] & ~f->writable[i]) | (byte & f->writable[i]));
@@ -128,6 +129,7 @@ void pci_config_write(struct pci_bus *bus, uint8_t devfn, unsigned offset, unsig
         if (f->messages != NULL)
             f->messages->update(f);
     }
+    f->dma_began = !dma && pci_may_dma(f);
     if (f->config_written != NULL)
         f->config_written(f->dev, offset, size);
 }

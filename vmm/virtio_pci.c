@@ -2,7 +2,6 @@
 // The registers of a virtio device on PCI: virtio 1.2 section 4.1, without the legacy interface.
 // One memory BAR has the four structures, a page each; a second one is MSI-X. The window in
 // configuration space (4.1.4.9) is for firmware that cannot reach the BAR.
-#include "pci_dma.h"
 #include "virtio_internal.h"
 
 #include <string.h>
@@ -262,7 +261,7 @@ static void window_written(void *dev, unsigned offset, unsigned size)
     struct virtio_device *v = dev;
     uint32_t at, length, value = 0;
 
-    if (pci_dma_began(&v->pci, offset, size))
+    if (v->pci.dma_began)
         virtio_later(v, (1u << v->queues) - 1);
     if (!window_data(v, offset, size) || !window_target(v, &at, &length))
         return;

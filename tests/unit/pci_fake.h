@@ -113,11 +113,13 @@ static inline uint64_t pci_fake_read(struct pci_function *f, unsigned offset, un
 static inline void pci_fake_write(struct pci_function *f, unsigned offset, unsigned size,
                                   uint64_t value)
 {
+    bool dma = pci_may_dma(f);
     for (unsigned i = 0; i < size; i++) {
         uint8_t mask = f->writable[offset + i];
         f->config[offset + i] =
             (uint8_t)((f->config[offset + i] & ~mask) | (value >> (8 * i) & mask));
     }
+    f->dma_began = !dma && pci_may_dma(f);
     if (f->config_written)
         f->config_written(f->dev, offset, size);
 }

@@ -352,6 +352,14 @@ static void every_packet_ends(void **state)
     }
 }
 
+static void may_dma(void)
+{
+    ahci.pci.config[PCI_COMMAND] = PCI_COMMAND_MASTER;
+    ahci.pci.dma_began = true;
+    ahci.pci.config_written(ahci.pci.dev, PCI_COMMAND, 2);
+    ahci.pci.dma_began = false;
+}
+
 // However much the guest asks for, the rest of the machine has its turn, and what the guest does
 // meanwhile counts.
 static void pauses(void **state)
@@ -371,8 +379,7 @@ static void pauses(void **state)
     ahci_expire(&ahci, test_time);
     assert_int_equal(in32(reg(DISK, 0x38)), 0xffffffff << first | 1);
     assert_int_equal(ahci.deadline, CLOCK_NEVER);
-    ahci.pci.config[PCI_COMMAND] = PCI_COMMAND_MASTER;
-    ahci.pci.config_written(ahci.pci.dev, PCI_COMMAND, 2);
+    may_dma();
     assert_int_equal(ahci.deadline, 0);
     ahci_expire(&ahci, test_time);
     assert_int_equal(in32(reg(DISK, 0x38)), 1);
@@ -396,8 +403,7 @@ static void without_bus_mastering(void **state)
     ahci.pci.config[PCI_COMMAND] = 0;
     issue(DISK, 1);
     assert_int_equal(in32(reg(DISK, 0x38)), 1);
-    ahci.pci.config[PCI_COMMAND] = PCI_COMMAND_MASTER;
-    ahci.pci.config_written(ahci.pci.dev, PCI_COMMAND, 1);
+    may_dma();
     ahci_expire(&ahci, ahci.deadline);
     assert_int_equal(in32(reg(DISK, 0x38)), 0);
     assert_memory_equal(host_memory + BUFFER, host_disk + 7 * 512, 512);

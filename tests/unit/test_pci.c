@@ -399,6 +399,9 @@ static void test_reset(void **state)
     set(8, PCI_BASE_ADDRESS_0, 4, 0xc0000000);
     set(8, PCI_COMMAND, 2, 7);
     assert_int_equal(a.written, 2);
+    assert_true(a.f.dma_began);
+    set(8, PCI_COMMAND, 2, 6);
+    assert_false(a.f.dma_began);
     assert_int_equal(a.f.bar[0].address, 0xc0000000);
     pci_bus_reset(&bus);
     assert_int_equal(a.f.bar[0].address, PCI_UNMAPPED);
