@@ -66,12 +66,7 @@ void inject_slow(struct vcpu *vcpu)
                 pv_eoi_arm(&vcpu->eoi);
         }
     }
-    // HAZARD: while interrupts are off nothing may wait in a virtual APIC's page: Bochs 2.7
-    // delivers it all the same, when the host is interrupted meanwhile. A processor that is to exit
-    // when the window opens delivers nothing from there (SDM 3C 29.2.1).
-    bool held = vcpu->lapic->virtual && (shadow || !(page->rflags & RFLAGS_IF)) &&
-                lapic_pending(vcpu->lapic) >= 0;
-    if (held || chipset_inject_pending(chipset, vcpu->index))
+    if (chipset_inject_pending(chipset, vcpu->index))
         window |= WINDOW_INTERRUPT;
     if (busy || window != page->window) {
         page->window = window;

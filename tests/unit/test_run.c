@@ -91,31 +91,6 @@ static void test_virtual_apic_delivers(void **state)
     assert_int_equal(fake_waits, 100);
 }
 
-// What came while interrupts are off waits for the window, not in the page alone.
-static void test_virtual_apic_waits(void **state)
-{
-    (void)state;
-    inject_prepare(CPU);
-    lapic_set_irr(&vm.chipset.lapic[0], 0x41, false);
-    page.dirty = 0;
-    inject_prepare(CPU);
-    assert_int_equal(page.window, WINDOW_INTERRUPT);
-    assert_int_equal(page.dirty, GROUP_APIC | GROUP_INJECT);
-    page.rflags |= RFLAGS_IF;
-    page.shadow = SHADOW_STI;
-    inject_prepare(CPU);
-    assert_int_equal(page.window, WINDOW_INTERRUPT);
-    page.shadow = page.dirty = 0;
-    inject_prepare(CPU);
-    assert_int_equal(page.window, 0);
-    assert_int_equal(page.dirty, GROUP_INJECT);
-    page.rflags &= ~(uint64_t)RFLAGS_IF;
-    apic_page[0x80 / 4] = 0x50; // a TPR above it: nothing to be delivered
-    lapic_set_irr(&vm.chipset.lapic[0], 0x42, false);
-    inject_prepare(CPU);
-    assert_int_equal(page.window, 0);
-}
-
 static void test_virtual_apic_exits(void **state)
 {
     struct lapic *lapic = &vm.chipset.lapic[0];
@@ -439,7 +414,6 @@ int main(void)
         cmocka_unit_test_setup(test_interrupt_waits_for_window, setup),
         cmocka_unit_test_setup(test_broken_off_event_goes_first, setup),
         cmocka_unit_test_setup(test_virtual_apic_delivers, setup_apic),
-        cmocka_unit_test_setup(test_virtual_apic_waits, setup_apic),
         cmocka_unit_test_setup(test_virtual_apic_exits, setup_apic),
         cmocka_unit_test_setup(test_virtual_apic_and_pic, setup_apic),
         cmocka_unit_test_setup(test_double_and_triple_fault, setup),
