@@ -104,7 +104,7 @@ while True:
         break
     assert start % 4096 == 0, names
     at = (start + field[6] + 3) & ~3
-assert names == ["system.dtb", "console", "a/kernel", "vmm-multiboot", "TRAILER!!!"], names
+assert names == ["system.dtb", "console", "a/kernel", "vmm-multiboot+hpet", "vmm-multiboot", "TRAILER!!!"], names
 assert len(data) % 4096 == 0
 PYTHON
     pass archive-pages
