@@ -70,15 +70,16 @@ static void load_inject(struct vcpu *v, struct vmcb *vmcb, struct vcpu_page *pag
         v->svm.nmi_blocked = true; // until its IRET
     v->svm.window = READ_ONCE(page->window);
     vmcb->virq = VIRQ_MASKING;
-    // HAZARD: an external interrupt is a virtual one (APM 2 15.21.4) wherever the window does not use that already:
-    // QEMU 7.2 delivers one of EVENTINJ again, at any RFLAGS.IF, when its loop is left before the guest's next
-    // exception or exit.
-    if (v->svm.window & WINDOW_INTERRUPT || (event && type == EVENT_EXTERNAL)) {
+    // HAZARD: QEMU 7.2 delivers an external interrupt of EVENTINJ again, at any RFLAGS.IF, when its loop is left before
+    // the guest's next exception or exit, as with -icount. As virtual interrupts (APM 2 15.21.4) they are delivered
+    // once, but without -icount QEMU then loses interrupts of the host now and then: only as asked for.
+    bool virtual = svm_virtual_events && event && type == EVENT_EXTERNAL && !(v->svm.window & WINDOW_INTERRUPT);
+    if (v->svm.window & WINDOW_INTERRUPT || virtual) {
         vmcb->virq |= VIRQ_PENDING | VIRQ_IGNORE_TPR;
         vmcb->virq_vector = EVENT_VECTOR(event);
-        if (!(v->svm.window & WINDOW_INTERRUPT))
-            event = 0;
     }
+    if (virtual)
+        event = 0;
     vmcb->event = event;
     vmcb->event_error = READ_ONCE(page->inject_error);
 }

@@ -3,6 +3,7 @@
 // HAZARD: QEMU 7.2 has no next-RIP save, decode assists or clean bits, and flushes the TLB at every
 // switch; hardware does neither.
 #include "svm.h"
+#include "../boot.h"
 #include "../insn.h"
 #include "../paging.h"
 
@@ -17,6 +18,7 @@ static struct svm_features {
 #define MSR_BITMAP_SIZE (2 * PAGE_SIZE)
 static uint8_t io_bitmap[IO_BITMAP_SIZE] __attribute__((aligned(4096)));
 static uint8_t msr_bitmap[MSR_BITMAP_SIZE] __attribute__((aligned(4096)));
+bool svm_virtual_events;
 static uint64_t host_vmcb[CPU_MAX]; // physical; TR, FS, GS and the syscall MSRs of each CPU
 
 void svm_enter(struct vcpu_page *page, uint64_t vmcb, uint64_t host_vmcb);
@@ -47,6 +49,7 @@ static enum status svm_cpu_init(struct cpu *cpu)
     if (!save || !host)
         return ERR_MEMORY;
     if (cpu->number == 0) {
+        svm_virtual_events = boot_option("inject=virtual");
         svm_features = (struct svm_features){.tags = f.ebx - 1,
                                              .clean = f.edx & 1u << 5 ? ~0u : 0,
                                              .next_rip = f.edx & 1u << 3,

@@ -5,6 +5,7 @@
 #include "../virt.h"
 #include "vmcb.h"
 
+extern bool svm_virtual_events; // inject=virtual on the kernel's command line
 // Loads the groups of `dirty` from the page into the VMCB.
 void svm_load(struct vcpu *v, struct vcpu_page *page, uint32_t dirty);
 // Stores the groups of `want` into the page.
