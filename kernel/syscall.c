@@ -497,6 +497,8 @@ void syscall_slow(struct thread *thread)
     unsigned op = r->rdi & 0xff;
     struct call c = {.thread = thread,
                      .task = thread->task,
+                     .object = NULL,
+                     .words = 0,
                      .slot = (uint32_t)r->rdi >> 16,
                      .label = r->rsi,
                      .w = {r->rdx, r->r10, r->r8, r->r9, r->r12, r->r13}};
