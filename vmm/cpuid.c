@@ -44,6 +44,7 @@ struct build {
     uint64_t tsc_hz;
     uint32_t host_max, host_extended_max;
     unsigned id_bits; // of an APIC id that number the vCPUs
+    bool xsavec;
     uint32_t host_mask[WORDS], made[WORDS];
 };
 
@@ -310,7 +311,7 @@ static void evaluate(struct build *b)
     const bool always = true, intel = model->intel, amd = !intel, smp = options->vcpus > 1;
     const uint64_t xcr0 = model->xcr0_supported;
     const bool xsave = xcr0 != 0, avx = xcr0 & XCR0_AVX, avx512 = xcr0 & XCR0_AVX512,
-               pku = xcr0 & XCR0_PKRU;
+               pku = xcr0 & XCR0_PKRU, xsavec = xsave && b->xsavec;
     (void)intel;
 #define HOST(word, bit, name, when, reason) b->host_mask[word] |= (uint32_t)(when) << (bit);
 #define MAKE(word, bit, name, when, reason) b->made[word] |= (uint32_t)(when) << (bit);
@@ -351,13 +352,18 @@ static void look_at_host(struct build *b)
     r = host_leaf(b, 0xd, 0);
     uint64_t host_xcr0 = (uint64_t)r.edx << 32 | r.eax;
     host_xcr0 &= b->options->xcr0;
+    uint32_t compact = 512 + 64; // bytes of all components that the host knows, at most
     for (uint32_t i = 2; i < CPUID_COMPONENTS; i++) {
         // HAZARD: Bochs 2.7 has PKRU, but tells neither its size nor its place: a guest would
         // reserve no room for it, and its XSAVE would write behind the area, on its stack.
         r = host_leaf(b, 0xd, i);
         if (!r.eax || r.ebx < 512 + 64)
             host_xcr0 &= ~(1ull << i);
+        compact = ((compact + 63) & ~63u) + r.eax;
     }
+    // HAZARD: Bochs 2.7 counts SSE twice in the compacted format: its XSAVEC writes over the
+    // header, and a guest that switches between two threads loses their registers.
+    b->xsavec = has_xsave && host_leaf(b, 0xd, 1).ebx <= compact;
     model->xcr0_supported = has_xsave ? xcr0_consistent(host_xcr0) : 0;
     model->nx = host_leaf(b, BASE_EXTENDED + 1, 0).edx >> 20 & 1;
 }

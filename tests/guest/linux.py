@@ -100,6 +100,15 @@ def facts(m):
     m.detach()
 
 
+def registers(m):
+    """Processes that take turns keep theirs: grep and printf use all vector registers that the processor has."""
+    m.attach("open")
+    m.shell("f() { for i in $(seq 20); do dmesg | grep -i -E 'nobody|spurious' >/dev/null; done; }; f & f; wait; true", 120)
+    bad = m.shell("dmesg | grep -E 'Bad FPU|segfault' || true")
+    expect_true(bad == "", f"complaints in dmesg: {bad!r}")
+    m.detach()
+
+
 def clock(m):
     """The guest's clocks advance as the host's: TCG's TSC counts real time. The date is the host's: QEMU's clock is up to a second
     late, and was read in whole seconds."""
@@ -270,6 +279,7 @@ def main():
             return
         check("shell-open", shell, m, "open", "\r~.")
         check("shell-secure", shell, m, "secure", "\x1d")
+        check("registers", registers, m)
         if EMULATOR == "bochs" and not guest.LONG:
             check("keeps-state", keeps_state, m)
             check("stop", lambda: (m.command("stop open"), secure_is_there(m)))

@@ -92,6 +92,14 @@ static void misplaced_host(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *o
         out->ebx = 575;
 }
 
+// As Bochs 2.7: SSE a second time.
+static void uncompacted_host(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
+{
+    intel_host(leaf, subleaf, out);
+    if (leaf == 0xd && subleaf == 1)
+        out->ebx = 576 + 256 + 256 + 64 + 512 + 1024 + 8;
+}
+
 static struct cpu_model model;
 
 static struct cpuid_regs get(uint32_t leaf, uint32_t subleaf)
@@ -234,6 +242,11 @@ static void test_xsave(void **state)
     assert_zero(get(0xd, 3));
     assert_int_equal(get(0xd, 9).ebx, 0xa80);
     assert_int_equal(get(7, 0).ebx >> 16 & 1, 1);
+
+    assert_int_equal(get(0xd, 1).eax, 7);
+    make(uncompacted_host, (struct cpu_options){.xcr0 = UINT64_MAX});
+    assert_int_equal(get(0xd, 1).eax, 5); // no XSAVEC
+    assert_int_equal(model.xcr0_supported, 0x2e7);
 
     make(intel_host, (struct cpu_options){.xcr0 = 0x27}); // a part of AVX-512 is none of it
     assert_int_equal(model.xcr0_supported, 7);
