@@ -309,7 +309,7 @@ static bool restore(void *dev, const void *buf, size_t size)
     if (s.apic_base & ~known || (s.apic_base & LAPIC_BASE) != LAPIC_BASE ||
         mode == APIC_BASE_X2APIC || (mode & APIC_BASE_X2APIC && !lapic->allow_x2apic))
         return false;
-    if ((s.irr.word[0] | s.isr.word[0]) & 0xffff || s.tpr > 0xff || s.id > 0xff)
+    if ((s.irr.word[0] | s.isr.word[0] | s.tmr[0]) & 0xffff || s.tpr > 0xff || s.id > 0xff)
         return false;
     uint64_t now = clock_now(lapic->clock);
     s.timer_origin = clock_since(now, s.timer_origin);

@@ -547,6 +547,9 @@ static void test_save(void **state)
     buf[8 + offsetof(struct lapic_state, isr)] = 1; /* vector 0 in service */
     assert_false(lapic_ops.restore(l, buf, n));
     buf[8 + offsetof(struct lapic_state, isr)] = 0;
+    buf[8 + offsetof(struct lapic_state, tmr) + 1] = 0x80; /* vector 15 level triggered */
+    assert_false(lapic_ops.restore(l, buf, n));
+    buf[8 + offsetof(struct lapic_state, tmr) + 1] = 0;
     memset(buf + 8 + offsetof(struct lapic_state, irr) + 32, 0xff, 4); /* a summary that lies */
     assert_true(lapic_ops.restore(l, buf, n));
     assert_int_equal(lapic_pending(l), 0x40);
